@@ -1,0 +1,102 @@
+import type { Answer } from '../lib/rfc9111/answer.ts'
+import type { FieldLines } from '../lib/rfc9111/types.ts'
+import type { Head } from './handler-adapter.ts'
+import { type HeaderObject, toHeaderObject, toRawHeaders } from './response-lines.ts'
+
+const AGE = Buffer.from('Age')
+const CACHE_STATUS = Buffer.from('Cache-Status')
+
+/** What is made once from an answer's lines and used for each reply. */
+interface Template {
+  /** Holds `age` and `cache-status` from the start, so that a copy and two assignments make the headers. */
+  readonly headers: HeaderObject
+  /** Names in `headers` whose values are arrays, to be copied as well. */
+  readonly lists: readonly string[]
+  /** What caches nearer to the origin said. */
+  readonly upstreamStatus: readonly string[]
+  readonly lines: FieldLines
+  raw: readonly Buffer[] | undefined
+  ageSeconds: number
+  rawAge: Buffer
+  status: string
+  rawStatus: Buffer
+}
+
+const TEMPLATES_KEPT = 1024
+const EMPTY = Buffer.alloc(0)
+
+/** Templates of the answers in use: the last one or two thousand, so that what is hot is quick and memory is bounded. */
+let young = new Map<FieldLines, Template>()
+let old = new Map<FieldLines, Template>()
+
+/** The header section of an answer: the stored lines, Age and Cache-Status. */
+export class AnswerHead implements Head {
+  readonly statusCode: number
+  readonly statusText: string
+  readonly #template: Template
+  readonly #ageSeconds: number | undefined
+  readonly #status: string | undefined
+
+  /** `status` is this cache's member of Cache-Status; undefined: none is sent. */
+  constructor(answer: Answer, status: string | undefined) {
+    this.statusCode = answer.statusCode
+    this.statusText = answer.statusText
+    this.#template = templateOf(answer.lines)
+    this.#ageSeconds = answer.sendsAge ? answer.ageSeconds : undefined
+    this.#status = status
+  }
+
+  headers(): HeaderObject {
+    const { headers, lists, upstreamStatus } = this.#template
+    const copy = { ...headers }
+    for (const name of lists) copy[name] = [...(headers[name] ?? [])]
+    if (this.#ageSeconds === undefined) delete copy['age']
+    else copy['age'] = `${this.#ageSeconds}`
+    if (this.#status !== undefined) {
+      copy['cache-status'] = upstreamStatus.length === 0 ? this.#status : [...upstreamStatus, this.#status]
+    } else if (upstreamStatus.length === 0) delete copy['cache-status']
+    return copy
+  }
+
+  rawHeaders(): Buffer[] {
+    const template = this.#template
+    template.raw ??= toRawHeaders(template.lines)
+    const raw = [...template.raw]
+    if (this.#ageSeconds !== undefined) {
+      if (template.ageSeconds !== this.#ageSeconds) {
+        template.ageSeconds = this.#ageSeconds
+        template.rawAge = Buffer.from(`${this.#ageSeconds}`)
+      }
+      raw.push(AGE, template.rawAge)
+    }
+    if (this.#status !== undefined) {
+      if (template.status !== this.#status) {
+        template.status = this.#status
+        template.rawStatus = Buffer.from(this.#status, 'latin1')
+      }
+      raw.push(CACHE_STATUS, template.rawStatus)
+    }
+    return raw
+  }
+}
+
+function templateOf(lines: FieldLines): Template {
+  const known = young.get(lines)
+  if (known !== undefined) return known
+  const template = old.get(lines) ?? makeTemplate(lines)
+  if (young.size >= TEMPLATES_KEPT) {
+    old = young
+    young = new Map()
+  }
+  young.set(lines, template)
+  return template
+}
+
+function makeTemplate(lines: FieldLines): Template {
+  const parsed = toHeaderObject(lines)
+  const upstream = parsed['cache-status']
+  const headers = { ...parsed, age: '0', 'cache-status': upstream ?? '' }
+  const lists = Object.keys(parsed).filter(name => Array.isArray(parsed[name]))
+  const upstreamStatus = upstream === undefined ? [] : [upstream].flat()
+  return { headers, lists, upstreamStatus, lines, raw: undefined, ageSeconds: -1, rawAge: EMPTY, status: '', rawStatus: EMPTY }
+}

@@ -1,0 +1,161 @@
+import { CacheError } from '../lib/errors.ts'
+import type { Body } from '../stores/store.ts'
+import type { Client, Head, Source } from './handler-adapter.ts'
+
+/** Larger pieces are handed out, and copied, in steps of this size. */
+const STEP_BYTES = 65_536
+
+/** Reads the next piece of a body that comes in pieces. */
+export type ReadNext = (iterator: AsyncIterator<Uint8Array>) => Promise<IteratorResult<Uint8Array>>
+
+/** Plays a stored body into a client: copies, so that nobody's mutation reaches what is stored; at once as long as the
+ * client takes it, further when it resumes. */
+export abstract class BodyPlayer implements Source {
+  protected readonly client: Client
+  readonly #trailers: Head
+  protected stopped = false
+  #playing = false
+
+  constructor(client: Client, trailers: Head) {
+    this.client = client
+    this.#trailers = trailers
+  }
+
+  pause(): void {}
+
+  resume(): void {
+    this.play()
+  }
+
+  abort(reason: Error): void {
+    this.stopped = true
+    this.dispose()
+    this.client.fail(reason)
+  }
+
+  /** Goes on until the body has ended or the client has paused. A handler that throws ends its own response. */
+  play(): void {
+    if (this.#playing || this.stopped) return
+    this.#playing = true
+    try {
+      this.step()
+    } catch (error) {
+      this.abort(error as Error)
+    } finally {
+      this.#playing = false
+    }
+  }
+
+  protected end(): void {
+    this.stopped = true
+    this.client.end(this.#trailers)
+  }
+
+  protected give(chunk: Uint8Array): void {
+    this.client.data(Buffer.from(chunk))
+  }
+
+  protected abstract step(): void
+  protected abstract dispose(): void
+}
+
+/** Plays a body that is there already. */
+export class HeldBodyPlayer extends BodyPlayer {
+  readonly #pieces: readonly Uint8Array[]
+  #index = 0
+  #offset = 0
+
+  constructor(client: Client, trailers: Head, pieces: readonly Uint8Array[]) {
+    super(client, trailers)
+    this.#pieces = pieces
+  }
+
+  protected step(): void {
+    while (!this.stopped && !this.client.paused) {
+      const piece = this.#pieces[this.#index]
+      if (piece === undefined) return this.end()
+      if (piece.byteLength - this.#offset <= STEP_BYTES) {
+        const rest = this.#offset === 0 ? piece : piece.subarray(this.#offset)
+        this.#index++
+        this.#offset = 0
+        if (rest.byteLength > 0) this.give(rest)
+      } else {
+        const start = this.#offset
+        this.#offset += STEP_BYTES
+        this.give(piece.subarray(start, this.#offset))
+      }
+    }
+  }
+
+  protected dispose(): void {}
+}
+
+/** Plays a body as the store reads it; `first` has been read already. */
+export class ReadBodyPlayer extends BodyPlayer {
+  readonly #iterator: AsyncIterator<Uint8Array>
+  readonly #readNext: ReadNext
+  readonly #onDamage: () => void
+  #next: IteratorResult<Uint8Array> | undefined
+  #remainingBytes: number
+  #reading = false
+
+  constructor(
+    client: Client,
+    trailers: Head,
+    first: IteratorResult<Uint8Array>,
+    source: { iterator: AsyncIterator<Uint8Array>; readNext: ReadNext; completeLength: number; onDamage: () => void }
+  ) {
+    super(client, trailers)
+    this.#iterator = source.iterator
+    this.#readNext = source.readNext
+    this.#onDamage = source.onDamage
+    this.#remainingBytes = source.completeLength
+    this.#next = first
+  }
+
+  protected step(): void {
+    while (!this.stopped && !this.client.paused && this.#next !== undefined) {
+      const { done, value } = this.#next
+      this.#next = undefined
+      if (done === true) return this.#remainingBytes === 0 ? this.end() : this.#damaged('ended early')
+      if (!(value instanceof Uint8Array)) return this.#damaged('holds something else than bytes')
+      this.#remainingBytes -= value.byteLength
+      if (this.#remainingBytes < 0) return this.#damaged('is longer than it was')
+      if (value.byteLength > 0) this.give(value)
+      this.#read()
+    }
+  }
+
+  protected dispose(): void {
+    void Promise.resolve(this.#iterator.return?.()).catch(() => {})
+  }
+
+  #read(): void {
+    if (this.#reading || this.stopped) return
+    this.#reading = true
+    this.#readNext(this.#iterator).then(
+      next => {
+        this.#reading = false
+        this.#next = next
+        this.play()
+      },
+      error => {
+        this.#reading = false
+        if (this.stopped) return
+        this.#onDamage()
+        this.abort(error)
+      }
+    )
+  }
+
+  #damaged(how: string): void {
+    this.#onDamage()
+    this.abort(new CacheError('ERR_CACHE_BODY', `a stored body ${how}`))
+  }
+}
+
+/** The pieces of a body that need not be awaited; undefined for one that must be. */
+export function heldPieces(body: Body): readonly Uint8Array[] | undefined {
+  if (body instanceof Uint8Array) return [body]
+  return Array.isArray(body) ? body : undefined
+}

@@ -1,0 +1,53 @@
+import type { Dispatcher } from 'undici'
+import { optionError } from '../lib/errors.ts'
+import type { CacheStore } from '../stores/store.ts'
+import { HttpCache } from './cache.ts'
+import type { AnyHandler } from './handler-adapter.ts'
+import { infoOfResponse } from './info.ts'
+import { type CacheOptions, readOptions } from './options.ts'
+import type { CacheInfo } from './outcome.ts'
+
+/** What purge() takes: the URL whose responses are to go, every variant of them. */
+export interface PurgeTarget {
+  readonly url: string | URL
+}
+
+/** An interceptor for `dispatcher.compose()`, and the handle of its cache. */
+export interface CacheInterceptor {
+  (dispatch: Dispatcher.Dispatch): Dispatcher.Dispatch
+  /** Where responses are kept. */
+  readonly store: CacheStore
+  /** What this cache did for a response of undici's `request()` or `stream()`, or of any `fetch`; undefined where the
+   * response did not pass through it, and for fetch where `cacheStatus` is false. */
+  info(response: object): CacheInfo | undefined
+  /** Removes what is stored for a URL, or everything; a response under way is not stored afterwards. Rejects with the
+   * store's error where the store fails, and with a TypeError (ERR_CACHE_OPTION) for a bad target. */
+  purge(target?: PurgeTarget): Promise<void>
+  /** Ends what goes on in the background; requests then pass by the cache. Closes the store only if the interceptor made
+   * it. */
+  close(): Promise<void>
+}
+
+/** Makes an interceptor that caches what passes through the dispatchers it is composed into, by RFC 9111: one cache for
+ * all of them. Throws a TypeError with code ERR_CACHE_OPTION for a bad option. */
+export function cacheInterceptor(options: CacheOptions = {}): CacheInterceptor {
+  const settings = readOptions(options)
+  const cache = new HttpCache(settings)
+  const interceptor =
+    (dispatch: Dispatcher.Dispatch): Dispatcher.Dispatch =>
+    (opts, handler) =>
+      cache.handle(dispatch, opts, handler as AnyHandler)
+  return Object.assign(interceptor, {
+    store: settings.store,
+    info: (response: object) => infoOfResponse(response, settings.cacheStatus),
+    purge: (target?: PurgeTarget) => (target === undefined ? cache.purgeAll() : purgeTarget(cache, target)),
+    close: () => cache.close()
+  })
+}
+
+async function purgeTarget(cache: HttpCache, target: PurgeTarget): Promise<void> {
+  if (typeof target !== 'object' || target === null || !('url' in target)) {
+    throw optionError('purge target', '{ url }, or nothing for everything', target)
+  }
+  await cache.purgeUrl(target.url)
+}

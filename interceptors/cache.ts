@@ -1,0 +1,268 @@
+import type { Dispatcher } from 'undici'
+import { optionError } from '../lib/errors.ts'
+import type { Answer } from '../lib/rfc9111/answer.ts'
+import { sameOriginUri } from '../lib/rfc9111/cache-key.ts'
+import { formatCacheName } from '../lib/rfc9111/cache-status.ts'
+import { decideRequest, decideUnstored, type ForwardReason } from '../lib/rfc9111/decide-request.ts'
+import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
+import type { Request } from '../lib/rfc9111/types.ts'
+import type { Revalidation } from '../lib/rfc9111/validation.ts'
+import { variantKey } from '../lib/rfc9111/vary.ts'
+import type { Lookup, MaybePromise, Position, Stored } from '../stores/store.ts'
+import { Flights, flightName } from './flights.ts'
+import { type AnyHandler, type Client, clientOf } from './handler-adapter.ts'
+import type { Settings } from './options.ts'
+import { OriginExchange } from './origin-exchange.ts'
+import { OUTCOME, type Outcome, type OutcomeHolder } from './outcome.ts'
+import { Server } from './serve.ts'
+import { isPromise, StoreGuard } from './store-guard.ts'
+import { type DispatchOptions, hasContent, type KnownOrigins, toRequest } from './to-request.ts'
+
+export type Dispatch = Dispatcher.Dispatch
+
+/** One request as it came: where it would go, and who asked. */
+export interface Ask {
+  readonly next: Dispatch
+  readonly opts: DispatchOptions
+  /** undefined: nobody waits for the response; it is fetched in the background. */
+  readonly client: Client | undefined
+}
+
+/** With what a request goes to the origin. */
+export interface Plan {
+  readonly forward: ForwardReason
+  readonly reason: string
+  readonly revalidation: Revalidation
+  readonly stored: readonly Stored[]
+  readonly asOf: Position
+}
+
+/** What undici leaves in its options of what only this package knows. */
+interface AskOptions extends DispatchOptions {
+  cache?: unknown
+  [OUTCOME]?: OutcomeHolder
+}
+
+const NO_STORED: readonly Stored[] = []
+
+/** The cache behind an interceptor: asks the engine what to do with each request, and does it. */
+export class HttpCache {
+  readonly settings: Settings
+  readonly guard: StoreGuard
+  readonly flights = new Flights()
+  readonly server: Server
+  readonly #knownOrigins: KnownOrigins = new Map()
+  readonly #background = new Set<OriginExchange>()
+  #closed = false
+
+  constructor(settings: Settings) {
+    this.settings = settings
+    this.guard = new StoreGuard(settings.store, settings)
+    const { cacheStatus } = settings
+    this.server = new Server(this.guard, cacheStatus === undefined ? undefined : formatCacheName(cacheStatus))
+  }
+
+  /** One request from top to bottom: what the cache has no part in, what needs no lookup, what is stored. */
+  handle(next: Dispatch, opts: DispatchOptions, handler: AnyHandler): boolean {
+    const ask: Ask = { next, opts, client: clientOf(handler, (opts as AskOptions)[OUTCOME]) }
+    const excluded = this.#reasonToKeepOut(opts)
+    if (excluded !== undefined) return this.#bypass(ask, excluded)
+    const understood = toRequest(opts, this.settings, this.#knownOrigins)
+    const { request } = understood
+    if (request === undefined) return this.#bypass(ask, understood.reason)
+    const early = decideUnstored(request, this.settings.policy)
+    if (early?.kind === 'write-through' || early?.kind === 'bypass') {
+      return this.fetch(ask, request, { ...planFor(early.forward, early.reason) })
+    }
+    if (hasContent(opts)) return this.#bypass(ask, 'request-content')
+    return this.#lookUp(ask, request)
+  }
+
+  /** Sends a request to the origin. `flight`: others may wait for what it brings. */
+  fetch(ask: Ask, request: Request | undefined, plan: Plan, flightToStart?: string): boolean {
+    const flight = flightToStart === undefined ? undefined : this.flights.start(flightToStart)
+    return new OriginExchange(this, ask, request, plan, flight).send()
+  }
+
+  /** Removes what is stored for a URL. Rejects where the store could not. */
+  async purgeUrl(url: string | URL): Promise<void> {
+    const text = String(url)
+    const key = URL.canParse(text) ? sameOriginUri(text, text) : undefined
+    if (key === undefined) throw optionError('url', 'an absolute http(s) URL', url)
+    await this.settings.store.delete(key)
+  }
+
+  /** Removes everything. Rejects where the store could not. */
+  async purgeAll(): Promise<void> {
+    await this.settings.store.clear()
+  }
+
+  /** Ends what goes on in the background; later requests pass by. Closes the store if it is the cache's own. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.flights.close()
+    for (const exchange of [...this.#background]) exchange.cancel()
+    if (this.settings.ownsStore) await this.settings.store.close()
+  }
+
+  /** Fetches without anybody waiting, unless that is being done already. RFC 5861 §3 */
+  refresh(ask: Ask, request: Request, plan: Plan): void {
+    const name = flightName(request) ?? request.key
+    if (this.flights.find(name) !== undefined) return
+    const flight = this.flights.start(name)
+    const exchange = new OriginExchange(this, { ...ask, client: undefined }, request, plan, flight)
+    this.#background.add(exchange)
+    exchange.onOver = () => this.#background.delete(exchange)
+    try {
+      exchange.send()
+    } catch {
+      // The client has its answer; the next request will meet the same fault in the foreground.
+    }
+  }
+
+  #reasonToKeepOut(opts: AskOptions): string | undefined {
+    if (opts.cache !== undefined && typeof opts.cache !== 'boolean') throw optionError('cache', 'true or false', opts.cache)
+    if (opts.cache === false) return 'cache-false'
+    if (this.#closed) return 'closed'
+    return opts.upgrade || opts.method === 'CONNECT' ? 'upgrade' : undefined
+  }
+
+  #bypass(ask: Ask, reason: string): boolean {
+    return this.fetch(ask, undefined, planFor('bypass', reason))
+  }
+
+  #lookUp(ask: Ask, request: Request, isLate = false): boolean {
+    const lookup = this.guard.get(request.key, names => variantKey(request, names))
+    return this.#whenFound(ask, lookup, found => this.#obey(ask, request, found, isLate))
+  }
+
+  /** Goes on at once where the store has answered at once; else the client is told that its request is under way. */
+  #whenFound(ask: Ask, lookup: MaybePromise<Lookup>, proceed: (found: Lookup) => boolean): boolean {
+    if (!isPromise(lookup)) return proceed(lookup)
+    const { client } = ask
+    if (client !== undefined && !client.isStarted) startClient(client)
+    void lookup.then(found => {
+      if (client?.isFinished) return
+      try {
+        proceed(found)
+      } catch (error) {
+        client?.fail(error as Error)
+      }
+    })
+    return true
+  }
+
+  /** §4: what the engine says of a request and what is stored for it. `isLate`: it has waited for another's response. */
+  #obey(ask: Ask, request: Request, found: Lookup, isLate: boolean): boolean {
+    const decision = decideRequest(request, found, this.settings.policy, this.settings.now())
+    switch (decision.kind) {
+      case 'hit': {
+        const reason = isLate && !decision.stale ? 'collapsed' : decision.reason
+        return this.#serve(ask, request, found, decision.answer, hitOutcome(decision.answer, reason, isLate))
+      }
+      case 'stale-while-revalidate': {
+        const { revalidation } = decision
+        const served = this.#serve(ask, request, found, decision.answer, hitOutcome(decision.answer, decision.reason, false))
+        this.refresh(ask, request, { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf: found.asOf })
+        return served
+      }
+      case 'revalidate':
+      case 'miss': {
+        if (found.deeper !== undefined) {
+          const deeper = this.guard.deeper(found, request.key, names => variantKey(request, names))
+          return this.#whenFound(ask, deeper, other => this.#obey(ask, request, other, isLate))
+        }
+        const revalidation = decision.kind === 'revalidate' ? decision.revalidation : NO_REVALIDATION
+        const { forward, reason } = decision
+        return this.#fetchOrWait(ask, request, { forward, reason, revalidation, stored: found.stored, asOf: found.asOf }, isLate)
+      }
+      case 'unsatisfiable':
+        this.server.gatewayTimeout(ask.client, decision.reason)
+        return true
+      case 'bypass':
+      case 'write-through':
+        return this.fetch(ask, request, planFor(decision.forward, decision.reason))
+      default:
+        return decision satisfies never
+    }
+  }
+
+  #serve(ask: Ask, request: Request, found: Lookup, answer: Answer, outcome: Outcome): boolean {
+    const { client } = ask
+    if (client === undefined) return true
+    const stored = found.stored.find(({ entry }) => entry === answer.entry)
+    const vanished = () => {
+      this.fetch(ask, request, { ...planFor('miss', 'body-vanished'), asOf: found.asOf })
+    }
+    this.server.serve(client, answer, stored, outcome, vanished)
+    return true
+  }
+
+  /** One request to the origin at a time for what several ask for. Who has waited in vain asks for itself. */
+  #fetchOrWait(ask: Ask, request: Request, plan: Plan, isLate: boolean): boolean {
+    const name = isLate ? undefined : flightName(request)
+    const flight = name === undefined ? undefined : this.flights.find(name)
+    if (flight === undefined) return this.fetch(ask, request, plan, name)
+    const { client } = ask
+    if (client === undefined) return true
+    if (!client.isStarted) startClient(client)
+    let timer: NodeJS.Timeout | undefined
+    const leave = flight.wait(landing => {
+      clearTimeout(timer)
+      client.source = undefined
+      try {
+        if (landing === 'stored') this.#lookUp(ask, request, true)
+        else this.fetch(ask, request, plan)
+      } catch (error) {
+        client.fail(error as Error)
+      }
+    })
+    const { headersTimeout } = ask.opts
+    if (headersTimeout) {
+      timer = setTimeout(() => {
+        leave()
+        client.source = undefined
+        this.fetch(ask, request, plan)
+      }, headersTimeout)
+    }
+    client.source = {
+      pause() {},
+      resume() {},
+      abort(reason) {
+        clearTimeout(timer)
+        leave()
+        client.fail(reason)
+      }
+    }
+    return true
+  }
+}
+
+function planFor(forward: ForwardReason, reason: string): Plan {
+  return { forward, reason, revalidation: NO_REVALIDATION, stored: NO_STORED, asOf: undefined }
+}
+
+/** A handler that throws at the start ends its own request, as in undici. */
+function startClient(client: Client): void {
+  try {
+    client.start()
+  } catch (error) {
+    client.abort(error as Error)
+  }
+}
+
+function hitOutcome(answer: Answer, reason: string, collapsed: boolean): Outcome {
+  const { ageSeconds, freshForSeconds } = answer
+  return {
+    fromCache: true,
+    outcome: freshForSeconds < 0 || reason === 'stale-while-revalidate' || reason === 'max-stale' ? 'stale' : 'hit',
+    ageSeconds,
+    freshForSeconds,
+    stored: true,
+    reason,
+    forward: undefined,
+    forwardStatus: undefined,
+    collapsed
+  }
+}

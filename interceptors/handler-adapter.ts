@@ -1,0 +1,263 @@
+import type { Duplex } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { type CacheContext, OUTCOME, type Outcome, type OutcomeHolder } from './outcome.ts'
+import type { HeaderObject } from './response-lines.ts'
+
+/** What feeds a client: the origin's connection, or the player of a stored body. */
+export interface Source {
+  pause(): void
+  resume(): void
+  /** Ends the response; the source tells the client so by `fail`. */
+  abort(reason: Error): void
+}
+
+/** A response's header section, in either handler API's form, made when asked for. */
+export interface Head {
+  readonly statusCode: number
+  readonly statusText: string
+  headers(): HeaderObject
+  rawHeaders(): Buffer[]
+}
+
+/** Handlers of undici 7 and before. */
+export interface LegacyHandler {
+  onConnect?(abort: (reason?: Error) => void, context?: unknown): void
+  onHeaders?(statusCode: number, rawHeaders: Buffer[], resume: () => void, statusText: string): boolean | undefined
+  onData?(chunk: Buffer): boolean | undefined
+  onComplete?(rawTrailers: Buffer[]): void
+  onError?(error: Error): void
+  onUpgrade?(statusCode: number, rawHeaders: Buffer[], socket: Duplex): void
+  onResponseStarted?(): void
+  onBodySent?(chunk: unknown): void
+  onRequestSent?(): void
+}
+
+/** A handler of either kind; undici 7's `compose` hands over objects that are both. */
+export type AnyHandler = Dispatcher.DispatchHandler & LegacyHandler
+
+/** The one who asked, whichever handler API it speaks. It is started once, gets one header section, and exactly one of
+ * `end` and `fail`. To the new API it is the controller as well. */
+export abstract class Client implements Dispatcher.DispatchController {
+  /** Where the response comes from just now. */
+  source: Source | undefined
+  /** Whether the final header section has been delivered. */
+  hasHead = false
+  /** Whether `end` or `fail` has been delivered. */
+  isFinished = false
+  readonly #holder: OutcomeHolder
+  #context: CacheContext | undefined
+  #paused = false
+  #aborted = false
+  #reason: Error | null = null
+
+  constructor(holder: OutcomeHolder | undefined) {
+    this.#holder = holder ?? { outcome: undefined }
+  }
+
+  get isStarted(): boolean {
+    return this.#context !== undefined
+  }
+
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  get aborted(): boolean {
+    return this.#aborted
+  }
+
+  get reason(): Error | null {
+    return this.#reason
+  }
+
+  get rawHeaders(): Buffer[] | null {
+    return null
+  }
+
+  get rawTrailers(): Buffer[] | null {
+    return null
+  }
+
+  pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.source?.pause()
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.source?.resume()
+  }
+
+  abort(reason?: Error): void {
+    if (this.#aborted || this.isFinished) return
+    this.#aborted = true
+    this.#reason = reason ?? abortError()
+    if (this.source === undefined) this.fail(this.#reason)
+    else this.source.abort(this.#reason)
+  }
+
+  /** Announces the request, with what an inner dispatcher has put into its context; a later call only adds that. */
+  start(inner?: object): void {
+    const fromCache = this.#holder.outcome?.fromCache ?? false
+    if (this.#context !== undefined) {
+      Object.assign(this.#context, inner, { fromCache, [OUTCOME]: this.#holder })
+      return
+    }
+    this.#context = inner === undefined ? { fromCache, [OUTCOME]: this.#holder } : { ...inner, fromCache, [OUTCOME]: this.#holder }
+    this.deliverStart(this.#context)
+  }
+
+  /** What the cache did, for whoever has the context. */
+  settle(outcome: Outcome): void {
+    this.#holder.outcome = outcome
+    if (this.#context !== undefined) this.#context.fromCache = outcome.fromCache
+  }
+
+  info(head: Head): void {
+    this.deliverHead(head)
+  }
+
+  head(head: Head): void {
+    this.hasHead = true
+    this.deliverHead(head)
+  }
+
+  data(chunk: Buffer): void {
+    this.deliverData(chunk)
+  }
+
+  end(trailers: Head): void {
+    if (this.isFinished) return
+    this.isFinished = true
+    this.deliverEnd(trailers)
+  }
+
+  fail(error: Error): void {
+    if (this.isFinished) return
+    this.isFinished = true
+    this.deliverError(error)
+  }
+
+  abstract upgrade(head: Head, socket: Duplex): void
+  abstract responseStarted(): void
+  protected abstract deliverStart(context: CacheContext): void
+  protected abstract deliverHead(head: Head): void
+  protected abstract deliverData(chunk: Buffer): void
+  protected abstract deliverEnd(trailers: Head): void
+  protected abstract deliverError(error: Error): void
+}
+
+/** Speaks legacy to what understands it: its raw headers are then ours, flat, so that no wrapper folds several Set-Cookie
+ * lines into one. */
+export function clientOf(handler: AnyHandler, holder: OutcomeHolder | undefined): Client {
+  return typeof handler.onHeaders === 'function' || typeof handler.onConnect === 'function'
+    ? new LegacyClient(handler, holder)
+    : new ModernClient(handler, holder)
+}
+
+class ModernClient extends Client {
+  readonly #handler: Dispatcher.DispatchHandler
+  #head: Head | undefined
+  #trailers: Head | undefined
+  #rawHeaders: Buffer[] | undefined
+
+  constructor(handler: Dispatcher.DispatchHandler, holder: OutcomeHolder | undefined) {
+    super(holder)
+    this.#handler = handler
+  }
+
+  override get rawHeaders(): Buffer[] | null {
+    this.#rawHeaders ??= this.#head?.rawHeaders()
+    return this.#rawHeaders ?? null
+  }
+
+  override get rawTrailers(): Buffer[] | null {
+    return this.#trailers?.rawHeaders() ?? null
+  }
+
+  responseStarted(): void {
+    const handler: { onResponseStarted?(): void } = this.#handler
+    handler.onResponseStarted?.()
+  }
+
+  upgrade(head: Head, socket: Duplex): void {
+    this.isFinished = true
+    this.#setHead(head)
+    this.#handler.onRequestUpgrade?.(this, head.statusCode, head.headers(), socket)
+  }
+
+  protected deliverStart(context: CacheContext): void {
+    this.#handler.onRequestStart?.(this, context)
+  }
+
+  protected deliverHead(head: Head): void {
+    this.#setHead(head)
+    this.#handler.onResponseStart?.(this, head.statusCode, head.headers(), head.statusText)
+  }
+
+  protected deliverData(chunk: Buffer): void {
+    this.#handler.onResponseData?.(this, chunk)
+  }
+
+  protected deliverEnd(trailers: Head): void {
+    this.#trailers = trailers
+    this.#handler.onResponseEnd?.(this, trailers.headers())
+  }
+
+  protected deliverError(error: Error): void {
+    this.#handler.onResponseError?.(this, error)
+  }
+
+  #setHead(head: Head): void {
+    this.#head = head
+    this.#rawHeaders = undefined
+  }
+}
+
+class LegacyClient extends Client {
+  readonly #handler: LegacyHandler
+
+  constructor(handler: LegacyHandler, holder: OutcomeHolder | undefined) {
+    super(holder)
+    this.#handler = handler
+  }
+
+  responseStarted(): void {
+    this.#handler.onResponseStarted?.()
+  }
+
+  upgrade(head: Head, socket: Duplex): void {
+    this.isFinished = true
+    this.#handler.onUpgrade?.(head.statusCode, head.rawHeaders(), socket)
+  }
+
+  protected deliverStart(context: CacheContext): void {
+    this.#handler.onConnect?.(reason => this.abort(reason), context)
+  }
+
+  protected deliverHead(head: Head): void {
+    const resume = () => this.resume()
+    const taken = this.#handler.onHeaders?.(head.statusCode, head.rawHeaders(), resume, head.statusText)
+    if (taken === false) this.pause()
+  }
+
+  protected deliverData(chunk: Buffer): void {
+    if (this.#handler.onData?.(chunk) === false) this.pause()
+  }
+
+  protected deliverEnd(trailers: Head): void {
+    this.#handler.onComplete?.(trailers.rawHeaders())
+  }
+
+  protected deliverError(error: Error): void {
+    if (typeof this.#handler.onError !== 'function') throw error
+    this.#handler.onError(error)
+  }
+}
+
+/** What undici itself gives where a request is aborted without a reason. */
+function abortError(): Error {
+  return Object.assign(new Error('Request aborted'), { name: 'AbortError', code: 'UND_ERR_ABORTED' })
+}

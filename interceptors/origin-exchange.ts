@@ -1,0 +1,317 @@
+import { randomUUID } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import type { Answer } from '../lib/rfc9111/answer.ts'
+import { decideFailure, decideResponse, NO_REVALIDATION, type ResponseDecision } from '../lib/rfc9111/decide-response.ts'
+import { fieldsOf, firstValue } from '../lib/rfc9111/fields.ts'
+import { framing } from '../lib/rfc9111/framing.ts'
+import { ageMs, judge } from '../lib/rfc9111/judgement.ts'
+import { isSafe } from '../lib/rfc9111/methods.ts'
+import type { Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.ts'
+import type { MaybePromise } from '../stores/store.ts'
+import type { Ask, HttpCache, Plan } from './cache.ts'
+import type { Flight } from './flights.ts'
+import { LinesHead, trailersHead } from './origin-head.ts'
+import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-handler.ts'
+import type { Outcome } from './outcome.ts'
+import { Recorder } from './recorder.ts'
+import type { OpenBody } from './serve.ts'
+import { isPromise, mapMaybe } from './store-guard.ts'
+import { withFields } from './to-request.ts'
+
+/** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
+ * stored. */
+export class OriginExchange implements OriginEvents {
+  /** Called once there is nothing more to come. */
+  onOver: (() => void) | undefined
+  readonly #cache: HttpCache
+  readonly #ask: Ask
+  /** undefined: the cache has no part in it but to say so. */
+  readonly #request: Request | undefined
+  readonly #plan: Plan
+  readonly #flight: Flight | undefined
+  readonly #handler = new OriginHandler(this)
+  #requestTimeMs = 0
+  #history: readonly unknown[] | undefined
+  #recorder: Recorder | undefined
+
+  constructor(cache: HttpCache, ask: Ask, request: Request | undefined, plan: Plan, flight: Flight | undefined) {
+    this.#cache = cache
+    this.#ask = ask
+    this.#request = request
+    this.#plan = plan
+    this.#flight = flight
+  }
+
+  /** Dispatches the request. What the inner dispatcher throws at once is thrown on. */
+  send(): boolean {
+    const { next, client } = this.#ask
+    this.#requestTimeMs = this.#cache.settings.now()
+    if (client !== undefined) client.source = this.#handler
+    try {
+      return next(this.#optionsToSend(), asDispatchHandler(this.#handler))
+    } catch (error) {
+      this.#finish('nothing')
+      if (client === undefined || !client.isStarted) throw error
+      client.fail(error as Error)
+      return true
+    }
+  }
+
+  /** Gives up a request that nobody waits for. */
+  cancel(): void {
+    this.#handler.abort(new Error('the cache was closed'))
+  }
+
+  started(context: unknown): void {
+    const inner = typeof context === 'object' && context !== null ? context : undefined
+    const history = inner === undefined ? undefined : (inner as { history?: unknown }).history
+    if (Array.isArray(history)) this.#history = history
+    this.#ask.client?.start(inner)
+  }
+
+  informed(statusCode: number, statusText: string, lines: FieldLines): void {
+    this.#ask.client?.info(new LinesHead(statusCode, statusText, lines))
+  }
+
+  upgraded(statusCode: number, lines: FieldLines, socket: Duplex): void {
+    this.#finish('nothing')
+    this.#ask.client?.upgrade(new LinesHead(statusCode, '', lines), socket)
+  }
+
+  responseStarted(): void {
+    this.#ask.client?.responseStarted()
+  }
+
+  answered(statusCode: number, statusText: string, lines: FieldLines, isHttp2: boolean): Promise<void> | undefined {
+    const request = this.#request
+    const responseTimeMs = this.#cache.settings.now()
+    const response: Response = { statusCode, statusText, lines, requestTimeMs: this.#requestTimeMs, responseTimeMs }
+    if (request === undefined) {
+      this.#forward(response, this.#plan.reason, 'bypass')
+      return undefined
+    }
+    const exchange = { request, response, revalidation: this.#plan.revalidation, entryId: randomUUID() }
+    const decision = decideResponse(exchange, this.#cache.settings.policy)
+    const settled = mapMaybe(this.#applyToStore(decision), () => this.#obey(decision, request, response, isHttp2))
+    return isPromise(settled) ? settled : undefined
+  }
+
+  received(chunk: Buffer): void {
+    if (this.#recorder?.write(chunk) === false) this.#handler.pauseForStore()
+    this.#ask.client?.data(chunk)
+  }
+
+  ended(trailers: FieldLines): void {
+    if (this.#recorder === undefined) this.#finish('nothing')
+    else this.#recorder.finish(trailers)
+    this.#ask.client?.end(trailersHead(trailers))
+  }
+
+  failed(error: Error): void {
+    this.#recorder?.abort()
+    this.#finish('nothing')
+    const request = this.#request
+    const { client } = this.#ask
+    // Stricter than §4.4: a change whose answer was lost may have happened all the same.
+    if (request !== undefined && !isSafe(request.method)) void this.#cache.guard.delete(request.key)
+    if (client === undefined) return
+    if (request === undefined || client.hasHead || client.aborted || !isDisconnection(error)) {
+      client.fail(error)
+      return
+    }
+    const { policy, now } = this.#cache.settings
+    const decision = decideFailure(request, this.#plan.revalidation, policy, now())
+    if (decision.kind === 'error') client.fail(error)
+    else if (decision.kind === 'gateway-timeout') this.#cache.server.gatewayTimeout(client, decision.reason)
+    else {
+      const outcome = this.#staleOutcome(decision.answer, decision.reason, undefined)
+      const stored = this.#storedOf(decision.answer)
+      this.#cache.server.serve(client, decision.answer, stored, outcome, () => client.fail(error))
+    }
+  }
+
+  #optionsToSend(): Ask['opts'] {
+    const { opts } = this.#ask
+    const { conditions } = this.#plan.revalidation
+    const request = this.#request
+    if (request === undefined || conditions.length === 0) return opts
+    // The client's own date would bring a 304 that says nothing of what is stored.
+    const replaced = ['if-modified-since', ...conditions.map(([name]) => name.toLowerCase())]
+    return { ...opts, headers: withFields(request.fields, replaced, conditions) }
+  }
+
+  /** Before the client sees the response: who asks again right after it must not get what it has replaced. */
+  #applyToStore({ deletes, updates }: ResponseDecision): MaybePromise<unknown> {
+    const { guard } = this.#cache
+    if (deletes.length === 0 && updates.length === 0) return undefined
+    const pending = [
+      ...deletes.map(key => guard.delete(key)),
+      ...updates.map(entry => guard.update(entry, this.#plan.asOf))
+    ].filter(isPromise)
+    return pending.length === 0 ? undefined : Promise.all<unknown>(pending)
+  }
+
+  #obey(decision: ResponseDecision, request: Request, response: Response, isHttp2: boolean): MaybePromise<void> {
+    switch (decision.kind) {
+      case 'forward':
+        return this.#forward(response, decision.reason, isSafe(request.method) ? undefined : 'bypass')
+      case 'store':
+        return this.#store(decision.entry, request, response, isHttp2)
+      case 'freshen': {
+        const outcome = this.#validatedOutcome(decision.answer)
+        return this.#replace(decision.answer, outcome, () => this.#refetch(request))
+      }
+      case 'serve-stale': {
+        const outcome = this.#staleOutcome(decision.answer, decision.reason, response.statusCode)
+        return this.#replace(decision.answer, outcome, () => this.#forward(response, 'body-vanished'))
+      }
+      case 'refetch':
+        return this.#refetch(request)
+      default:
+        return decision satisfies never
+    }
+  }
+
+  #forward(response: Response, reason: string, outcome: 'bypass' | undefined = undefined): void {
+    // Who waits would wait in vain.
+    this.#flight?.land('nothing')
+    this.#deliver(response, {
+      fromCache: false,
+      outcome: outcome ?? (isBypass(this.#plan) ? 'bypass' : 'miss'),
+      ageSeconds: undefined,
+      freshForSeconds: undefined,
+      stored: false,
+      reason: isBypass(this.#plan) ? this.#plan.reason : reason,
+      forward: this.#plan.forward,
+      forwardStatus: undefined,
+      collapsed: false
+    })
+  }
+
+  #store(entry: Entry, request: Request, response: Response, isHttp2: boolean): void {
+    const { guard, settings } = this.#cache
+    const framed = framing(response, request.method) ?? (isHttp2 ? 'frames' : undefined)
+    if (framed === undefined) return this.#forward(response, 'length-unknown')
+    if (this.#history !== undefined && this.#history.length > 1) return this.#forward(response, 'redirected')
+    const length = firstValue(fieldsOf(response.lines), 'content-length')
+    const expectedBytes = framed === 'length' || (framed === 'frames' && length !== undefined) ? Number(length) : undefined
+    if (Number.isNaN(expectedBytes)) return this.#forward(response, 'length-unknown')
+    if ((expectedBytes ?? 0) > guard.maxEntrySizeBytes) return this.#forward(response, 'too-large')
+    const writer = guard.put(entry, isSafe(request.method) ? this.#plan.asOf : undefined)
+    if (writer === undefined) return this.#forward(response, 'declined-by-store')
+    this.#recorder = new Recorder({
+      guard,
+      entry,
+      writer,
+      expectedBytes,
+      maxBufferedBytes: settings.maxBufferedBytes,
+      onDrain: () => this.#handler.resumeForStore(),
+      onSettled: stored => this.#finish(stored ? 'stored' : 'nothing')
+    })
+    this.#flight?.headArrived(settings.coalesceTimeoutMs)
+    this.#deliver(response, this.#storedOutcome(entry))
+  }
+
+  /** Sends what is stored in place of what came. */
+  #replace(answer: Answer, outcome: Outcome, vanished: () => void): MaybePromise<void> {
+    const { client } = this.#ask
+    const opened = client === undefined ? undefined : this.#cache.server.open(answer, this.#storedOf(answer))
+    return mapMaybe<OpenBody | undefined, void>(opened, body => {
+      if (client !== undefined && body === undefined) return vanished()
+      this.#handler.discard()
+      this.#finish(outcome.outcome === 'revalidated' ? 'stored' : 'nothing')
+      if (client !== undefined && body !== undefined && !client.isFinished) {
+        this.#cache.server.play(client, answer, body, outcome)
+      }
+    })
+  }
+
+  /** Asks again, for the whole: what a 304 speaks of is not there. */
+  #refetch(request: Request): void {
+    this.#handler.discard()
+    this.#finish('nothing')
+    const { client } = this.#ask
+    if (client === undefined || client.isFinished) return
+    const { forward, asOf } = this.#plan
+    this.#cache.fetch(this.#ask, withoutConditions(request), { forward, reason: 'refetch', revalidation: NO_REVALIDATION, stored: [], asOf })
+  }
+
+  #deliver(response: Response, outcome: Outcome): void {
+    const { client } = this.#ask
+    if (client === undefined || client.aborted) return
+    client.settle(outcome)
+    const status = this.#cache.server.status(outcome)
+    client.head(new LinesHead(response.statusCode, response.statusText, response.lines, status))
+  }
+
+  #storedOf({ entry }: Answer): Plan['stored'][number] | undefined {
+    return this.#plan.stored.find(stored => stored.entry.id === entry.id)
+  }
+
+  #storedOutcome(entry: Entry): Outcome {
+    const judgement = judge(entry, this.#cache.settings.policy)
+    const age = ageMs(entry, judgement, entry.responseTimeMs)
+    return {
+      fromCache: false,
+      outcome: isBypass(this.#plan) ? 'bypass' : 'miss',
+      ageSeconds: Math.floor(age / 1000),
+      freshForSeconds: Math.floor((judgement.lifetime.ms - age) / 1000),
+      stored: true,
+      reason: this.#plan.reason,
+      forward: this.#plan.forward,
+      forwardStatus: undefined,
+      collapsed: false
+    }
+  }
+
+  #validatedOutcome({ ageSeconds, freshForSeconds }: Answer): Outcome {
+    return {
+      fromCache: true,
+      outcome: 'revalidated',
+      ageSeconds,
+      freshForSeconds,
+      stored: true,
+      reason: 'validated',
+      forward: this.#plan.forward,
+      forwardStatus: 304,
+      collapsed: false
+    }
+  }
+
+  #staleOutcome({ ageSeconds, freshForSeconds }: Answer, reason: string, forwardStatus: number | undefined): Outcome {
+    const { forward } = this.#plan
+    return { fromCache: true, outcome: 'stale', ageSeconds, freshForSeconds, stored: true, reason, forward, forwardStatus, collapsed: false }
+  }
+
+  #finish(landing: 'stored' | 'nothing'): void {
+    this.#flight?.land(landing)
+    this.onOver?.()
+  }
+}
+
+function isBypass({ forward }: Plan): boolean {
+  return forward === 'bypass' || forward === 'method'
+}
+
+function withoutConditions(request: Request): Request {
+  const { 'if-none-match': _tags, 'if-modified-since': _date, ...fields } = request.fields
+  return { ...request, fields }
+}
+
+/** undici's own refusals, and what the caller did itself, say nothing of the origin. */
+const NOT_DISCONNECTIONS = new Set([
+  'UND_ERR_ABORTED',
+  'UND_ERR_CLOSED',
+  'UND_ERR_DESTROYED',
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'
+])
+
+const ERROR_STATUSES = new Set([500, 502, 503, 504])
+
+/** Whether the origin could not be reached, or said so: undici's responseError turns statuses into errors. */
+function isDisconnection(error: Error & { code?: string; statusCode?: unknown }): boolean {
+  if (typeof error.statusCode === 'number') return ERROR_STATUSES.has(error.statusCode)
+  return error.name !== 'AbortError' && !NOT_DISCONNECTIONS.has(error.code ?? '')
+}

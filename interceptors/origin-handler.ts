@@ -1,0 +1,267 @@
+import type { Duplex } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import type { FieldLines } from '../lib/rfc9111/types.ts'
+import type { AnyHandler, Source } from './handler-adapter.ts'
+import { type HeaderObject, linesFrom, linesFromRaw } from './response-lines.ts'
+
+/** How much of a response that nobody reads is let through before its connection is given up. */
+const MAX_DISCARDED_BYTES = 131_072
+
+/** What the origin's side tells: each in its order, the last of them `ended` or `failed`. */
+export interface OriginEvents {
+  started(context: unknown): void
+  informed(statusCode: number, statusText: string, lines: FieldLines): void
+  upgraded(statusCode: number, lines: FieldLines, socket: Duplex): void
+  responseStarted(): void
+  /** A promise holds back what follows until it is settled. */
+  answered(statusCode: number, statusText: string, lines: FieldLines, isHttp2: boolean): Promise<void> | undefined
+  received(chunk: Buffer): void
+  ended(trailers: FieldLines): void
+  failed(error: Error): void
+}
+
+/** The only handler that sees what comes from the origin, by either handler API. It keeps the order of events, joins the
+ * reasons to pause, and swallows a response that is no longer wanted. */
+export class OriginHandler implements Source {
+  readonly #events: OriginEvents
+  #controller: Dispatcher.DispatchController | undefined
+  #abortReason: Error | undefined
+  #discarding = false
+  #discardedBytes = 0
+  /** What came while the header section's promise was not settled. */
+  #held: (() => void)[] | undefined
+  #clientPaused = false
+  #recorderPaused = false
+  #over = false
+
+  constructor(events: OriginEvents) {
+    this.#events = events
+  }
+
+  // Source
+
+  pause(): void {
+    this.#clientPaused = true
+    this.#controller?.pause()
+  }
+
+  resume(): void {
+    this.#clientPaused = false
+    this.#resumeIfFree()
+  }
+
+  abort(reason: Error): void {
+    this.#abortReason = reason
+    if (this.#controller === undefined) this.#fail(reason)
+    else this.#controller.abort(reason)
+    // Some dispatchers take their time to say so.
+    this.#fail(reason)
+  }
+
+  pauseForStore(): void {
+    this.#recorderPaused = true
+    this.#controller?.pause()
+  }
+
+  resumeForStore(): void {
+    this.#recorderPaused = false
+    this.#resumeIfFree()
+  }
+
+  /** Lets the rest of the response go by unseen. */
+  discard(): void {
+    this.#discarding = true
+    this.#clientPaused = false
+    this.#recorderPaused = false
+    this.#resumeIfFree()
+  }
+
+  // The new handler API
+
+  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    this.#controller = controller
+    if (this.#abortReason !== undefined) {
+      controller.abort(this.#abortReason)
+      return
+    }
+    this.#events.started(context)
+  }
+
+  onRequestUpgrade(_controller: unknown, statusCode: number, headers: HeaderObject, socket: Duplex): void {
+    this.#over = true
+    this.#events.upgraded(statusCode, linesFrom(headers, undefined), socket)
+  }
+
+  onResponseStarted(): void {
+    this.#events.responseStarted()
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController | null,
+    statusCode: number,
+    headers: HeaderObject,
+    statusText?: string
+  ): void {
+    if (this.#over || this.#discarding) return
+    const raw = controller?.rawHeaders
+    const lines = linesFrom(headers, raw)
+    if (statusCode < 200) {
+      this.#events.informed(statusCode, statusText ?? '', lines)
+      return
+    }
+    const isHttp2 = isFromHttp2(raw, statusText, lines)
+    const settled = this.#events.answered(statusCode, statusText ?? '', lines, isHttp2)
+    if (settled !== undefined) this.#hold(settled)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController | null, chunk: Buffer): void {
+    if (this.#over) return
+    if (this.#discarding) {
+      this.#discardedBytes += chunk.byteLength
+      if (this.#discardedBytes > MAX_DISCARDED_BYTES) controller?.abort(new Error('the response was not needed'))
+    } else if (this.#held !== undefined) {
+      this.#held.push(() => this.#events.received(chunk))
+    } else {
+      this.#events.received(chunk)
+    }
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController | null, trailers: HeaderObject): void {
+    if (this.#over || this.#discarding) return
+    const lines = trailers == null ? [] : linesFrom(trailers, controller?.rawTrailers)
+    if (this.#held === undefined) this.#end(lines)
+    else this.#held.push(() => this.#end(lines))
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    if (this.#held === undefined) this.#fail(error)
+    else this.#held.push(() => this.#fail(error))
+  }
+
+  // The legacy handler API, which dispatchers of undici 6 and before speak
+
+  #resumeLegacy: (() => void) | undefined
+
+  onConnect(abort: (reason?: Error) => void, context?: unknown): void {
+    this.onRequestStart(new LegacyController(abort, () => this.#resumeLegacy?.()), context)
+  }
+
+  onHeaders(statusCode: number, rawHeaders: Buffer[], resume: () => void, statusText: string): boolean {
+    this.#resumeLegacy = resume
+    const controller = this.#legacyController()
+    controller.rawHeaders = rawHeaders
+    this.onResponseStart(controller, statusCode, headersOf(linesFromRaw(rawHeaders)), statusText)
+    return !controller.paused
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.onResponseData(this.#controller ?? null, chunk)
+    return !this.#legacyController().paused
+  }
+
+  onComplete(rawTrailers: Buffer[]): void {
+    const controller = this.#legacyController()
+    controller.rawTrailers = rawTrailers ?? []
+    this.onResponseEnd(controller, headersOf(linesFromRaw(controller.rawTrailers)))
+  }
+
+  onError(error: Error): void {
+    this.onResponseError(this.#controller, error)
+  }
+
+  onUpgrade(statusCode: number, rawHeaders: Buffer[], socket: Duplex): void {
+    this.#over = true
+    this.#events.upgraded(statusCode, linesFromRaw(rawHeaders), socket)
+  }
+
+  #legacyController(): LegacyController {
+    return this.#controller as LegacyController
+  }
+
+  #hold(settled: Promise<void>): void {
+    const held: (() => void)[] = []
+    this.#held = held
+    this.#controller?.pause()
+    const release = () => {
+      this.#held = undefined
+      if (!this.#discarding) for (const event of held) event()
+      this.#resumeIfFree()
+    }
+    settled.then(release, error => {
+      this.#held = undefined
+      this.#controller?.abort(error)
+      this.#fail(error)
+    })
+  }
+
+  #resumeIfFree(): void {
+    if (!this.#clientPaused && !this.#recorderPaused && this.#held === undefined) this.#controller?.resume()
+  }
+
+  #end(trailers: FieldLines): void {
+    if (this.#over || this.#discarding) return
+    this.#over = true
+    this.#events.ended(trailers)
+  }
+
+  #fail(error: Error): void {
+    if (this.#over || this.#discarding) return
+    this.#over = true
+    this.#events.failed(error)
+  }
+}
+
+/** The whole of it as undici's types have it. */
+export function asDispatchHandler(handler: OriginHandler): AnyHandler {
+  return handler as unknown as AnyHandler
+}
+
+class LegacyController implements Dispatcher.DispatchController {
+  rawHeaders: Buffer[] | null = null
+  rawTrailers: Buffer[] | null = null
+  aborted = false
+  paused = false
+  reason: Error | null = null
+  readonly #abort: (reason?: Error) => void
+  readonly #resume: () => void
+
+  constructor(abort: (reason?: Error) => void, resume: () => void) {
+    this.#abort = abort
+    this.#resume = resume
+  }
+
+  abort(reason: Error): void {
+    if (this.aborted) return
+    this.aborted = true
+    this.reason = reason
+    this.#abort(reason)
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    this.#resume()
+  }
+}
+
+function headersOf(lines: FieldLines): HeaderObject {
+  const headers: HeaderObject = Object.create(null)
+  for (const [name, value] of lines) {
+    const key = name.toLowerCase()
+    const known = headers[key]
+    if (known === undefined) headers[key] = value
+    else headers[key] = [known, value].flat()
+  }
+  return headers
+}
+
+/** HTTP/2 frames its content, so that its end is always known. undici 8 gives its raw headers as an object; undici 7 as
+ * pairs, told apart from HTTP/1 by what HTTP/2 cannot have: a reason phrase, capitals, Connection. */
+function isFromHttp2(raw: unknown, statusText: string | undefined, lines: FieldLines): boolean {
+  if (typeof raw === 'object' && raw !== null && !Array.isArray(raw)) return true
+  return statusText === '' && lines.every(([name]) => name !== 'connection' && name === name.toLowerCase())
+}

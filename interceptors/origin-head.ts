@@ -1,0 +1,33 @@
+import type { FieldLine, FieldLines } from '../lib/rfc9111/types.ts'
+import type { Head } from './handler-adapter.ts'
+import { type HeaderObject, toHeaderObject, toRawHeaders } from './response-lines.ts'
+
+/** A header section made from lines: an origin's, with this cache's member of Cache-Status after what others said. */
+export class LinesHead implements Head {
+  readonly statusCode: number
+  readonly statusText: string
+  readonly #lines: FieldLines
+
+  constructor(statusCode: number, statusText: string, lines: FieldLines, status?: string) {
+    this.statusCode = statusCode
+    this.statusText = statusText
+    this.#lines = status === undefined ? lines : [...lines, ['Cache-Status', status] satisfies FieldLine]
+  }
+
+  headers(): HeaderObject {
+    return toHeaderObject(this.#lines)
+  }
+
+  rawHeaders(): Buffer[] {
+    return toRawHeaders(this.#lines)
+  }
+}
+
+const NO_LINES: FieldLines = []
+
+/** Trailers in the form of a header section. */
+export function trailersHead(lines: FieldLines): Head {
+  return lines.length === 0 ? NO_TRAILERS : new LinesHead(0, '', lines)
+}
+
+const NO_TRAILERS: Head = new LinesHead(0, '', NO_LINES)

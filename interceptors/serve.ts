@@ -1,0 +1,145 @@
+import type { Answer } from '../lib/rfc9111/answer.ts'
+import { formatCacheStatus } from '../lib/rfc9111/cache-status.ts'
+import type { FieldLines } from '../lib/rfc9111/types.ts'
+import type { Body, MaybePromise, Stored } from '../stores/store.ts'
+import { AnswerHead } from './answer-head.ts'
+import { type BodyPlayer, HeldBodyPlayer, heldPieces, ReadBodyPlayer } from './body-player.ts'
+import type { Client } from './handler-adapter.ts'
+import { LinesHead, trailersHead } from './origin-head.ts'
+import { cacheStatusOf, type Outcome } from './outcome.ts'
+import { isPromise, type StoreGuard } from './store-guard.ts'
+import { TurnBudget } from './turn-budget.ts'
+
+const NO_PIECES: readonly Uint8Array[] = []
+
+/** A stored body, opened so far that nothing but damage can keep it from being served. */
+export type OpenBody = (client: Client, trailers: FieldLines) => BodyPlayer
+
+/** Plays answers into clients: in the same tick where the store has the body at hand. */
+export class Server {
+  readonly #guard: StoreGuard
+  readonly #statusName: string | undefined
+  readonly #budget = new TurnBudget()
+
+  /** `statusName` is how this cache calls itself in Cache-Status; undefined: it does not. */
+  constructor(guard: StoreGuard, statusName: string | undefined) {
+    this.#guard = guard
+    this.#statusName = statusName
+  }
+
+  /** This cache's member of Cache-Status. */
+  status(outcome: Outcome): string | undefined {
+    return this.#statusName === undefined ? undefined : formatCacheStatus(this.#statusName, cacheStatusOf(outcome))
+  }
+
+  /** Serves an answer; calls `vanished` in its place where the body cannot be had, before the client has got anything. */
+  serve(client: Client, answer: Answer, stored: Stored | undefined, outcome: Outcome, vanished: () => void): void {
+    const opened = this.open(answer, stored)
+    if (isPromise(opened)) {
+      if (!client.isStarted) attempt(client, () => client.start())
+      void opened.then(body => {
+        if (client.isFinished) return
+        if (body === undefined) attempt(client, vanished)
+        else this.play(client, answer, body, outcome)
+      })
+    } else if (opened === undefined) {
+      vanished()
+    } else if (this.#budget.take(answer.entry.completeLength ?? 0)) {
+      this.play(client, answer, opened, outcome)
+    } else {
+      setImmediate(() => {
+        if (!client.isFinished) this.play(client, answer, opened, outcome)
+      })
+    }
+  }
+
+  /** Opens an answer's body and reads its first piece; undefined where it cannot be had. */
+  open(answer: Answer, stored: Stored | undefined): MaybePromise<OpenBody | undefined> {
+    if (answer.body === 'none') return playerOf(NO_PIECES)
+    if (stored === undefined) return undefined
+    const body = this.#guard.open(stored)
+    return isPromise(body) ? body.then(opened => this.#begin(opened, stored)) : this.#begin(body, stored)
+  }
+
+  /** Delivers the header section and as much of the body as the client takes. */
+  play(client: Client, answer: Answer, body: OpenBody, outcome: Outcome): void {
+    const player = body(client, answer.body === 'none' ? [] : answer.entry.trailers)
+    client.source = player
+    try {
+      client.settle(outcome)
+      if (!client.isStarted) client.start()
+      if (client.aborted) return
+      client.head(new AnswerHead(answer, this.status(outcome)))
+    } catch (error) {
+      player.abort(error as Error)
+      return
+    }
+    player.play()
+  }
+
+  /** §5.2.1.7, §5.2.2.2: 504 with an empty body. */
+  gatewayTimeout(client: Client | undefined, reason: string): void {
+    if (client === undefined) return
+    const outcome: Outcome = {
+      fromCache: false,
+      outcome: 'unsatisfiable',
+      ageSeconds: undefined,
+      freshForSeconds: undefined,
+      stored: false,
+      reason,
+      forward: undefined,
+      forwardStatus: undefined,
+      collapsed: false
+    }
+    const player = new HeldBodyPlayer(client, trailersHead([]), NO_PIECES)
+    client.source = player
+    try {
+      client.settle(outcome)
+      if (!client.isStarted) client.start()
+      if (client.aborted) return
+      client.head(new LinesHead(504, 'Gateway Timeout', [['Content-Length', '0']], this.status(outcome)))
+    } catch (error) {
+      player.abort(error as Error)
+      return
+    }
+    player.play()
+  }
+
+  #begin(body: Body | undefined, stored: Stored): MaybePromise<OpenBody | undefined> {
+    if (body === undefined) return undefined
+    const pieces = heldPieces(body)
+    if (pieces !== undefined) return playerOf(pieces)
+    return this.#beginReading(body as AsyncIterable<Uint8Array>, stored)
+  }
+
+  async #beginReading(body: AsyncIterable<Uint8Array>, { entry }: Stored): Promise<OpenBody | undefined> {
+    const onDamage = () => void this.#guard.delete(entry.key)
+    try {
+      const iterator = body[Symbol.asyncIterator]()
+      const readNext = (reading: AsyncIterator<Uint8Array>) => this.#guard.read(reading)
+      const first = await readNext(iterator)
+      const { completeLength = 0 } = entry
+      if (first.done === true && completeLength > 0) {
+        onDamage()
+        return undefined
+      }
+      const source = { iterator, readNext, completeLength, onDamage }
+      return (client, trailers) => new ReadBodyPlayer(client, trailersHead(trailers), first, source)
+    } catch {
+      // The guard has reported it.
+      return undefined
+    }
+  }
+}
+
+function playerOf(pieces: readonly Uint8Array[]): OpenBody {
+  return (client, trailers) => new HeldBodyPlayer(client, trailersHead(trailers), pieces)
+}
+
+function attempt(client: Client, action: () => void): void {
+  try {
+    action()
+  } catch (error) {
+    client.fail(error as Error)
+  }
+}

@@ -1,0 +1,252 @@
+import { CacheError } from '../lib/errors.ts'
+import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import type { Body, BodyWriter, CacheStore, Lookup, MaybePromise, Position, PutOptions, Stored } from '../stores/store.ts'
+import { CircuitBreaker } from './circuit-breaker.ts'
+import type { Settings, StoreOperation } from './options.ts'
+
+const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: undefined }
+const MAX_OWED_DELETIONS = 10_000
+
+/** A store that cannot harm a request: whatever it throws, rejects or answers, and however long it takes, the caller gets
+ * what an empty store would have said, no later than the deadline. Faults are reported, once each. */
+export class StoreGuard {
+  readonly #store: CacheStore
+  readonly #settings: Pick<Settings, 'storeTimeoutMs' | 'onStoreError'>
+  readonly #breaker = new CircuitBreaker()
+  /** Keys whose deletion failed: not read again before it has succeeded. */
+  readonly #owed = new Set<CacheKey>()
+
+  constructor(store: CacheStore, settings: Pick<Settings, 'storeTimeoutMs' | 'onStoreError'>) {
+    this.#store = store
+    this.#settings = settings
+  }
+
+  /** Bytes of body; larger responses are not offered. */
+  get maxEntrySizeBytes(): number {
+    return this.#store.maxEntrySizeBytes ?? Infinity
+  }
+
+  get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup> {
+    if (!this.#breaker.allows()) return NOTHING
+    if (this.#owed.size > 0 && this.#owed.has(key)) return this.#getAfterDeleting(key, variantOf)
+    return this.#attempt('get', NOTHING, () =>
+      mapMaybe(this.#store.get(key, variantOf), lookup => checkedLookup(lookup, key, variantOf))
+    )
+  }
+
+  /** What a tier further away holds. */
+  deeper(lookup: Lookup, key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup> {
+    return this.#attempt('get', NOTHING, () =>
+      mapMaybe(lookup.deeper?.() ?? NOTHING, found => checkedLookup(found, key, variantOf))
+    )
+  }
+
+  /** The whole body, of the length that the entry states; undefined where it cannot be had. */
+  open(stored: Stored): MaybePromise<Body | undefined> {
+    return this.#attempt<Body | undefined>('open', undefined, () =>
+      mapMaybe(stored.open(), body => checkedBody(body, stored.entry))
+    )
+  }
+
+  /** The next step of a body that comes in pieces; rejects where it fails or takes too long. */
+  read(iterator: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+    return this.#withDeadline('read', Promise.resolve(iterator.next())).catch(error => {
+      this.report(error, 'read')
+      throw error
+    })
+  }
+
+  put(entry: Entry, asOf: Position): MaybePromise<BodyWriter | undefined> {
+    if (!this.#breaker.allows()) return undefined
+    const options: PutOptions = asOf === undefined ? {} : { asOf }
+    return this.#attempt('put', undefined, () => this.#store.put(entry, options), abortLate)
+  }
+
+  /** False: the writer failed, and the entry with it. */
+  write(writer: BodyWriter, chunk: Uint8Array): MaybePromise<boolean> {
+    return this.#attempt('write', false, () => mapMaybe(writer.write(chunk), () => true))
+  }
+
+  commit(writer: BodyWriter, entry: Entry): MaybePromise<boolean> {
+    return this.#attempt('commit', false, () => mapMaybe(writer.commit(entry), stored => stored === true))
+  }
+
+  abort(writer: BodyWriter): MaybePromise<void> {
+    return this.#attempt('abort', undefined, () => writer.abort())
+  }
+
+  update(entry: Entry, asOf: Position): MaybePromise<boolean> {
+    if (!this.#breaker.allows()) return false
+    return this.#attempt('update', false, () => this.#store.update(entry, asOf === undefined ? {} : { asOf }))
+  }
+
+  /** Always tried. Where it fails, this process at least does not read the key again before it has succeeded. */
+  delete(key: CacheKey): MaybePromise<boolean> {
+    const done = this.#attempt('delete', false, () => mapMaybe(this.#store.delete(key), () => true))
+    return mapMaybe(done, succeeded => {
+      if (succeeded) this.#owed.delete(key)
+      else this.#owe(key)
+      return succeeded
+    })
+  }
+
+  /** Reports a fault that is nobody's but the store's. */
+  report(error: unknown, operation: StoreOperation): void {
+    try {
+      this.#settings.onStoreError(error, operation)
+    } catch {
+      // A listener's fault is no reason for a request to fail; nor is there anybody left to tell.
+    }
+  }
+
+  #owe(key: CacheKey): void {
+    this.#owed.add(key)
+    if (this.#owed.size <= MAX_OWED_DELETIONS) return
+    for (const oldest of this.#owed) {
+      this.#owed.delete(oldest)
+      return
+    }
+  }
+
+  #getAfterDeleting(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup> {
+    return mapMaybe(this.delete(key), succeeded => (succeeded ? this.get(key, variantOf) : NOTHING))
+  }
+
+  /** Runs one call of the store. `late` gets a result that came after the deadline. */
+  #attempt<T>(
+    operation: StoreOperation,
+    fallback: T,
+    call: () => MaybePromise<T>,
+    late?: (result: T) => void
+  ): MaybePromise<T> {
+    try {
+      const result = call()
+      if (!isPromise(result)) {
+        this.#breaker.succeeded()
+        return result
+      }
+      return this.#settle(operation, fallback, result, late)
+    } catch (error) {
+      return this.#failed(operation, fallback, error)
+    }
+  }
+
+  async #settle<T>(
+    operation: StoreOperation,
+    fallback: T,
+    promise: Promise<T>,
+    late: ((result: T) => void) | undefined
+  ): Promise<T> {
+    try {
+      const result = await this.#withDeadline(operation, promise, late)
+      this.#breaker.succeeded()
+      return result
+    } catch (error) {
+      return this.#failed(operation, fallback, error)
+    }
+  }
+
+  #failed<T>(operation: StoreOperation, fallback: T, error: unknown): T {
+    this.#breaker.failed()
+    this.report(error, operation)
+    return fallback
+  }
+
+  #withDeadline<T>(operation: StoreOperation, promise: Promise<T>, late?: (result: T) => void): Promise<T> {
+    const { storeTimeoutMs } = this.#settings
+    return new Promise((resolve, reject) => {
+      let expired = false
+      const timer = setTimeout(() => {
+        expired = true
+        reject(new CacheError('ERR_CACHE_TIMEOUT', `the store took more than ${storeTimeoutMs} ms to ${operation}`))
+      }, storeTimeoutMs)
+      promise.then(
+        result => {
+          clearTimeout(timer)
+          if (expired) late?.(result)
+          else resolve(result)
+        },
+        error => {
+          clearTimeout(timer)
+          reject(error)
+        }
+      )
+    })
+  }
+}
+
+export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
+  return typeof value === 'object' && value !== null && typeof (value as Promise<T>).then === 'function'
+}
+
+/** Applies `map` now, or when the promise is fulfilled. */
+export function mapMaybe<T, U>(value: MaybePromise<T>, map: (value: T) => MaybePromise<U>): MaybePromise<U> {
+  return isPromise(value) ? value.then(map) : map(value)
+}
+
+function abortLate(writer: BodyWriter | undefined): void {
+  try {
+    const aborted = writer?.abort()
+    if (aborted !== undefined && isPromise(aborted)) aborted.catch(() => {})
+  } catch {
+    // The deadline has been reported already.
+  }
+}
+
+/** What the contract promises, and that each response is stored for this key and selected by this request. */
+function checkedLookup(lookup: Lookup, key: CacheKey, variantOf: (names: readonly string[]) => VariantKey): Lookup {
+  if (!Array.isArray(lookup?.stored)) throw notInContract('get')
+  for (const stored of lookup.stored) {
+    const entry = stored?.entry
+    if (typeof stored?.open !== 'function' || !isEntry(entry)) throw notInContract('get')
+    if (entry.key !== key || entry.variantKey !== variantOf(entry.vary)) throw notInContract('get')
+  }
+  return lookup
+}
+
+const checkedEntries = new WeakSet<Entry>()
+
+function isEntry(entry: Entry | undefined): entry is Entry {
+  if (typeof entry !== 'object' || entry === null) return false
+  if (checkedEntries.has(entry)) return true
+  const { id, key, variantKey, vary, method, statusCode, statusText, lines, trailers } = entry
+  const isWhole =
+    [id, key, variantKey, statusText].every(text => typeof text === 'string') &&
+    [entry.requestTimeMs, entry.responseTimeMs].every(Number.isFinite) &&
+    (method === 'GET' || method === 'HEAD') &&
+    Number.isInteger(statusCode) &&
+    statusCode >= 200 &&
+    statusCode <= 599 &&
+    Array.isArray(vary) &&
+    vary.every(name => typeof name === 'string') &&
+    isLines(lines) &&
+    isLines(trailers)
+  if (isWhole) checkedEntries.add(entry)
+  return isWhole
+}
+
+function isLines(lines: unknown): boolean {
+  return (
+    Array.isArray(lines) &&
+    lines.every(line => Array.isArray(line) && typeof line[0] === 'string' && typeof line[1] === 'string')
+  )
+}
+
+function checkedBody(body: Body | undefined, entry: Entry): Body | undefined {
+  if (body === undefined) return undefined
+  if (body instanceof Uint8Array || Array.isArray(body)) {
+    let byteLength = 0
+    for (const piece of body instanceof Uint8Array ? [body] : body) {
+      if (!(piece instanceof Uint8Array)) throw notInContract('open')
+      byteLength += piece.byteLength
+    }
+    if (byteLength === entry.completeLength) return body
+    throw new CacheError('ERR_CACHE_BODY', `a body of ${entry.completeLength} bytes came back as ${byteLength}`)
+  }
+  if (typeof (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator] === 'function') return body
+  throw notInContract('open')
+}
+
+function notInContract(method: string): CacheError {
+  return new CacheError('ERR_CACHE_STORE', `the store's ${method} answered with something its contract does not allow`)
+}

@@ -1,0 +1,137 @@
+import { stringify } from 'node:querystring'
+import type { Dispatcher } from 'undici'
+import { cacheKey } from '../lib/rfc9111/cache-key.ts'
+import { combinedValue } from '../lib/rfc9111/fields.ts'
+import type { Fields, Request } from '../lib/rfc9111/types.ts'
+import type { Settings } from './options.ts'
+
+export type DispatchOptions = Dispatcher.DispatchOptions
+
+/** A request as the engine sees it, or why the cache has no part in it. */
+export type Understood = { readonly request: Request } | { readonly request: undefined; readonly reason: string }
+
+/** Origins seen, normalised; undefined: not one whose responses are cached. */
+export type KnownOrigins = Map<unknown, string | undefined>
+
+const MAX_KNOWN_ORIGINS = 1000
+
+/** undici's options -> Request. What undici itself will refuse is not understood, and left to it. */
+export function toRequest(opts: DispatchOptions, settings: Settings, known: KnownOrigins): Understood {
+  const origin = opts.origin === undefined || opts.origin === null ? settings.origin : knownOrigin(opts.origin, settings, known)
+  if (origin === undefined) return { request: undefined, reason: opts.origin ? 'origin-not-cached' : 'no-origin' }
+  const path = fullPath(opts)
+  if (path === undefined || typeof opts.method !== 'string') return { request: undefined, reason: 'not-understood' }
+  const fields = toFields(opts.headers)
+  if (fields === undefined) return { request: undefined, reason: 'not-understood' }
+  const host = combinedValue(fields, 'host')
+  const key = cacheKey(origin, path, host)
+  return {
+    request: {
+      method: opts.method.toUpperCase(),
+      key,
+      targetUri: host === undefined || key === origin + path ? key : uriWithHost(origin, host, path),
+      fields,
+      partition: partitionOf(fields, settings)
+    }
+  }
+}
+
+/** Whether the request brings content: its digest is not in the key, so the cache keeps out. RFC 9110 §9.3.1 */
+export function hasContent({ body }: DispatchOptions): boolean {
+  if (body === undefined || body === null) return false
+  if (typeof body === 'string') return body !== ''
+  return !(body instanceof Uint8Array) || body.byteLength > 0
+}
+
+function partitionOf(fields: Fields, settings: Settings): string {
+  const partition = settings.partitionOf?.(fields)
+  return partition === undefined ? '' : String(partition)
+}
+
+function uriWithHost(origin: string, host: string, path: string): string {
+  const uri = `${origin.slice(0, origin.indexOf('//') + 2)}${host}${path}`
+  return URL.canParse(uri) ? uri : origin + path
+}
+
+function knownOrigin(origin: string | URL, settings: Settings, known: KnownOrigins): string | undefined {
+  const found = known.get(origin)
+  if (found !== undefined || known.has(origin)) return found
+  const text = String(origin)
+  const normalised = URL.canParse(text) ? new URL(text).origin : 'null'
+  const cached = normalised !== 'null' && isListed(normalised, settings.origins) ? normalised : undefined
+  // Only strings: a URL could change, and would be kept alive.
+  if (typeof origin === 'string') {
+    if (known.size >= MAX_KNOWN_ORIGINS) known.clear()
+    known.set(origin, cached)
+  }
+  return cached
+}
+
+function isListed(origin: string, origins: Settings['origins']): boolean {
+  if (origins === undefined) return true
+  return origins.some(member => {
+    if (typeof member === 'string') return member === origin
+    member.lastIndex = 0
+    return member.test(origin)
+  })
+}
+
+/** The path with the query that undici will append; undefined for what is not a path of the origin. */
+function fullPath({ path, query }: DispatchOptions): string | undefined {
+  if (typeof path !== 'string' || path[0] !== '/') return undefined
+  if (query === undefined || query === null) return path
+  if (path.includes('?') || path.includes('#')) return undefined
+  const search = stringify(query)
+  return search === '' ? path : `${path}?${search}`
+}
+
+/** Every form of `headers` that undici takes; undefined for what it will refuse. */
+export function toFields(headers: unknown): Fields | undefined {
+  const fields: Record<string, string | string[]> = Object.create(null)
+  if (headers === undefined || headers === null) return fields
+  if (Array.isArray(headers)) {
+    if (Array.isArray(headers[0])) return addPairs(fields, headers) ? fields : undefined
+    if (headers.length % 2 !== 0) return undefined
+    for (let i = 0; i < headers.length; i += 2) addField(fields, headers[i], headers[i + 1])
+    return fields
+  }
+  if (typeof headers !== 'object') return undefined
+  if (Symbol.iterator in headers) return addPairs(fields, headers as Iterable<unknown>) ? fields : undefined
+  for (const name of Object.keys(headers)) addField(fields, name, (headers as Record<string, unknown>)[name])
+  return fields
+}
+
+function addPairs(fields: Record<string, string | string[]>, pairs: Iterable<unknown>): boolean {
+  for (const pair of pairs) {
+    if (!Array.isArray(pair) || pair.length !== 2) return false
+    addField(fields, pair[0], pair[1])
+  }
+  return true
+}
+
+function addField(fields: Record<string, string | string[]>, name: unknown, value: unknown): void {
+  if (value === undefined) return
+  const key = (typeof name === 'string' ? name : String(name)).toLowerCase()
+  if (Array.isArray(value)) {
+    for (const member of value) addField(fields, key, member)
+    return
+  }
+  const text = typeof value === 'string' ? value : value === null ? '' : String(value)
+  const known = fields[key]
+  if (known === undefined) fields[key] = text
+  else if (typeof known === 'string') fields[key] = [known, text]
+  else known.push(text)
+}
+
+/** The request's headers as a flat list, with `replacements` (by lower-case name) in place of what it had. */
+export function withFields(fields: Fields, removed: readonly string[], added: readonly (readonly [string, string])[]): string[] {
+  const headers: string[] = []
+  for (const name of Object.keys(fields)) {
+    if (removed.includes(name)) continue
+    const value = fields[name]
+    if (typeof value === 'string') headers.push(name, value)
+    else for (const line of value ?? []) headers.push(name, line)
+  }
+  for (const [name, value] of added) headers.push(name, value)
+  return headers
+}

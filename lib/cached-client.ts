@@ -1,0 +1,195 @@
+import type { Duplex } from 'node:stream'
+import { Agent, Client, type Dispatcher, fetch, type RequestInfo, type RequestInit, type Response } from 'undici'
+import { type CacheInterceptor, cacheInterceptor } from '../interceptors/cache-interceptor.ts'
+import { rememberOutcome } from '../interceptors/info.ts'
+import type { CacheOptions } from '../interceptors/options.ts'
+import { OUTCOME, type OutcomeHolder } from '../interceptors/outcome.ts'
+import type { CacheStore } from '../stores/store.ts'
+import { CacheError, optionError } from './errors.ts'
+
+export interface CachedClientOptions extends Client.Options {
+  /** A store, the options of cacheInterceptor(), or an interceptor whose cache is to be shared. */
+  cache?: CacheStore | CacheOptions | CacheInterceptor
+}
+
+/** Whether the body came from the store; on what request(), stream(), pipeline() and fetch() of a CachedClient give. */
+export interface FromCache {
+  fromCache: boolean
+}
+
+/** Options of get(): those of request() but for what the URL says. */
+export type GetOptions = Omit<Dispatcher.RequestOptions, 'origin' | 'path' | 'method' | 'body'>
+
+type Callback = (error: Error | null, data: unknown) => void
+
+/** Where a client without an origin of its own seems to go. The name can never be resolved (RFC 6761 §6.4). */
+const ANY_ORIGIN = 'http://any-origin.invalid'
+
+/** Not private fields: `compose()` puts a Proxy around the client, and private fields do not reach through one. */
+const STATE = Symbol('state')
+const RESOLVE = Symbol('resolve')
+
+interface State {
+  readonly cache: CacheInterceptor
+  readonly ownsCache: boolean
+  /** undefined: any origin. */
+  readonly origin: string | undefined
+  /** Does the work of a client for any origin. */
+  readonly agent: Agent | undefined
+  readonly dispatch: Dispatcher.Dispatch
+}
+
+/** An undici Client that caches, for one origin or, without one, for any: `request`, `stream`, `pipeline`, `compose`,
+ * `close`, `destroy` and `await using` are inherited. Without an origin, a request that names none is refused with a
+ * CacheError, code ERR_CACHE_ORIGIN. */
+export class CachedClient extends Client {
+  readonly [STATE]: State
+
+  constructor(options?: CachedClientOptions)
+  constructor(origin: string | URL, options?: CachedClientOptions)
+  constructor(first?: string | URL | CachedClientOptions, second?: CachedClientOptions) {
+    const named = typeof first === 'string' || first instanceof URL
+    const { cache, ...clientOptions } = (named ? second : first) ?? {}
+    const { interceptor, owned } = interceptorOf(cache)
+    super(named ? first : ANY_ORIGIN, clientOptions)
+    const origin = named ? new URL(first).origin : undefined
+    const agent = named ? undefined : new Agent(clientOptions as Agent.Options)
+    const inner: Dispatcher.Dispatch =
+      agent === undefined ? (opts, handler) => super.dispatch(opts, handler) : (opts, handler) => agent.dispatch(opts, handler)
+    this[STATE] = { cache: interceptor, ownsCache: owned, origin, agent, dispatch: interceptor(inner) }
+  }
+
+  /** The cache: purge, info, store. */
+  get cache(): CacheInterceptor {
+    return this[STATE].cache
+  }
+
+  override dispatch(opts: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const { origin, dispatch } = this[STATE]
+    if (origin !== undefined) return dispatch(opts.origin === origin ? opts : { ...opts, origin }, handler)
+    if (opts.origin === undefined || opts.origin === null || String(opts.origin).startsWith(ANY_ORIGIN)) {
+      throw new CacheError('ERR_CACHE_ORIGIN', 'the request names no origin, and the client was made without one')
+    }
+    return dispatch(opts, handler)
+  }
+
+  override request<T = null>(
+    options: Dispatcher.RequestOptions<T>,
+    callback: (error: Error | null, data: Dispatcher.ResponseData<T> & FromCache) => void
+  ): void
+  override request<T = null>(options: Dispatcher.RequestOptions<T>): Promise<Dispatcher.ResponseData<T> & FromCache>
+  override request(options: Dispatcher.RequestOptions, callback?: unknown): unknown {
+    if (callback !== undefined) return super.request(options, marking(callback as Callback))
+    return super.request(options).then(markFromCache)
+  }
+
+  override stream<T = null>(
+    options: Dispatcher.RequestOptions<T>,
+    factory: (data: Dispatcher.StreamFactoryData<T> & FromCache) => NodeJS.WritableStream,
+    callback: (error: Error | null, data: Dispatcher.StreamData<T>) => void
+  ): void
+  override stream<T = null>(
+    options: Dispatcher.RequestOptions<T>,
+    factory: (data: Dispatcher.StreamFactoryData<T> & FromCache) => NodeJS.WritableStream
+  ): Promise<Dispatcher.StreamData<T>>
+  override stream(options: Dispatcher.RequestOptions, factory: unknown, callback?: unknown): unknown {
+    const marked = ((data: object) => (factory as Function)(markFromCache(data))) as unknown as Dispatcher.StreamFactory
+    if (callback !== undefined) return super.stream(options, marked, callback as never)
+    return super.stream(options, marked)
+  }
+
+  override pipeline<T = null>(
+    options: Dispatcher.PipelineOptions<T>,
+    handler: (data: Dispatcher.PipelineHandlerData<T> & FromCache) => ReturnType<Dispatcher.PipelineHandler<T>>
+  ): Duplex {
+    return super.pipeline(options, data => handler(markFromCache(data)))
+  }
+
+  /** GET, by URL: absolute, or relative to the client's origin. undici's response data, with `fromCache`. */
+  async get(url: string | URL, options: GetOptions = {}): Promise<Dispatcher.ResponseData & FromCache> {
+    const { origin, pathname, search } = this[RESOLVE](url)
+    return await this.request({ ...options, origin, path: pathname + search, method: 'GET' })
+  }
+
+  /** undici's fetch through this client; the Response has `fromCache`. A relative URL is one of the client's origin. */
+  async fetch(input: RequestInfo, init: RequestInit = {}): Promise<Response & FromCache> {
+    const resource = typeof input === 'string' || input instanceof URL ? this[RESOLVE](input) : input
+    const holder: OutcomeHolder = { outcome: undefined }
+    const dispatcher = this.compose(dispatch => (opts, handler) => dispatch(withHolder(opts, holder), handler))
+    const response = await fetch(resource, { ...init, dispatcher })
+    if (holder.outcome !== undefined) rememberOutcome(response, holder.outcome)
+    return Object.assign(response, { fromCache: holder.outcome?.fromCache ?? false })
+  }
+
+  override close(): Promise<void>
+  override close(callback: () => void): void
+  override close(callback?: (error?: Error | null) => void): Promise<void> | void {
+    const { agent, ownsCache, cache } = this[STATE]
+    if (callback === undefined) {
+      return new Promise((resolve, reject) => this.close(settling(resolve, reject)))
+    }
+    const closing = Promise.all([agent?.close(), ownsCache ? cache.close() : undefined])
+    closing.then(() => super.close(callback), callback)
+  }
+
+  override destroy(): Promise<void>
+  override destroy(error: Error | null): Promise<void>
+  override destroy(callback: () => void): void
+  override destroy(error: Error | null, callback: () => void): void
+  override destroy(first?: unknown, second?: unknown): Promise<void> | void {
+    const { agent, ownsCache, cache } = this[STATE]
+    const error = typeof first === 'function' ? null : ((first ?? null) as Error | null)
+    const callback = (typeof first === 'function' ? first : second) as ((error?: Error | null) => void) | undefined
+    if (callback === undefined) {
+      return new Promise((resolve, reject) => this.destroy(error, settling(resolve, reject)))
+    }
+    const ending = Promise.all([agent?.destroy(error), ownsCache ? cache.close() : undefined])
+    ending.then(() => super.destroy(error, callback), callback)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  [RESOLVE](url: string | URL): URL {
+    const { origin } = this[STATE]
+    if (!URL.canParse(String(url), origin)) {
+      throw new CacheError('ERR_CACHE_ORIGIN', `${JSON.stringify(String(url))} is no URL that names an origin`)
+    }
+    const resolved = new URL(url, origin)
+    if (origin !== undefined && resolved.origin !== origin) {
+      throw new CacheError('ERR_CACHE_ORIGIN', `this client is for ${origin}, not for ${resolved.origin}`)
+    }
+    return resolved
+  }
+}
+
+function interceptorOf(cache: CachedClientOptions['cache']): { interceptor: CacheInterceptor; owned: boolean } {
+  if (typeof cache === 'function') return { interceptor: cache, owned: false }
+  if (cache === undefined) return { interceptor: cacheInterceptor(), owned: true }
+  if (typeof cache !== 'object' || cache === null) {
+    throw optionError('cache', 'a store, the options of cacheInterceptor() or an interceptor', cache)
+  }
+  return { interceptor: cacheInterceptor(isStore(cache) ? { store: cache } : cache), owned: true }
+}
+
+function isStore(cache: CacheStore | CacheOptions): cache is CacheStore {
+  return 'get' in cache && typeof cache.get === 'function'
+}
+
+function withHolder(opts: Dispatcher.DispatchOptions, holder: OutcomeHolder): Dispatcher.DispatchOptions {
+  return { ...opts, [OUTCOME]: holder } as Dispatcher.DispatchOptions
+}
+
+function markFromCache<T extends object>(data: T): T & FromCache {
+  const { context } = data as { context?: { fromCache?: unknown } | null }
+  return Object.assign(data, { fromCache: context?.fromCache === true })
+}
+
+function marking(callback: Callback): Callback {
+  return (error, data) => callback(error, error === null && typeof data === 'object' && data !== null ? markFromCache(data) : data)
+}
+
+function settling(resolve: () => void, reject: (error: Error) => void): (error?: Error | null) => void {
+  return error => (error == null ? resolve() : reject(error))
+}

@@ -1,0 +1,150 @@
+import { type Answer, answerFrom } from './answer.ts'
+import { type RequestDirectives, requestDirectives } from './directives.ts'
+import { ageMs, type Judgement, judge } from './judgement.ts'
+import { isSafe } from './methods.ts'
+import { hasOriginConditions } from './preconditions.ts'
+import { acceptsStale, staleWhileRevalidateSeconds } from './staleness.ts'
+import type { Entry, Policy, Request, Section } from './types.ts'
+import { type Revalidation, revalidationOf } from './validation.ts'
+
+/** Why a request goes to the origin, in the words of RFC 9211 §2.2. */
+export type ForwardReason = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'request' | 'stale' | 'partial'
+
+interface Grounds {
+  /** For people and machines: a short hyphenated phrase. */
+  readonly reason: string
+  readonly section: Section
+}
+
+/** What to do with a request. */
+export type RequestDecision = Grounds &
+  (
+    | { readonly kind: 'bypass'; readonly forward: ForwardReason }
+    | { readonly kind: 'write-through'; readonly forward: 'method' }
+    | { readonly kind: 'hit'; readonly answer: Answer; readonly stale: boolean }
+    | { readonly kind: 'stale-while-revalidate'; readonly answer: Answer; readonly revalidation: Revalidation }
+    | { readonly kind: 'revalidate'; readonly forward: ForwardReason; readonly revalidation: Revalidation }
+    | { readonly kind: 'miss'; readonly forward: ForwardReason }
+    | { readonly kind: 'unsatisfiable' }
+  )
+
+/** What a store holds for the request, as the engine needs it. */
+export interface Candidates {
+  readonly stored: readonly { readonly entry: Entry }[]
+  /** Whether other requests' variants are stored under the same key. */
+  readonly otherVariants: boolean
+}
+
+/** What is decided without looking into the store; undefined where what is stored matters. */
+export function decideUnstored(request: Request, policy: Policy): RequestDecision | undefined {
+  if (!isSafe(request.method)) {
+    return { kind: 'write-through', forward: 'method', reason: 'unsafe-method', section: '§4.4' }
+  }
+  if (!policy.methods.has(request.method)) {
+    return { kind: 'bypass', forward: 'method', reason: 'method', section: '§3' }
+  }
+  const { fields } = request
+  if (hasOriginConditions(fields)) {
+    return { kind: 'bypass', forward: 'bypass', reason: 'precondition', section: '§4.3.2' }
+  }
+  // Not implemented (§3.3, RFC 9110 §14): ranges are the origin's to serve.
+  if (fields['range'] !== undefined) return { kind: 'bypass', forward: 'bypass', reason: 'range', section: '§3.3' }
+  if (fields['cache-control'] !== undefined && !policy.alwaysCache && requestDirectives(fields).noStore) {
+    return { kind: 'bypass', forward: 'bypass', reason: 'request-no-store', section: '§5.2.1.5' }
+  }
+  return undefined
+}
+
+/** §4, from top to bottom: what to do with a request for which `candidates` are stored. */
+export function decideRequest(
+  request: Request,
+  candidates: Candidates,
+  policy: Policy,
+  nowMs: number
+): RequestDecision {
+  const directives = requestDirectives(request.fields)
+  const usable = usableEntries(request, candidates)
+  const entry = usable[0]
+  if (entry === undefined) return miss(candidates, directives)
+
+  const judgement = judge(entry, policy)
+  const age = ageMs(entry, judgement, nowMs)
+  const staleForMs = age - judgement.lifetime.ms
+  const demand = demandOf(directives, judgement, age)
+
+  if (demand === undefined && staleForMs < 0 && !judgement.directives.noCache) {
+    const answer = answerFrom(entry, request, policy, nowMs)
+    return { kind: 'hit', answer, stale: false, reason: 'fresh', section: '§4.2' }
+  }
+  if (demand === undefined && staleForMs >= 0) {
+    const permitted = permitStale(request, entry, judgement, directives, policy, nowMs, staleForMs)
+    if (permitted !== undefined) return permitted
+  }
+  if (directives.onlyIfCached) return { kind: 'unsatisfiable', reason: 'only-if-cached', section: '§5.2.1.7' }
+
+  const revalidation = revalidationOf(request, usable)
+  if (demand !== undefined) return { kind: 'revalidate', forward: 'request', revalidation, ...demand }
+  const grounds = judgement.directives.noCache && staleForMs < 0 ? NO_CACHE : STALE
+  return { kind: 'revalidate', forward: 'stale', revalidation, ...grounds }
+}
+
+const STALE: Grounds = { reason: 'stale', section: '§4.2' }
+const NO_CACHE: Grounds = { reason: 'no-cache', section: '§5.2.2.4' }
+
+/** Those that can answer the method, the most recent first. §4 */
+function usableEntries(request: Request, { stored }: Candidates): readonly Entry[] {
+  const usable: Entry[] = []
+  for (const { entry } of stored) {
+    if (entry.method === 'GET' || request.method === 'HEAD') usable.push(entry)
+  }
+  if (usable.length > 1) usable.sort((a, b) => b.responseTimeMs - a.responseTimeMs)
+  return usable
+}
+
+function miss({ stored, otherVariants }: Candidates, directives: RequestDirectives): RequestDecision {
+  if (directives.onlyIfCached) return { kind: 'unsatisfiable', reason: 'only-if-cached', section: '§5.2.1.7' }
+  if (stored.length > 0) return { kind: 'miss', forward: 'miss', reason: 'head-only', section: '§4' }
+  return otherVariants
+    ? { kind: 'miss', forward: 'vary-miss', reason: 'vary-miss', section: '§4.1' }
+    : { kind: 'miss', forward: 'uri-miss', reason: 'uri-miss', section: '§2' }
+}
+
+/** What the request asks for beyond freshness, and the entry does not meet. §5.2.1 */
+function demandOf(directives: RequestDirectives, judgement: Judgement, age: number): Grounds | undefined {
+  if (directives.noCache) return { reason: 'request-no-cache', section: '§5.2.1.4' }
+  const { maxAge, minFresh, maxStale } = directives
+  if (maxAge !== undefined && age > maxAge * 1000 && !isImmutableReload(maxAge, judgement, age)) {
+    // A response this old is still welcome where the request accepts stale ones. §5.2.1.2
+    if (maxStale === undefined || age - judgement.lifetime.ms < 0) return { reason: 'request-max-age', section: '§5.2.1.1' }
+  }
+  if (minFresh !== undefined && judgement.lifetime.ms - age < minFresh * 1000) {
+    return { reason: 'request-min-fresh', section: '§5.2.1.3' }
+  }
+  return undefined
+}
+
+/** RFC 8246 §2: a reload does not validate what is immutable as long as it is fresh. */
+function isImmutableReload(maxAge: number, { directives, lifetime }: Judgement, age: number): boolean {
+  return maxAge === 0 && directives.immutable && age < lifetime.ms
+}
+
+/** §4.2.4 */
+function permitStale(
+  request: Request,
+  entry: Entry,
+  judgement: Judgement,
+  directives: RequestDirectives,
+  policy: Policy,
+  nowMs: number,
+  staleForMs: number
+): RequestDecision | undefined {
+  if (acceptsStale(directives, staleForMs, judgement, policy)) {
+    const answer = answerFrom(entry, request, policy, nowMs)
+    return { kind: 'hit', answer, stale: true, reason: 'max-stale', section: '§5.2.1.2' }
+  }
+  if (staleForMs >= staleWhileRevalidateSeconds(judgement, policy) * 1000) return undefined
+  const answer = answerFrom(entry, request, policy, nowMs)
+  const grounds = { reason: 'stale-while-revalidate', section: 'RFC 5861 §3' }
+  if (directives.onlyIfCached) return { kind: 'hit', answer, stale: true, ...grounds }
+  return { kind: 'stale-while-revalidate', answer, revalidation: revalidationOf(request, [entry]), ...grounds }
+}

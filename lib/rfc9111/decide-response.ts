@@ -1,0 +1,162 @@
+import { type Answer, answerFrom } from './answer.ts'
+import { requestDirectives } from './directives.ts'
+import { freshen, keepsItsVariant, makeEntry } from './entry.ts'
+import { agreesWithHead } from './head.ts'
+import { describesItsTarget, invalidatedKeys } from './invalidation.ts'
+import { ageMs, judge } from './judgement.ts'
+import { isSafe } from './methods.ts'
+import { hasOwnConditions } from './preconditions.ts'
+import { forbidsStale, staleIfErrorSeconds } from './staleness.ts'
+import { refusalToStore } from './storability.ts'
+import type { CacheKey, Entry, EntryId, Policy, Request, Response, Section } from './types.ts'
+import { confirmedBy, type Revalidation } from './validation.ts'
+
+/** A request and what came back for it. */
+export interface Exchange {
+  readonly request: Request
+  readonly response: Response
+  /** What was sent with the request and could still answer it. */
+  readonly revalidation: Revalidation
+  /** Names the entry that may come of it. */
+  readonly entryId: EntryId
+}
+
+/** What to do with a response: `kind` is what the client sees, `updates` and `deletes` what the store sees. */
+export type ResponseDecision = {
+  readonly updates: readonly Entry[]
+  readonly deletes: readonly CacheKey[]
+  readonly reason: string
+  readonly section: Section
+} & (
+  | { readonly kind: 'forward' }
+  | { readonly kind: 'store'; readonly entry: Entry }
+  | { readonly kind: 'freshen'; readonly answer: Answer }
+  | { readonly kind: 'serve-stale'; readonly answer: Answer }
+  | { readonly kind: 'refetch' }
+)
+
+/** What to do when no response came. */
+export type FailureDecision = { readonly reason: string; readonly section: Section } & (
+  | { readonly kind: 'error' }
+  | { readonly kind: 'serve-stale'; readonly answer: Answer }
+  | { readonly kind: 'gateway-timeout' }
+)
+
+/** Nothing stored, nothing asked. */
+export const NO_REVALIDATION: Revalidation = { candidates: [], conditions: [] }
+
+const NOTHING = { updates: [], deletes: [] } as const
+
+/** "Error" in the sense of stale-if-error. RFC 5861 §4 */
+const ERROR_STATUSES = new Set([500, 502, 503, 504])
+
+/** §3, §4.3.3 and §4.4, from top to bottom. */
+export function decideResponse(exchange: Exchange, policy: Policy): ResponseDecision {
+  const { request, response, revalidation } = exchange
+  if (!isSafe(request.method)) return afterUnsafeMethod(exchange, policy)
+  if (response.statusCode === 304) return afterNotModified(exchange, policy)
+  if (ERROR_STATUSES.has(response.statusCode)) {
+    const stale = staleIfError(request, revalidation, policy, response.responseTimeMs)
+    if (stale !== undefined) return { ...NOTHING, ...stale }
+  }
+  const candidate = revalidation.candidates[0]
+  if (request.method === 'HEAD' && response.statusCode === 200 && candidate?.method === 'GET') {
+    return afterHead(exchange, candidate, policy)
+  }
+  return storeOrForward(exchange, policy)
+}
+
+function storeOrForward({ request, response, entryId }: Exchange, policy: Policy): ResponseDecision {
+  if (!policy.methods.has(request.method)) return { kind: 'forward', ...NOTHING, reason: 'method', section: '§3' }
+  const refusal = refusalToStore(request, response, policy)
+  if (refusal !== undefined) return { kind: 'forward', ...NOTHING, ...refusal }
+  const entry = makeEntry(entryId, request, response, policy)
+  return { kind: 'store', entry, ...NOTHING, reason: 'storable', section: '§3' }
+}
+
+/** §4.4; and a response to POST may answer later GETs. RFC 9110 §9.3.3 */
+function afterUnsafeMethod({ request, response, entryId }: Exchange, policy: Policy): ResponseDecision {
+  const deletes = invalidatedKeys(request, response)
+  const forward = { kind: 'forward', updates: [], deletes, reason: 'unsafe-method', section: '§4.4' } as const
+  if (request.method !== 'POST' || !policy.methods.has('GET') || !describesItsTarget(request, response)) return forward
+  if (judge(response, policy).lifetime.source !== 'explicit') return forward
+  if (refusalToStore(request, response, policy) !== undefined) return forward
+  const entry = makeEntry(entryId, request, response, policy)
+  return { kind: 'store', entry, updates: [], deletes, reason: 'content-location', section: 'RFC 9110 §9.3.3' }
+}
+
+/** §4.3.3, §4.3.4 */
+function afterNotModified({ request, response, revalidation }: Exchange, policy: Policy): ResponseDecision {
+  const confirmed = confirmedBy(response, request, revalidation)
+  const entry = confirmed[0]
+  if (entry === undefined) {
+    return revalidation.conditions.length === 0 || hasOwnConditions(request.fields)
+      ? { kind: 'forward', ...NOTHING, reason: 'not-modified', section: '§4.3.3' }
+      : { kind: 'refetch', ...NOTHING, reason: 'unidentified-304', section: '§4.3.4' }
+  }
+  const freshened = confirmed.map(stored => freshen(stored, response, policy))
+  const answer = answerFrom(freshened[0] ?? entry, request, policy, response.responseTimeMs, 'validated')
+  const kept = confirmed.every((stored, i) => isKept(stored, freshened[i], request, policy))
+  const grounds = { reason: 'validated', section: '§4.3.4' }
+  return kept
+    ? { kind: 'freshen', answer, updates: freshened, deletes: [], ...grounds }
+    : { kind: 'freshen', answer, updates: [], deletes: [entry.key], ...grounds }
+}
+
+/** Whether what the 304 made of a stored response may stay stored, and where it is. */
+function isKept(stored: Entry, freshened: Entry | undefined, request: Request, policy: Policy): boolean {
+  if (freshened === undefined) return false
+  return keepsItsVariant(stored, freshened) && refusalToStore(request, freshened, policy) === undefined
+}
+
+/** §4.3.5 */
+function afterHead(exchange: Exchange, stored: Entry, policy: Policy): ResponseDecision {
+  const { request, response } = exchange
+  if (agreesWithHead(stored, response)) {
+    const freshened = freshen(stored, response, policy)
+    const grounds = { reason: 'head', section: '§4.3.5' }
+    return isKept(stored, freshened, request, policy)
+      ? { kind: 'forward', updates: [freshened], deletes: [], ...grounds }
+      : { kind: 'forward', updates: [], deletes: [stored.key], ...grounds }
+  }
+  const decision = storeOrForward(exchange, policy)
+  // What HEAD tells has taken the stored response's place, or leaves nothing there to reuse.
+  return decision.kind === 'store' ? decision : { ...decision, deletes: [stored.key] }
+}
+
+/** What the client gets when the origin could not be reached at `nowMs`. §4.2.4, RFC 5861 §4 */
+export function decideFailure(
+  request: Request,
+  revalidation: Revalidation,
+  policy: Policy,
+  nowMs: number
+): FailureDecision {
+  const stale = staleIfError(request, revalidation, policy, nowMs)
+  if (stale !== undefined) return stale
+  const entry = revalidation.candidates[0]
+  if (policy.whenDisconnected === 'error' || entry === undefined) {
+    return { kind: 'error', reason: 'disconnected', section: '§4.2.4' }
+  }
+  const grounds = { reason: 'disconnected', section: '§4.2.4' }
+  if (forbidsStale(judge(entry, policy), policy) || demandsValidation(request)) {
+    return { kind: 'gateway-timeout', ...grounds, section: '§5.2.2.2' }
+  }
+  return { kind: 'serve-stale', answer: answerFrom(entry, request, policy, nowMs), ...grounds }
+}
+
+/** RFC 5861 §4: not for a request that asked for validation in so many words. */
+function staleIfError(request: Request, { candidates }: Revalidation, policy: Policy, nowMs: number) {
+  const entry = candidates[0]
+  if (entry === undefined || demandsValidation(request)) return undefined
+  const judgement = judge(entry, policy)
+  const staleForMs = ageMs(entry, judgement, nowMs) - judgement.lifetime.ms
+  const window = staleIfErrorSeconds(judgement, policy, requestDirectives(request.fields))
+  if (window === 0 || staleForMs > window * 1000) return undefined
+  const answer = answerFrom(entry, request, policy, nowMs)
+  return { kind: 'serve-stale', answer, reason: 'stale-if-error', section: 'RFC 5861 §4' } as const
+}
+
+function demandsValidation(request: Request): boolean {
+  const { noCache, maxAge } = requestDirectives(request.fields)
+  return noCache || maxAge !== undefined
+}

@@ -1,0 +1,120 @@
+import { combinedValue, listMembers, trimWhitespace, unquote } from './fields.ts'
+import type { Fields } from './types.ts'
+
+/** The directives of a response. Times are whole seconds, >= 0; a malformed one counts as 0, the stale side. §5.2.2 */
+export interface ResponseDirectives {
+  readonly maxAge: number | undefined
+  readonly sMaxage: number | undefined
+  readonly staleWhileRevalidate: number | undefined
+  readonly staleIfError: number | undefined
+  readonly noStore: boolean
+  /** Unqualified; the qualified form only names fields. */
+  readonly noCache: boolean
+  readonly noCacheFields: readonly string[]
+  /** Unqualified; the qualified form only names fields. */
+  readonly private: boolean
+  readonly privateFields: readonly string[]
+  readonly public: boolean
+  readonly mustRevalidate: boolean
+  readonly proxyRevalidate: boolean
+  readonly mustUnderstand: boolean
+  readonly immutable: boolean
+}
+
+/** The directives of a request; a malformed number counts as the strictest. §5.2.1 */
+export interface RequestDirectives {
+  readonly maxAge: number | undefined
+  /** Infinity where it has no value: any staleness will do. */
+  readonly maxStale: number | undefined
+  readonly minFresh: number | undefined
+  readonly staleIfError: number | undefined
+  readonly noCache: boolean
+  readonly noStore: boolean
+  readonly onlyIfCached: boolean
+}
+
+/** A directive's argument: undefined where it has none. The first of several directives of one name counts. */
+export type DirectiveMap = ReadonlyMap<string, string | undefined>
+
+const MAX_DELTA_SECONDS = 2_147_483_648
+
+/** A request that says nothing. */
+export const NO_REQUEST_DIRECTIVES: RequestDirectives = requestDirectivesOf(new Map())
+
+/** §5.2, with Pragma where there is no Cache-Control (§5.4). */
+export function requestDirectives(fields: Fields): RequestDirectives {
+  const value = combinedValue(fields, 'cache-control')
+  if (value !== undefined) return requestDirectivesOf(parseDirectives(value))
+  const pragma = combinedValue(fields, 'pragma')
+  if (pragma === undefined || !parseDirectives(pragma).has('no-cache')) return NO_REQUEST_DIRECTIVES
+  return { ...NO_REQUEST_DIRECTIVES, noCache: true }
+}
+
+/** The directives of Cache-Control alone; RFC 9213's fields come before it. */
+export function cacheControlDirectives(fields: Fields): ResponseDirectives {
+  const value = combinedValue(fields, 'cache-control')
+  return responseDirectivesOf(value === undefined ? new Map() : parseDirectives(value))
+}
+
+export function responseDirectivesOf(map: DirectiveMap): ResponseDirectives {
+  const noCache = fieldNames(map, 'no-cache')
+  const isPrivate = fieldNames(map, 'private')
+  return {
+    maxAge: seconds(map, 'max-age', 0),
+    sMaxage: seconds(map, 's-maxage', 0),
+    staleWhileRevalidate: seconds(map, 'stale-while-revalidate', 0),
+    staleIfError: seconds(map, 'stale-if-error', 0),
+    noStore: map.has('no-store'),
+    noCache: noCache?.length === 0,
+    noCacheFields: noCache ?? [],
+    private: isPrivate?.length === 0,
+    privateFields: isPrivate ?? [],
+    public: map.has('public'),
+    mustRevalidate: map.has('must-revalidate'),
+    proxyRevalidate: map.has('proxy-revalidate'),
+    mustUnderstand: map.has('must-understand'),
+    immutable: map.has('immutable')
+  }
+}
+
+function requestDirectivesOf(map: DirectiveMap): RequestDirectives {
+  return {
+    maxAge: seconds(map, 'max-age', 0),
+    maxStale: map.has('max-stale') && map.get('max-stale') === undefined ? Infinity : seconds(map, 'max-stale', 0),
+    minFresh: seconds(map, 'min-fresh', Infinity),
+    staleIfError: seconds(map, 'stale-if-error', 0),
+    noCache: map.has('no-cache'),
+    noStore: map.has('no-store'),
+    onlyIfCached: map.has('only-if-cached')
+  }
+}
+
+function parseDirectives(value: string): DirectiveMap {
+  const map = new Map<string, string | undefined>()
+  for (const member of listMembers(value)) {
+    const equals = member.indexOf('=')
+    const name = (equals === -1 ? member : trimWhitespace(member.slice(0, equals))).toLowerCase()
+    if (!map.has(name)) map.set(name, equals === -1 ? undefined : trimWhitespace(member.slice(equals + 1)))
+  }
+  return map
+}
+
+/** A non-negative integer, quoted or not, at most 2^31. §1.2.2, §5.2 */
+function seconds(map: DirectiveMap, name: string, malformed: number): number | undefined {
+  if (!map.has(name)) return undefined
+  const argument = map.get(name) ?? ''
+  return parseDeltaSeconds(unquote(argument) ?? argument) ?? malformed
+}
+
+/** §1.2.2. Whole seconds, at most 2^31; undefined for anything but digits. */
+export function parseDeltaSeconds(text: string): number | undefined {
+  return /^\d+$/.test(text) ? Math.min(Number(text), MAX_DELTA_SECONDS) : undefined
+}
+
+/** Lower-case field names of a qualified directive; none where it is unqualified; undefined where it is absent. */
+function fieldNames(map: DirectiveMap, name: string): readonly string[] | undefined {
+  if (!map.has(name)) return undefined
+  const argument = map.get(name)
+  // A single unquoted name is no valid argument, yet its meaning is plain. §5.2
+  return argument === undefined ? [] : listMembers(unquote(argument) ?? argument).map(field => field.toLowerCase())
+}

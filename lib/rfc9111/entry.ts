@@ -1,0 +1,66 @@
+import { fieldsOf } from './fields.ts'
+import { judge } from './judgement.ts'
+import { staleIfErrorSeconds, staleWhileRevalidateSeconds } from './staleness.ts'
+import { storedLines, updatedLines } from './stored-fields.ts'
+import type { Entry, EntryId, FieldLines, Policy, Request, Response } from './types.ts'
+import { hasValidator } from './validators.ts'
+import { selectingFieldNames, variantKey } from './vary.ts'
+
+const NO_LINES: FieldLines = []
+
+/** What is stored of a response, before its body is known. */
+export function makeEntry(id: EntryId, request: Request, response: Response, policy: Policy): Entry {
+  const vary = selectingNames(response)
+  const { directives } = judge(response, policy)
+  return withExpiry(
+    {
+      id,
+      key: request.key,
+      variantKey: variantKey(request, vary),
+      vary,
+      method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+      statusCode: response.statusCode,
+      statusText: response.statusText,
+      lines: storedLines(response.lines, directives, policy, response.responseTimeMs),
+      trailers: NO_LINES,
+      requestTimeMs: response.requestTimeMs,
+      responseTimeMs: response.responseTimeMs,
+      completeLength: undefined,
+      segments: [],
+      tags: [`origin:${new URL(request.targetUri).origin}`],
+      expiresAtMs: 0
+    },
+    policy
+  )
+}
+
+/** The stored response with the metadata that a 304, or a 200 to HEAD, brings. §4.3.4, §4.3.5 */
+export function freshen(entry: Entry, response: Response, policy: Policy): Entry {
+  const { directives } = judge(response, policy)
+  const update = storedLines(response.lines, directives, policy, response.responseTimeMs)
+  const { requestTimeMs, responseTimeMs } = response
+  return withExpiry({ ...entry, lines: updatedLines(entry.lines, update), requestTimeMs, responseTimeMs }, policy)
+}
+
+/** Whether `freshened` still belongs where `entry` is stored: a changed Vary selects otherwise. §4.1 */
+export function keepsItsVariant(entry: Entry, freshened: Entry): boolean {
+  const names = selectingFieldNames(fieldsOf(freshened.lines))
+  return names !== '*' && names.join() === entry.vary.join()
+}
+
+function selectingNames(response: Response): readonly string[] {
+  const names = selectingFieldNames(fieldsOf(response.lines))
+  return names === '*' ? ['*'] : names
+}
+
+/** Kept as long as it may be of use: through its lifetime and the stale windows, longer where it can be validated. */
+function withExpiry(entry: Entry, policy: Policy): Entry {
+  const judgement = judge(entry, policy)
+  const outlives = hasValidator(judgement.fields) || policy.whenDisconnected === 'stale'
+  const windowSeconds = Math.max(
+    staleWhileRevalidateSeconds(judgement, policy),
+    staleIfErrorSeconds(judgement, policy),
+    outlives ? policy.retainSeconds : 0
+  )
+  return { ...entry, expiresAtMs: entry.responseTimeMs + judgement.lifetime.ms + windowSeconds * 1000 }
+}

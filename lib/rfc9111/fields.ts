@@ -1,0 +1,90 @@
+import type { FieldLines, Fields } from './types.ts'
+
+const indexes = new WeakMap<FieldLines, Fields>()
+
+/** Field values by lower-case name, computed once for each list of lines. RFC 9110 §5.2 */
+export function fieldsOf(lines: FieldLines): Fields {
+  let fields = indexes.get(lines)
+  if (fields === undefined) {
+    fields = indexLines(lines)
+    indexes.set(lines, fields)
+  }
+  return fields
+}
+
+function indexLines(lines: FieldLines): Fields {
+  const fields: Record<string, string | string[]> = Object.create(null)
+  for (const [name, value] of lines) {
+    const key = name.toLowerCase()
+    const known = fields[key]
+    if (known === undefined) fields[key] = value
+    else if (typeof known === 'string') fields[key] = [known, value]
+    else known.push(value)
+  }
+  return fields
+}
+
+/** All lines of a field as one value, joined by a comma; undefined where the field is absent. RFC 9110 §5.3 */
+export function combinedValue(fields: Fields, name: string): string | undefined {
+  const value = fields[name]
+  return value === undefined || typeof value === 'string' ? value : value.join(', ')
+}
+
+/** The value of a field's first line; undefined where the field is absent. */
+export function firstValue(fields: Fields, name: string): string | undefined {
+  const value = fields[name]
+  return value === undefined || typeof value === 'string' ? value : value[0]
+}
+
+/** The members of a comma-separated list, trimmed, empty ones dropped; commas in quoted strings do not separate.
+ * An unfinished quoted string reaches to the end of the value. RFC 9110 §5.6.1 */
+export function listMembers(value: string): string[] {
+  const members: string[] = []
+  if (!value.includes('"')) {
+    for (const part of value.split(',')) {
+      const member = trimWhitespace(part)
+      if (member !== '') members.push(member)
+    }
+    return members
+  }
+  let start = 0
+  let quoted = false
+  for (let i = 0; i <= value.length; i++) {
+    const character = value[i]
+    if (quoted && character === '\\') i++
+    else if (character === '"') quoted = !quoted
+    if (i >= value.length || (!quoted && character === ',')) {
+      const member = trimWhitespace(value.slice(start, i))
+      if (member !== '') members.push(member)
+      start = i + 1
+    }
+  }
+  return members
+}
+
+/** Lower-case field names of a list such as Vary's or Connection's; what is no name is kept as it is. */
+export function listedNames(fields: Fields, name: string): string[] {
+  const value = combinedValue(fields, name)
+  return value === undefined ? [] : listMembers(value).map(member => member.toLowerCase())
+}
+
+/** Without OWS at either end; String.trim would take more than HTTP's two characters. RFC 9110 §5.6.3 */
+export function trimWhitespace(value: string): string {
+  let start = 0
+  let end = value.length
+  while (start < end && isWhitespace(value.charCodeAt(start))) start++
+  while (end > start && isWhitespace(value.charCodeAt(end - 1))) end--
+  return start === 0 && end === value.length ? value : value.slice(start, end)
+}
+
+function isWhitespace(code: number): boolean {
+  return code === 0x20 || code === 0x09
+}
+
+/** The content of a quoted string with its escapes resolved; undefined for anything else. RFC 9110 §5.6.4 */
+export function unquote(value: string): string | undefined {
+  if (value.length < 2 || !value.startsWith('"') || !value.endsWith('"')) return undefined
+  const content = value.slice(1, -1)
+  if (!/^(?:[^"\\]|\\.)*$/.test(content)) return undefined
+  return content.replace(/\\(.)/g, '$1')
+}

@@ -1,0 +1,47 @@
+import { fieldsOf, listedNames } from './fields.ts'
+import { formatHttpDate } from './http-date.ts'
+import type { EffectiveDirectives } from './targeted.ts'
+import type { FieldLines, Policy } from './types.ts'
+
+/** Fields of one connection or one proxy, never of the response. §3.1, RFC 9110 §7.6.1 */
+const NOT_STORED = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade'
+])
+
+/** What a 304 leaves as it was: the length of the stored body, and what the body's bytes depend on. §3.2 */
+const NOT_UPDATED = new Set(['content-length', 'content-encoding', 'content-range', 'content-type'])
+
+/** The lines that are stored: neither §3.1's, nor those that Connection lists, nor those that a qualified no-cache (or,
+ * in a shared cache, private) names (§5.2.2.4, §5.2.2.7). A Date is added where there is none (RFC 9110 §6.6.1). */
+export function storedLines(
+  lines: FieldLines,
+  directives: EffectiveDirectives,
+  policy: Policy,
+  responseTimeMs: number
+): FieldLines {
+  const omitted = new Set([
+    ...listedNames(fieldsOf(lines), 'connection'),
+    ...directives.noCacheFields,
+    ...(policy.shared ? directives.privateFields : [])
+  ])
+  const stored = lines.filter(([name]) => !NOT_STORED.has(name.toLowerCase()) && !omitted.has(name.toLowerCase()))
+  if (fieldsOf(lines)['date'] === undefined) stored.push(['Date', formatHttpDate(responseTimeMs)])
+  return stored
+}
+
+/** The stored lines with those that a 304, or a 200 to HEAD, brings in their place. An Age that it does not bring is
+ * gone: it told the age of the earlier response. §3.2 */
+export function updatedLines(stored: FieldLines, update: FieldLines): FieldLines {
+  const brought = update.filter(([name]) => !NOT_UPDATED.has(name.toLowerCase()))
+  const replaced = new Set(brought.map(([name]) => name.toLowerCase()))
+  replaced.add('age')
+  return [...stored.filter(([name]) => !replaced.has(name.toLowerCase())), ...brought]
+}

@@ -1,0 +1,34 @@
+import { cacheControlDirectives, type ResponseDirectives, responseDirectivesOf } from './directives.ts'
+import { type BareItem, parseDictionary } from './structured-fields.ts'
+import type { Fields, Policy } from './types.ts'
+
+/** The directives in force, and whether they came from a targeted field: then Expires and Cache-Control are silent. */
+export interface EffectiveDirectives extends ResponseDirectives {
+  readonly targeted: boolean
+}
+
+/** RFC 9213 §2.2: the first field of the target list that is there, valid and not empty; else Cache-Control. */
+export function effectiveDirectives(fields: Fields, policy: Pick<Policy, 'targetList'>): EffectiveDirectives {
+  for (const name of policy.targetList) {
+    const dictionary = parseDictionary(fields, name)
+    if (dictionary === undefined) continue
+    const map = new Map<string, string | undefined>()
+    for (const [directive, { value }] of dictionary) {
+      // RFC 9213 §2.1: a Boolean false is a directive not given.
+      if (value.kind === 'boolean' && !value.value) continue
+      const argument = argumentOf(value, directive)
+      if (argument !== IGNORED) map.set(directive, argument)
+    }
+    return { ...responseDirectivesOf(map), targeted: true }
+  }
+  return { ...cacheControlDirectives(fields), targeted: false }
+}
+
+const IGNORED = Symbol('ignored')
+const DELTA_SECONDS = new Set(['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'])
+
+/** RFC 9213 §2.1: lifetimes are Integers; a value of another type makes the directive one to ignore. */
+function argumentOf(value: BareItem, directive: string): string | undefined | typeof IGNORED {
+  if (DELTA_SECONDS.has(directive)) return value.kind === 'number' ? `${value.value}` : IGNORED
+  return value.kind === 'boolean' ? undefined : `${value.value}`
+}

@@ -1,0 +1,48 @@
+import { combinedValue, listedNames, listMembers } from './fields.ts'
+import type { Fields, Request, VariantKey } from './types.ts'
+
+const NONE: readonly string[] = []
+
+/** The selecting field names, lower case, sorted, without duplicates; '*' where no request can match. §4.1 */
+export function selectingFieldNames(fields: Fields): readonly string[] | '*' {
+  if (fields['vary'] === undefined) return NONE
+  const names = listedNames(fields, 'vary')
+  return names.includes('*') ? '*' : [...new Set(names)].sort()
+}
+
+/** The variant that `request` selects where responses vary by `names`. Requests with equal keys match. §4.1
+ * GET and HEAD share one: a response to either speaks of the same representation. */
+export function variantKey(request: Request, names: readonly string[]): VariantKey {
+  let key = `GET\n${onOneLine(request.partition)}`
+  for (const name of names) {
+    const value = combinedValue(request.fields, name)
+    key += value === undefined ? `\n${name}` : `\n${name}:${onOneLine(normalise(name, value))}`
+  }
+  return key
+}
+
+function onOneLine(value: string): string {
+  return value.includes('\n') ? JSON.stringify(value) : value
+}
+
+/** Laxer than §4.1 for fields whose grammar is not known to be a list: white space around commas is dropped everywhere
+ * but in quoted strings. Accept-Language is compared without regard to case, nor to order among equal weights. */
+function normalise(name: string, value: string): string {
+  if (name === 'accept-language') return normaliseLanguages(value)
+  if (!/[ \t,]/.test(value)) return value
+  return listMembers(value).join(',')
+}
+
+function normaliseLanguages(value: string): string {
+  return listMembers(value.toLowerCase())
+    .map(member => {
+      const [range = '', ...parameters] = member.split(';').map(part => part.trim())
+      const weight = /^q=([\d.]+)$/.exec(parameters.join(';'))?.[1]
+      if (parameters.length > 0 && weight === undefined) return { text: member, weight: 0 }
+      const number = weight === undefined ? 1 : Number(weight)
+      return { text: number === 1 ? range : `${range};q=${number}`, weight: number }
+    })
+    .sort((a, b) => b.weight - a.weight || (a.text < b.text ? -1 : 1))
+    .map(({ text }) => text)
+    .join(',')
+}

@@ -1,0 +1,271 @@
+import { LRUCache } from 'lru-cache'
+import { CacheError, optionError } from '../lib/errors.ts'
+import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import { ObjectSerializer } from '../serializers/object.ts'
+import { RECORD_VERSION, type Serializer, type StoredRecord } from '../serializers/serializer.ts'
+import { Blocks } from './blocks.ts'
+import { sliceBlocks } from './body-range.ts'
+import { sizeInMemory } from './memory-size.ts'
+import type { Body, BodyWriter, CacheStore, Lookup, PutOptions, Stored } from './store.ts'
+import { Tombstones } from './tombstones.ts'
+
+export interface MemoryStoreOptions {
+  /** Upper bound of what the entries occupy: fields, keys, bookkeeping and bodies. Bytes; 64 MiB by default. */
+  readonly maxSizeBytes?: number
+  /** Larger bodies are not stored. Bytes; 4 MiB by default. */
+  readonly maxEntrySizeBytes?: number
+  /** How records are kept; plain objects by default, which makes a hit cheapest. */
+  readonly serializer?: Serializer
+}
+
+/** One stored response. */
+interface Slot {
+  readonly key: CacheKey
+  readonly variantKey: VariantKey
+  readonly entryId: string
+  readonly responseTimeMs: number
+  readonly expiresAtMs: number
+  readonly tags: readonly string[]
+  readonly encoded: unknown
+  /** A body in several pieces; one that fits into one is part of the record. */
+  readonly blocks: readonly Uint8Array[] | undefined
+}
+
+/** What is stored for one key. */
+interface KeySlots {
+  /** The lists of Vary field names seen, most recent first. */
+  lists: readonly (readonly string[])[]
+  readonly variants: Map<VariantKey, Slot>
+}
+
+const MEBIBYTE = 1_048_576
+const MAX_LISTS = 8
+const NOTHING: readonly Stored[] = []
+
+/** Keeps responses in this process, bounded in bytes, the least recently used first to go. Synchronous throughout.
+ * Throws a TypeError with ERR_CACHE_OPTION for a bad option. */
+export class MemoryStore implements CacheStore {
+  readonly capabilities = {
+    synchronous: true,
+    updateInPlace: true,
+    tags: true,
+    ranges: true,
+    shared: false
+  } as const
+  readonly maxEntrySizeBytes: number
+  readonly #serializer: Serializer
+  readonly #keys = new Map<CacheKey, KeySlots>()
+  readonly #byTag = new Map<string, Set<Slot>>()
+  readonly #recency: LRUCache<Slot, Slot>
+  readonly #tombstones = new Tombstones()
+  /** The store's time is that of the newest response it was given: it needs no clock. */
+  #latestMs = -Infinity
+  #closed = false
+
+  constructor(options: MemoryStoreOptions = {}) {
+    const { maxSizeBytes = 64 * MEBIBYTE, maxEntrySizeBytes = 4 * MEBIBYTE, serializer } = options
+    assertBytes('maxSizeBytes', maxSizeBytes)
+    if (maxEntrySizeBytes !== Infinity) assertBytes('maxEntrySizeBytes', maxEntrySizeBytes)
+    if (serializer !== undefined) assertSerializer(serializer)
+    this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
+    this.#serializer = serializer ?? new ObjectSerializer()
+    this.#recency = new LRUCache<Slot, Slot>({
+      maxSize: maxSizeBytes,
+      sizeCalculation: slot => sizeInMemory(slot.encoded, slot.blocks, slot.key.length + slot.variantKey.length),
+      dispose: slot => this.#forget(slot)
+    })
+  }
+
+  /** What the stored responses occupy, in bytes. */
+  get sizeBytes(): number {
+    return this.#recency.calculatedSize
+  }
+
+  /** How many responses are stored. */
+  get entryCount(): number {
+    return this.#recency.size
+  }
+
+  get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Lookup {
+    const asOf = this.#tombstones.position
+    const slots = this.#keys.get(key)
+    if (slots === undefined) return { stored: NOTHING, otherVariants: false, asOf }
+    const stored: Stored[] = []
+    for (const list of slots.lists) {
+      const slot = slots.variants.get(variantOf(list))
+      const found = slot === undefined ? undefined : this.#read(slot)
+      if (found !== undefined && !stored.some(({ entry }) => entry.id === found.entry.id)) stored.push(found)
+    }
+    return { stored, otherVariants: slots.variants.size > stored.length, asOf }
+  }
+
+  put(entry: Entry, options: PutOptions = {}): BodyWriter | undefined {
+    this.#assertOpen()
+    if (options.extend !== undefined) return undefined
+    const asOf = typeof options.asOf === 'number' ? options.asOf : this.#tombstones.position
+    if (this.#tombstones.covers(entry, asOf)) return undefined
+    const blocks = new Blocks()
+    let open = true
+    return {
+      write: chunk => {
+        if (!open) return
+        blocks.push(chunk)
+        if (blocks.byteLength > this.maxEntrySizeBytes) open = false
+      },
+      commit: finished => {
+        if (!open || this.#closed || this.#tombstones.covers(finished, asOf)) return false
+        open = false
+        return this.#store(finished, blocks.finish())
+      },
+      abort: () => {
+        open = false
+      }
+    }
+  }
+
+  update(entry: Entry, options: Pick<PutOptions, 'asOf'> = {}): boolean {
+    this.#assertOpen()
+    const slot = this.#keys.get(entry.key)?.variants.get(entry.variantKey)
+    if (slot === undefined || slot.entryId !== entry.id) return false
+    if (typeof options.asOf === 'number' && this.#tombstones.covers(entry, options.asOf)) return false
+    const record = this.#decode(slot)
+    if (record === undefined) return false
+    return this.#insert(entry, { ...record, entry }, slot.blocks)
+  }
+
+  delete(key: CacheKey): void {
+    this.#tombstones.add('key', key)
+    const slots = this.#keys.get(key)
+    if (slots === undefined) return
+    for (const slot of [...slots.variants.values()]) this.#recency.delete(slot)
+  }
+
+  deleteByTag(tag: string): void {
+    this.#tombstones.add('tag', tag)
+    for (const slot of [...(this.#byTag.get(tag) ?? [])]) this.#recency.delete(slot)
+  }
+
+  clear(): void {
+    this.#tombstones.addAll()
+    this.#recency.clear()
+  }
+
+  async *entries(): AsyncGenerator<Entry> {
+    for (const slot of [...this.#recency.keys()]) {
+      const record = this.#decode(slot)
+      if (record !== undefined) yield record.entry
+    }
+  }
+
+  /** Drops everything; what comes later is declined. */
+  close(): void {
+    this.clear()
+    this.#closed = true
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new CacheError('ERR_CACHE_CLOSED', 'the MemoryStore is closed')
+  }
+
+  #store(entry: Entry, blocks: readonly Uint8Array[]): boolean {
+    const held = this.#keys.get(entry.key)?.variants.get(entry.variantKey)
+    // A slow response does not replace one that was asked for after it arrived.
+    if (held !== undefined && held.responseTimeMs > entry.responseTimeMs) return false
+    const record: StoredRecord = { version: RECORD_VERSION, entry }
+    const isObject = this.#serializer instanceof ObjectSerializer
+    if (blocks.length <= 1) return this.#insert(entry, { ...record, body: blocks[0] ?? new Uint8Array() }, undefined)
+    if (isObject) return this.#insert(entry, record, blocks)
+    return this.#insert(entry, { ...record, body: new Uint8Array(Buffer.concat(blocks)) }, undefined)
+  }
+
+  #insert(entry: Entry, record: StoredRecord, blocks: readonly Uint8Array[] | undefined): boolean {
+    const { key, variantKey, id: entryId, responseTimeMs, expiresAtMs, tags } = entry
+    const encoded = this.#serializer.encode(record)
+    const slot: Slot = { key, variantKey, entryId, responseTimeMs, expiresAtMs, tags, encoded, blocks }
+    this.#latestMs = Math.max(this.#latestMs, responseTimeMs)
+    const replaced = this.#keys.get(key)?.variants.get(variantKey)
+    if (replaced !== undefined) this.#recency.delete(replaced)
+    this.#recency.set(slot, slot)
+    // lru-cache takes nothing that is larger than the whole.
+    if (!this.#recency.has(slot)) return false
+    this.#remember(slot, entry.vary)
+    return true
+  }
+
+  #remember(slot: Slot, list: readonly string[]): void {
+    let slots = this.#keys.get(slot.key)
+    if (slots === undefined) {
+      slots = { lists: [], variants: new Map() }
+      this.#keys.set(slot.key, slots)
+    }
+    slots.variants.set(slot.variantKey, slot)
+    const known = slots.lists.find(names => names.join() === list.join())
+    if (known === undefined || known !== slots.lists[0]) {
+      slots.lists = [known ?? list, ...slots.lists.filter(names => names !== known)].slice(0, MAX_LISTS)
+    }
+    for (const tag of slot.tags) {
+      const tagged = this.#byTag.get(tag)
+      if (tagged === undefined) this.#byTag.set(tag, new Set([slot]))
+      else tagged.add(slot)
+    }
+  }
+
+  /** Called for whatever leaves: replaced, deleted or evicted. */
+  #forget(slot: Slot): void {
+    const slots = this.#keys.get(slot.key)
+    if (slots?.variants.get(slot.variantKey) === slot) slots.variants.delete(slot.variantKey)
+    if (slots?.variants.size === 0) this.#keys.delete(slot.key)
+    for (const tag of slot.tags) {
+      const tagged = this.#byTag.get(tag)
+      tagged?.delete(slot)
+      if (tagged?.size === 0) this.#byTag.delete(tag)
+    }
+  }
+
+  #read(slot: Slot): Stored | undefined {
+    if (slot.expiresAtMs < this.#latestMs) {
+      this.#recency.delete(slot)
+      return undefined
+    }
+    const record = this.#decode(slot)
+    if (record === undefined) return undefined
+    this.#recency.get(slot)
+    return new StoredInMemory(record.entry, slot.blocks ?? record.body)
+  }
+
+  #decode(slot: Slot): StoredRecord | undefined {
+    try {
+      return this.#serializer.decode(slot.encoded)
+    } catch (error) {
+      this.#recency.delete(slot)
+      if (error instanceof CacheError) return undefined
+      throw error
+    }
+  }
+}
+
+class StoredInMemory implements Stored {
+  readonly entry: Entry
+  readonly #body: Uint8Array | readonly Uint8Array[] | undefined
+
+  constructor(entry: Entry, body: Uint8Array | readonly Uint8Array[] | undefined) {
+    this.entry = entry
+    this.#body = body
+  }
+
+  open(range?: ByteRange): Body | undefined {
+    if (range === undefined || this.#body === undefined) return this.#body
+    return sliceBlocks(this.#body instanceof Uint8Array ? [this.#body] : this.#body, range)
+  }
+}
+
+function assertBytes(name: string, value: unknown): void {
+  if (!Number.isSafeInteger(value) || Number(value) <= 0) throw optionError(name, 'a positive integer (bytes)', value)
+}
+
+function assertSerializer(value: Serializer): void {
+  const { name, encode, decode } = Object(value) as Partial<Serializer>
+  if (typeof name !== 'string' || typeof encode !== 'function' || typeof decode !== 'function') {
+    throw optionError('serializer', 'an object with name, encode and decode', value)
+  }
+}

@@ -1,0 +1,83 @@
+import type { ByteRange, CacheKey, Entry, EntryId, VariantKey } from '../lib/rfc9111/types.ts'
+
+export type { ByteRange, CacheKey, Entry, EntryId, VariantKey }
+
+/** A store that can answer at once does; the caller awaits only what is a promise. */
+export type MaybePromise<T> = T | Promise<T>
+
+/** Where a store's own order of events stood at a lookup. Opaque; made and compared by the store alone, so that a
+ * deletion wins over every response whose request began before it, whatever the clocks say. */
+export type Position = unknown
+
+/** A stored body: at once, in pieces or as it is read. Iterating may fail where the bytes turn out damaged. */
+export type Body = Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint8Array>
+
+/** What a store can do beyond the least. */
+export interface Capabilities {
+  /** Lookups and whole bodies come in the same tick. */
+  readonly synchronous: boolean
+  /** `update` replaces metadata and leaves the body where it is. */
+  readonly updateInPlace: boolean
+  /** `deleteByTag` removes by tag. */
+  readonly tags: boolean
+  /** `open` reads a range without reading the rest. */
+  readonly ranges: boolean
+  /** What one process stores another finds. */
+  readonly shared: boolean
+}
+
+export interface Stored {
+  readonly entry: Entry
+  /** Opens the body, or a range of the representation; undefined if gone since the lookup or not covered. */
+  open(range?: ByteRange): MaybePromise<Body | undefined>
+}
+
+export interface Lookup {
+  /** What is stored and this request can select, newest first. */
+  readonly stored: readonly Stored[]
+  /** Whether the key holds responses that other requests select: a vary-miss, not a uri-miss. */
+  readonly otherVariants: boolean
+  /** To be given back with what the request brings. */
+  readonly asOf: Position
+  /** Tiers: asked when no candidate is usable, before the origin is. */
+  deeper?(): MaybePromise<Lookup>
+}
+
+export interface BodyWriter {
+  /** Takes the next bytes, which are the store's from then on. A promise means: not taken yet. */
+  write(chunk: Uint8Array): MaybePromise<void>
+  /** Makes the response visible, with the finished entry: trailers, length and segments are known only now.
+   * False: overtaken by a deletion, or too large; nothing is stored. */
+  commit(entry: Entry): MaybePromise<boolean>
+  /** Forgets what was written. */
+  abort(): MaybePromise<void>
+}
+
+export interface PutOptions {
+  /** The position of the lookup that the request began with; undefined: now. */
+  readonly asOf?: Position
+  /** Adds a segment to that stored entry. */
+  readonly extend?: EntryId
+}
+
+/** Where responses are kept. Any method may throw or reject: the request it was called for goes on without it. */
+export interface CacheStore {
+  readonly capabilities: Capabilities
+  /** Larger responses are not offered. Bytes of body; undefined: no limit. */
+  readonly maxEntrySizeBytes?: number | undefined
+  /** What is stored for `key` and this request can select. `variantOf` maps one remembered list of Vary field names to
+   * this request's variant key: a store keeps, per key, the few lists it has seen and looks one variant up for each. */
+  get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup>
+  /** Starts a body. Invisible until commit. undefined: declined. */
+  put(entry: Entry, options?: PutOptions): MaybePromise<BodyWriter | undefined>
+  /** Replaces metadata and keeps the body. False if that entry.id is no longer stored, or was deleted since. */
+  update(entry: Entry, options?: Pick<PutOptions, 'asOf'>): MaybePromise<boolean>
+  /** Removes every variant of `key`. */
+  delete(key: CacheKey): MaybePromise<void>
+  /** Removes every entry that carries the tag. */
+  deleteByTag(tag: string): MaybePromise<void>
+  clear(): MaybePromise<void>
+  /** All that is stored, in no order. */
+  entries?(): AsyncIterable<Entry>
+  close(): MaybePromise<void>
+}

@@ -1,0 +1,49 @@
+import type { Entry } from '../lib/rfc9111/types.ts'
+
+/** Remembers deletions, so that what was asked for before one is not stored after it. Bounded: where deletions have been
+ * forgotten, whatever is older than the last of them counts as deleted. */
+export class Tombstones {
+  readonly #max: number
+  readonly #positions = new Map<string, number>()
+  #position = 0
+  /** Everything asked for before it is refused. */
+  #floor = 0
+
+  constructor(max = 10_000) {
+    this.#max = max
+  }
+
+  /** How many deletions there have been. */
+  get position(): number {
+    return this.#position
+  }
+
+  add(kind: 'key' | 'tag', name: string): void {
+    const id = `${kind} ${name}`
+    this.#positions.delete(id)
+    this.#positions.set(id, ++this.#position)
+    if (this.#positions.size <= this.#max) return
+    for (const [oldest, position] of this.#positions) {
+      this.#positions.delete(oldest)
+      this.#floor = position
+      return
+    }
+  }
+
+  addAll(): void {
+    this.#floor = ++this.#position
+    this.#positions.clear()
+  }
+
+  /** Whether a deletion that reaches `entry` came after position `asOf`. */
+  covers(entry: Entry, asOf: number): boolean {
+    if (asOf >= this.#position) return false
+    if (asOf < this.#floor || this.#isAfter(`key ${entry.key}`, asOf)) return true
+    return entry.tags.some(tag => this.#isAfter(`tag ${tag}`, asOf))
+  }
+
+  #isAfter(id: string, asOf: number): boolean {
+    const position = this.#positions.get(id)
+    return position !== undefined && position > asOf
+  }
+}

@@ -1,0 +1,193 @@
+// npm run conformance -- [--suite <directory>] [--type private|shared] [option ...]
+//
+// Runs the public HTTP cache test suite, shown at cache-tests.fyi, through the built package. The status is 0 if every
+// required and optimal test that passed in results/ still does, or as many as --min-required and --min-optimal say; 1 if
+// not; 2 where it could not run.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import { applies, KINDS, type Kind, kindOf, type Mode, type Results, STATUSES, type Status, Suite } from './suite.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    suite: { type: 'string', default: process.env.CACHE_TESTS ?? '' },
+    type: { type: 'string', default: 'private' },
+    mode: { type: 'string' }, // browser or proxy, the suite's two; by default browser for a private cache
+    defaults: { type: 'boolean', default: false }, // the package's default options
+    cdn: { type: 'boolean', default: false }, // with a target list, and the cdn_only tests count
+    id: { type: 'string' }, // this test only, and all of its messages
+    chunk: { type: 'string', default: '25' }, // tests side by side
+    undici: { type: 'string', default: 'undici' }, // undici8: the other supported one
+    store: { type: 'string' }, // a module whose default export makes the store
+    json: { type: 'string' }, // where to write every result, with its reason
+    update: { type: 'boolean', default: false }, // writes results/
+    'min-required': { type: 'string' },
+    'min-optimal': { type: 'string' }
+  }
+})
+const { type } = options
+const mode = options.mode ?? (type === 'private' ? 'browser' : 'proxy')
+if ((type !== 'private' && type !== 'shared') || (mode !== 'browser' && mode !== 'proxy')) {
+  exit('--type is private or shared, --mode is browser or proxy')
+}
+const suite = await Suite.load(resolve(options.suite))
+if (suite === undefined) {
+  exit('no checkout: git clone https://github.com/http-tests/cache-tests, then name it with --suite or $CACHE_TESTS')
+}
+if (options.id !== undefined && !suite.tests.has(options.id)) exit(`the suite has no test ${options.id}`)
+checkBuild()
+
+interface Row {
+  id: string
+  kind: Kind
+  status: Status
+  /** Without regard to the tests it depends on. */
+  alone: Status
+  reason: string
+}
+
+const startedMs = performance.now()
+const results = await measure(suite, mode)
+const seconds = ((performance.now() - startedMs) / 1000).toFixed(0)
+const rows = [...suite.tests.values()].map((test): Row => {
+  const result = results[test.id]
+  return {
+    id: test.id,
+    kind: kindOf(test),
+    status: suite.statusOf(test.id, results, options.id !== undefined),
+    alone: suite.statusOf(test.id, results, true),
+    reason: result === undefined || result === true ? '' : result.join(': ')
+  }
+})
+printTotals(suite, mode)
+printFailures()
+
+const record = recordPath()
+const recorded = readRecord()
+const changed = rows.filter(({ id, status }) => recorded !== undefined && (recorded[id] ?? 'skipped') !== status)
+if (changed.length > 0) {
+  console.log(`\nNot as in ${basename(record ?? '')}:`)
+  for (const { id, status } of changed) console.log(`  ${id}: ${recorded?.[id] ?? 'skipped'}, now ${status}`)
+}
+if (options.update && record !== undefined) writeRecord(suite, record)
+if (options.json !== undefined) {
+  const meta = { type, mode, undici: options.undici, node: process.versions.node, seconds: Number(seconds) }
+  writeFileSync(options.json, `${JSON.stringify({ meta, results, rows }, null, 2)}\n`)
+}
+process.exit(isGood() ? 0 : 1)
+
+function exit(message: string): never {
+  console.error(message)
+  process.exit(2)
+}
+
+/** What is measured is the build: it must be there, and of these sources. */
+function checkBuild(): void {
+  const root = join(import.meta.dirname, '../..')
+  const built = fileURLToPath(import.meta.resolve('undici-http-cache'))
+  if (dirname(built) !== join(root, 'dist')) throw new Error(`measuring ${built}`)
+  const newestMs = ['lib', 'interceptors', 'stores', 'serializers']
+    .flatMap(folder => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(f => join(folder, f)))
+    .reduce((latestMs, file) => Math.max(latestMs, statSync(join(root, file)).mtimeMs), 0)
+  if (!existsSync(built) || statSync(built).mtimeMs < newestMs) exit('dist/ is missing or old: npm run build')
+}
+
+async function measure(suite: Suite, mode: Mode): Promise<Results> {
+  const { cacheInterceptor } = await import('undici-http-cache')
+  const { Agent, fetch }: typeof import('undici') = await import(options.undici)
+  const makeStore = options.store && (await import(pathToFileURL(resolve(options.store)).href)).default
+  const store = makeStore && (await makeStore())
+  const cache = cacheInterceptor({
+    type: type === 'private' ? 'private' : 'shared',
+    ...(!options.defaults && { storeSetCookie: true, whenDisconnected: 'stale' }),
+    ...(options.cdn && { targetList: ['CDN-Cache-Control'] }),
+    ...(store && { store })
+  })
+  const agent = new Agent()
+  const dispatcher = agent.compose(cache)
+  Object.assign(globalThis, { dispatcherUnderTest: dispatcher }) // for undici-for-suite.mjs
+
+  const selected = [...suite.tests.values()].filter(test =>
+    options.id === undefined ? applies(test, mode, type === 'private' ? 'private' : 'shared') : test.id === options.id
+  )
+  for (const test of selected) test.dump = options.id !== undefined
+  const { log, error } = console
+  if (options.id === undefined) console.log = console.error = () => {} // the suite logs each anomaly
+  try {
+    return await suite.run(
+      selected,
+      (url, init) => fetch(url, { dispatcher, ...init }).catch(explain),
+      mode,
+      Number(options.chunk)
+    )
+  } finally {
+    Object.assign(console, { log, error })
+    await agent.close()
+    await cache.close()
+  }
+}
+
+/** The suite keeps an error's name and message alone; fetch puts the reason in its cause. */
+function explain(error: Error): never {
+  if (error.cause instanceof Error) error.message += ` (${error.cause.name}: ${error.cause.message})`
+  throw error
+}
+
+function printTotals(suite: Suite, mode: Mode): void {
+  const what = [type, 'cache', options.defaults && '(default options)', options.cdn && '(target list)']
+  console.log(`${what.filter(Boolean).join(' ')}, ${mode} mode, ${options.undici}, Node ${process.versions.node}`)
+  console.log(`${Object.keys(results).length} of ${suite.tests.size} tests in ${seconds} s\n`)
+  const line = (title: string, cells: readonly (string | number)[]) =>
+    console.log(title.padEnd(13) + cells.map(cell => String(cell).padStart(11)).join(''))
+  line('', ['run', ...STATUSES])
+  for (const kind of KINDS) {
+    const mine = rows.filter(row => row.kind === kind)
+    const counts = STATUSES.map(status => mine.filter(row => row.status === status).length)
+    line(kind, [mine.filter(row => row.status !== 'skipped').length, ...counts])
+  }
+}
+
+function printFailures(): void {
+  console.log('\nNot passed (for a check, "fail" is the answer no):')
+  for (const { id, kind, status, alone, reason } of rows) {
+    if (status === 'pass' || status === 'skipped') continue
+    const note = status === 'dependency' ? `[alone: ${alone}] ` : ''
+    console.log(`  ${kind.padEnd(12)} ${status.padEnd(10)} ${id}  ${note}${reason}`)
+  }
+}
+
+/** `undefined` for a run that is not one of those kept. */
+function recordPath(): string | undefined {
+  if (options.id !== undefined || options.mode !== undefined || options.store !== undefined) return undefined
+  const parts = [type, options.defaults && 'defaults', options.cdn && 'cdn']
+  return join(import.meta.dirname, 'results', `${parts.filter(Boolean).join('-')}.json`)
+}
+
+function readRecord(): Record<string, Status> | undefined {
+  if (record === undefined || !existsSync(record)) return undefined
+  return JSON.parse(readFileSync(record, 'utf8')).tests
+}
+
+function writeRecord(suite: Suite, path: string): void {
+  const commit = execFileSync('git', ['-C', suite.directory, 'rev-parse', 'HEAD'], { encoding: 'utf8' }).trim()
+  const run = rows.filter(({ status }) => status !== 'skipped').map(({ id, status }) => [id, status])
+  const content = { suite: `https://github.com/http-tests/cache-tests/tree/${commit}`, tests: Object.fromEntries(run) }
+  writeFileSync(path, `${JSON.stringify(content, null, 2)}\n`)
+}
+
+function isGood(): boolean {
+  const counted: readonly Kind[] = options.cdn
+    ? ['required', 'optimal', 'cdn-required', 'cdn-optimal']
+    : ['required', 'optimal']
+  const gated = options['min-required'] !== undefined || options['min-optimal'] !== undefined
+  return counted.every(kind => {
+    const mine = rows.filter(row => row.kind === kind && row.status !== 'skipped')
+    const passed = mine.filter(row => row.status === 'pass').length
+    if (gated && kind === 'required') return passed >= Number(options['min-required'] ?? mine.length)
+    if (gated && kind === 'optimal') return passed >= Number(options['min-optimal'] ?? mine.length)
+    if (recorded === undefined || gated) return passed === mine.length
+    return mine.every(row => row.status === 'pass' || recorded[row.id] !== 'pass')
+  })
+}
