@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import type { Answer } from '../lib/rfc9111/answer.ts'
 import type { FieldLines } from '../lib/rfc9111/types.ts'
 import type { Head } from './handler-adapter.ts'

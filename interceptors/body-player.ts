@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { CacheError } from '../lib/errors.ts'
 import type { Body } from '../stores/store.ts'
 import type { Client, Head, Source } from './handler-adapter.ts'

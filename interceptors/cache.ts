@@ -15,7 +15,7 @@ import type { Settings } from './options.ts'
 import { OriginExchange } from './origin-exchange.ts'
 import { OUTCOME, type Outcome, type OutcomeHolder } from './outcome.ts'
 import { Server } from './serve.ts'
-import { isPromise, StoreGuard } from './store-guard.ts'
+import { isPromise, mapMaybe, StoreGuard } from './store-guard.ts'
 import { type DispatchOptions, hasContent, type KnownOrigins, toRequest } from './to-request.ts'
 
 export type Dispatch = Dispatcher.Dispatch
@@ -71,9 +71,8 @@ export class HttpCache {
     const { request } = understood
     if (request === undefined) return this.#bypass(ask, understood.reason)
     const early = decideUnstored(request, this.settings.policy)
-    if (early?.kind === 'write-through' || early?.kind === 'bypass') {
-      return this.fetch(ask, request, { ...planFor(early.forward, early.reason) })
-    }
+    if (early?.kind === 'write-through') return this.fetch(ask, request, planFor(early.forward, early.reason))
+    if (early?.kind === 'bypass') return this.fetch(ask, undefined, planFor(early.forward, early.reason))
     if (hasContent(opts)) return this.#bypass(ask, 'request-content')
     return this.#lookUp(ask, request)
   }
@@ -107,7 +106,7 @@ export class HttpCache {
   }
 
   /** Fetches without anybody waiting, unless that is being done already. RFC 5861 §3 */
-  refresh(ask: Ask, request: Request, plan: Plan): void {
+  #refresh(ask: Ask, request: Request, plan: Plan): void {
     const name = flightName(request) ?? request.key
     if (this.flights.find(name) !== undefined) return
     const flight = this.flights.start(name)
@@ -134,18 +133,19 @@ export class HttpCache {
 
   #lookUp(ask: Ask, request: Request, isLate = false): boolean {
     const lookup = this.guard.get(request.key, names => variantKey(request, names))
-    return this.#whenFound(ask, lookup, found => this.#obey(ask, request, found, isLate))
+    return this.#when(ask, lookup, found => this.#obey(ask, request, found, isLate))
   }
 
   /** Goes on at once where the store has answered at once; else the client is told that its request is under way. */
-  #whenFound(ask: Ask, lookup: MaybePromise<Lookup>, proceed: (found: Lookup) => boolean): boolean {
-    if (!isPromise(lookup)) return proceed(lookup)
+  #when<T>(ask: Ask, answer: MaybePromise<T>, proceed: (answer: T) => boolean): boolean {
+    if (!isPromise(answer)) return proceed(answer)
     const { client } = ask
     if (client !== undefined && !client.isStarted) startClient(client)
-    void lookup.then(found => {
+    // The guard's promises do not reject.
+    void answer.then(value => {
       if (client?.isFinished) return
       try {
-        proceed(found)
+        proceed(value)
       } catch (error) {
         client?.fail(error as Error)
       }
@@ -164,25 +164,26 @@ export class HttpCache {
       case 'stale-while-revalidate': {
         const { revalidation } = decision
         const served = this.#serve(ask, request, found, decision.answer, hitOutcome(decision.answer, decision.reason, false))
-        this.refresh(ask, request, { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf: found.asOf })
+        void mapMaybe(this.guard.asOf(found), asOf => {
+          this.#refresh(ask, request, { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf })
+        })
         return served
       }
       case 'revalidate':
       case 'miss': {
         if (found.deeper !== undefined) {
           const deeper = this.guard.deeper(found, request.key, names => variantKey(request, names))
-          return this.#whenFound(ask, deeper, other => this.#obey(ask, request, other, isLate))
+          return this.#when(ask, deeper, other => this.#obey(ask, request, other, isLate))
         }
         const revalidation = decision.kind === 'revalidate' ? decision.revalidation : NO_REVALIDATION
         const { forward, reason } = decision
-        return this.#fetchOrWait(ask, request, { forward, reason, revalidation, stored: found.stored, asOf: found.asOf }, isLate)
+        return this.#when(ask, this.guard.asOf(found), asOf =>
+          this.#fetchOrWait(ask, request, { forward, reason, revalidation, stored: found.stored, asOf }, isLate)
+        )
       }
       case 'unsatisfiable':
         this.server.gatewayTimeout(ask.client, decision.reason)
         return true
-      case 'bypass':
-      case 'write-through':
-        return this.fetch(ask, request, planFor(decision.forward, decision.reason))
       default:
         return decision satisfies never
     }
@@ -193,7 +194,9 @@ export class HttpCache {
     if (client === undefined) return true
     const stored = found.stored.find(({ entry }) => entry === answer.entry)
     const vanished = () => {
-      this.fetch(ask, request, { ...planFor('miss', 'body-vanished'), asOf: found.asOf })
+      this.#when(ask, this.guard.asOf(found), asOf =>
+        this.fetch(ask, request, { ...planFor('miss', 'body-vanished'), asOf })
+      )
     }
     this.server.serve(client, answer, stored, outcome, vanished)
     return true

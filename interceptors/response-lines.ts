@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { fieldsOf } from '../lib/rfc9111/fields.ts'
 import type { FieldLine, FieldLines } from '../lib/rfc9111/types.ts'
 

@@ -4,7 +4,10 @@ import type { Body, BodyWriter, CacheStore, Lookup, MaybePromise, Position, PutO
 import { CircuitBreaker } from './circuit-breaker.ts'
 import type { Settings, StoreOperation } from './options.ts'
 
-const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: undefined }
+const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: () => UNKNOWN }
+
+/** The position that a store could not tell: nothing is stored as of it. */
+const UNKNOWN: Position = Symbol('unknown position')
 const MAX_OWED_DELETIONS = 10_000
 
 /** A store that cannot harm a request: whatever it throws, rejects or answers, and however long it takes, the caller gets
@@ -41,6 +44,11 @@ export class StoreGuard {
     )
   }
 
+  /** Where the store's order of events stands now that a request is about to begin. */
+  asOf(lookup: Lookup): MaybePromise<Position> {
+    return this.#attempt('get', UNKNOWN, () => lookup.asOf())
+  }
+
   /** The whole body, of the length that the entry states; undefined where it cannot be had. */
   open(stored: Stored): MaybePromise<Body | undefined> {
     return this.#attempt<Body | undefined>('open', undefined, () =>
@@ -57,7 +65,7 @@ export class StoreGuard {
   }
 
   put(entry: Entry, asOf: Position): MaybePromise<BodyWriter | undefined> {
-    if (!this.#breaker.allows()) return undefined
+    if (asOf === UNKNOWN || !this.#breaker.allows()) return undefined
     const options: PutOptions = asOf === undefined ? {} : { asOf }
     return this.#attempt('put', undefined, () => this.#store.put(entry, options), abortLate)
   }
@@ -76,7 +84,7 @@ export class StoreGuard {
   }
 
   update(entry: Entry, asOf: Position): MaybePromise<boolean> {
-    if (!this.#breaker.allows()) return false
+    if (asOf === UNKNOWN || !this.#breaker.allows()) return false
     return this.#attempt('update', false, () => this.#store.update(entry, asOf === undefined ? {} : { asOf }))
   }
 
@@ -195,7 +203,7 @@ function abortLate(writer: BodyWriter | undefined): void {
 
 /** What the contract promises, and that each response is stored for this key and selected by this request. */
 function checkedLookup(lookup: Lookup, key: CacheKey, variantOf: (names: readonly string[]) => VariantKey): Lookup {
-  if (!Array.isArray(lookup?.stored)) throw notInContract('get')
+  if (!Array.isArray(lookup?.stored) || typeof lookup.asOf !== 'function') throw notInContract('get')
   for (const stored of lookup.stored) {
     const entry = stored?.entry
     if (typeof stored?.open !== 'function' || !isEntry(entry)) throw notInContract('get')

@@ -1,7 +1,7 @@
 import { stringify } from 'node:querystring'
 import type { Dispatcher } from 'undici'
 import { cacheKey } from '../lib/rfc9111/cache-key.ts'
-import { combinedValue } from '../lib/rfc9111/fields.ts'
+import { addFieldLine, combinedValue, FieldsInProgress } from '../lib/rfc9111/fields.ts'
 import type { Fields, Request } from '../lib/rfc9111/types.ts'
 import type { Settings } from './options.ts'
 
@@ -87,7 +87,7 @@ function fullPath({ path, query }: DispatchOptions): string | undefined {
 
 /** Every form of `headers` that undici takes; undefined for what it will refuse. */
 export function toFields(headers: unknown): Fields | undefined {
-  const fields: Record<string, string | string[]> = Object.create(null)
+  const fields = new FieldsInProgress()
   if (headers === undefined || headers === null) return fields
   if (Array.isArray(headers)) {
     if (Array.isArray(headers[0])) return addPairs(fields, headers) ? fields : undefined
@@ -101,7 +101,7 @@ export function toFields(headers: unknown): Fields | undefined {
   return fields
 }
 
-function addPairs(fields: Record<string, string | string[]>, pairs: Iterable<unknown>): boolean {
+function addPairs(fields: FieldsInProgress, pairs: Iterable<unknown>): boolean {
   for (const pair of pairs) {
     if (!Array.isArray(pair) || pair.length !== 2) return false
     addField(fields, pair[0], pair[1])
@@ -109,18 +109,14 @@ function addPairs(fields: Record<string, string | string[]>, pairs: Iterable<unk
   return true
 }
 
-function addField(fields: Record<string, string | string[]>, name: unknown, value: unknown): void {
+function addField(fields: FieldsInProgress, name: unknown, value: unknown): void {
   if (value === undefined) return
   const key = (typeof name === 'string' ? name : String(name)).toLowerCase()
   if (Array.isArray(value)) {
     for (const member of value) addField(fields, key, member)
     return
   }
-  const text = typeof value === 'string' ? value : value === null ? '' : String(value)
-  const known = fields[key]
-  if (known === undefined) fields[key] = text
-  else if (typeof known === 'string') fields[key] = [known, text]
-  else known.push(text)
+  addFieldLine(fields, key, typeof value === 'string' ? value : value === null ? '' : String(value))
 }
 
 /** The request's headers as a flat list, with `replacements` (by lower-case name) in place of what it had. */

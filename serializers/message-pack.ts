@@ -45,8 +45,7 @@ export class MessagePackSerializer implements Serializer<Uint8Array> {
     // A view of its own, since msgpackr leaves a property on what it is given.
     const message = this.#packr.unpack(Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength))
     if (!Array.isArray(message) || message.length !== 3) return { version: message?.[0] }
-    const [version, entry, body]: unknown[] = message
-    return { version, entry: entryFromArray(entry), body: bodyOf(body) }
+    return { version: message[0], entry: entryFromArray(message[1]), body: bodyOf(message[2]) }
   }
 }
 
@@ -84,31 +83,28 @@ function entryToArray(entry: Entry): unknown[] {
 
 function entryFromArray(array: unknown): { readonly [Name in keyof Entry]: unknown } | undefined {
   if (!Array.isArray(array) || array.length !== ENTRY_LENGTH) return undefined
-  const [id, key, variantKey, vary, method, statusCode, statusText, lines, trailers, ...rest]: unknown[] = array
-  const [requestTimeMs, responseTimeMs, completeLength, segments, tags, expiresAtMs] = rest
   return {
-    id,
-    key: unpackedString(key),
-    variantKey: unpackedString(variantKey),
-    vary,
-    method,
-    statusCode,
-    statusText,
-    lines,
-    trailers,
-    requestTimeMs,
-    responseTimeMs,
-    completeLength: completeLength ?? undefined,
-    segments: Array.isArray(segments) ? segments.map(segmentFromArray) : segments,
-    tags: Array.isArray(tags) ? tags.map(unpackedString) : tags,
-    expiresAtMs
+    id: array[0],
+    key: unpackedString(array[1]),
+    variantKey: unpackedString(array[2]),
+    vary: array[3],
+    method: array[4],
+    statusCode: array[5],
+    statusText: array[6],
+    lines: array[7],
+    trailers: array[8],
+    requestTimeMs: array[9],
+    responseTimeMs: array[10],
+    completeLength: array[11] ?? undefined,
+    segments: Array.isArray(array[12]) ? array[12].map(segmentFromArray) : undefined,
+    tags: Array.isArray(array[13]) ? array[13].map(unpackedString) : undefined,
+    expiresAtMs: array[14]
   }
 }
 
 function segmentFromArray(array: unknown) {
   if (!Array.isArray(array) || array.length !== 3) return undefined
-  const [start, end, bodyId]: unknown[] = array
-  return { start, end, bodyId }
+  return { start: array[0], end: array[1], bodyId: array[2] }
 }
 
 /** The decoded bytes are a view of what the store gave. */

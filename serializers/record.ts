@@ -6,8 +6,8 @@ import { RECORD_VERSION, type StoredRecord } from './serializer.ts'
 /** What claims to have the properties of T; none has been looked at. */
 type Unchecked<T> = { readonly [Name in keyof T]?: unknown }
 
-/** RFC 9110 §5.6.2 */
-const TOKEN = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
+/** RFC 9110 §5.6.2, as a table: a regular expression takes twice the time, and a name is checked for every line. */
+const TOKEN_CHARACTERS = tableOf("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 /** Strings stand for latin1 bytes; a character beyond could turn into a line break where they become bytes again. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: every byte but NUL, LF and CR may stand in a field value
 const NOT_FIELD_CONTENT = /[^\x01-\x09\x0b\x0c\x0e-\xff]/
@@ -57,35 +57,37 @@ function readEntry(entry: Unchecked<Entry>): Entry {
     responseTimeMs: readTime(entry.responseTimeMs, 'responseTimeMs'),
     completeLength,
     segments: readSegments(entry.segments, completeLength),
-    tags: readArray(entry.tags, 'tags').map(tag => readString(tag, 'tags')),
+    tags: readList(entry.tags, 'tags', readString),
     expiresAtMs: readExpiry(entry.expiresAtMs)
   }
 }
 
 function readVary(value: unknown): readonly string[] {
-  const names = readArray(value, 'vary').map(name => readContent(name, 'vary'))
-  names.forEach((name, i) => {
-    const previous = names[i - 1]
-    const inOrder = previous === undefined || previous < name
-    if (name === '' || name !== name.toLowerCase() || !inOrder) throw notRecord('vary')
-  })
+  const names = readList(value, 'vary', readContent)
+  let previous = ''
+  for (const name of names) {
+    if (name <= previous || name !== name.toLowerCase()) throw notRecord('vary')
+    previous = name
+  }
   return names
 }
 
 function readLines(value: unknown, what: string): FieldLines {
-  return readArray(value, what).map((line): FieldLine => {
-    if (!Array.isArray(line) || line.length !== 2) throw notRecord(what)
-    const [name, content]: unknown[] = line
-    if (typeof name !== 'string' || !TOKEN.test(name)) throw notRecord(what)
-    return [name, readContent(content, what)]
-  })
+  return readList(value, what, readLine)
+}
+
+function readLine(value: unknown, what: string): FieldLine {
+  if (!Array.isArray(value) || value.length !== 2) throw notRecord(what)
+  const name: unknown = value[0]
+  if (typeof name !== 'string' || !isToken(name)) throw notRecord(what)
+  return [name, readContent(value[1], what)]
 }
 
 function readSegments(value: unknown, completeLength = Number.MAX_SAFE_INTEGER): readonly Segment[] {
-  return readArray(value, 'segments').map(segment => {
-    const { start, end, bodyId } = readProperties<Segment>(segment, 'segments')
-    if (!isCount(start) || !isCount(end) || start > end || end > completeLength) throw notRecord('segments')
-    return { start, end, bodyId: readIdentifier(bodyId, 'segments') }
+  return readList(value, 'segments', (segment, what) => {
+    const { start, end, bodyId } = readProperties<Segment>(segment, what)
+    if (!isCount(start) || !isCount(end) || start > end || end > completeLength) throw notRecord(what)
+    return { start, end, bodyId: readIdentifier(bodyId, what) }
   })
 }
 
@@ -121,9 +123,12 @@ function readString(value: unknown, what: string): string {
   return value
 }
 
-function readArray(value: unknown, what: string): readonly unknown[] {
+/** A plain array without holes, whatever array it is made from. */
+function readList<T>(value: unknown, what: string, read: (item: unknown, what: string) => T): readonly T[] {
   if (!Array.isArray(value)) throw notRecord(what)
-  return value
+  const list: T[] = []
+  for (let i = 0; i < value.length; i++) list.push(read(value[i], what))
+  return list
 }
 
 function readProperties<T>(value: unknown, what: string): Unchecked<T> {
@@ -138,6 +143,19 @@ function isCount(value: unknown): value is number {
 /** Infinity is one; NaN and minus zero, which no number written here is, are none. */
 function isAmount(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && !Object.is(value, -0)
+}
+
+function isToken(name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    if (TOKEN_CHARACTERS[name.charCodeAt(i)] !== 1) return false
+  }
+  return name !== ''
+}
+
+function tableOf(characters: string): Uint8Array {
+  const table = new Uint8Array(128)
+  for (const character of characters) table[character.charCodeAt(0)] = 1
+  return table
 }
 
 /** Names the property, never its value: what is stored may be confidential. */

@@ -87,16 +87,16 @@ export class MemoryStore implements CacheStore {
   }
 
   get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Lookup {
-    const asOf = this.#tombstones.position
+    const { position } = this.#tombstones
     const slots = this.#keys.get(key)
-    if (slots === undefined) return { stored: NOTHING, otherVariants: false, asOf }
+    if (slots === undefined) return new LookupInMemory(NOTHING, false, position)
     const stored: Stored[] = []
     for (const list of slots.lists) {
       const slot = slots.variants.get(variantOf(list))
       const found = slot === undefined ? undefined : this.#read(slot)
       if (found !== undefined && !stored.some(({ entry }) => entry.id === found.entry.id)) stored.push(found)
     }
-    return { stored, otherVariants: slots.variants.size > stored.length, asOf }
+    return new LookupInMemory(stored, slots.variants.size > stored.length, position)
   }
 
   put(entry: Entry, options: PutOptions = {}): BodyWriter | undefined {
@@ -241,6 +241,22 @@ export class MemoryStore implements CacheStore {
       if (error instanceof CacheError) return undefined
       throw error
     }
+  }
+}
+
+class LookupInMemory implements Lookup {
+  readonly stored: readonly Stored[]
+  readonly otherVariants: boolean
+  readonly #position: number
+
+  constructor(stored: readonly Stored[], otherVariants: boolean, position: number) {
+    this.stored = stored
+    this.otherVariants = otherVariants
+    this.#position = position
+  }
+
+  asOf(): number {
+    return this.#position
   }
 }
 

@@ -5,7 +5,7 @@ export type { ByteRange, CacheKey, Entry, EntryId, VariantKey }
 /** A store that can answer at once does; the caller awaits only what is a promise. */
 export type MaybePromise<T> = T | Promise<T>
 
-/** Where a store's own order of events stood at a lookup. Opaque; made and compared by the store alone, so that a
+/** Where a store's own order of events stood when a request began. Opaque; made and compared by the store alone, so that a
  * deletion wins over every response whose request began before it, whatever the clocks say. */
 export type Position = unknown
 
@@ -37,8 +37,9 @@ export interface Lookup {
   readonly stored: readonly Stored[]
   /** Whether the key holds responses that other requests select: a vary-miss, not a uri-miss. */
   readonly otherVariants: boolean
-  /** To be given back with what the request brings. */
-  readonly asOf: Position
+  /** Asked for before the request goes to the origin, to be given back with what it brings. A store that can tell at the
+   * lookup remembers it here; one for which it is work of its own is spared that work on a hit. */
+  asOf(): MaybePromise<Position>
   /** Tiers: asked when no candidate is usable, before the origin is. */
   deeper?(): MaybePromise<Lookup>
 }
@@ -54,7 +55,7 @@ export interface BodyWriter {
 }
 
 export interface PutOptions {
-  /** The position of the lookup that the request began with; undefined: now. */
+  /** The position that the request began at; undefined: now. */
   readonly asOf?: Position
   /** Adds a segment to that stored entry. */
   readonly extend?: EntryId

@@ -60,5 +60,5 @@ function wordOf({ parameters }: Item, name: string): string | undefined {
 
 function numberOf({ parameters }: Item, name: string): number | undefined {
   const item = parameters.get(name)
-  return item?.kind === 'number' ? item.value : undefined
+  return item?.kind === 'integer' ? item.value : undefined
 }

@@ -1,3 +1,4 @@
+import { dateValueMs } from './age.ts'
 import { type Answer, answerFrom } from './answer.ts'
 import { type RequestDirectives, requestDirectives } from './directives.ts'
 import { ageMs, type Judgement, judge } from './judgement.ts'
@@ -16,17 +17,24 @@ interface Grounds {
   readonly section: Section
 }
 
-/** What to do with a request. */
-export type RequestDecision = Grounds &
+/** What to do with a request, whatever is stored. */
+export type UnstoredDecision = Grounds &
   (
     | { readonly kind: 'bypass'; readonly forward: ForwardReason }
     | { readonly kind: 'write-through'; readonly forward: 'method' }
+  )
+
+/** What to do with a request, given what is stored for it. */
+export type StoredDecision = Grounds &
+  (
     | { readonly kind: 'hit'; readonly answer: Answer; readonly stale: boolean }
     | { readonly kind: 'stale-while-revalidate'; readonly answer: Answer; readonly revalidation: Revalidation }
     | { readonly kind: 'revalidate'; readonly forward: ForwardReason; readonly revalidation: Revalidation }
     | { readonly kind: 'miss'; readonly forward: ForwardReason }
     | { readonly kind: 'unsatisfiable' }
   )
+
+export type RequestDecision = UnstoredDecision | StoredDecision
 
 /** What a store holds for the request, as the engine needs it. */
 export interface Candidates {
@@ -36,7 +44,7 @@ export interface Candidates {
 }
 
 /** What is decided without looking into the store; undefined where what is stored matters. */
-export function decideUnstored(request: Request, policy: Policy): RequestDecision | undefined {
+export function decideUnstored(request: Request, policy: Policy): UnstoredDecision | undefined {
   if (!isSafe(request.method)) {
     return { kind: 'write-through', forward: 'method', reason: 'unsafe-method', section: '§4.4' }
   }
@@ -61,7 +69,7 @@ export function decideRequest(
   candidates: Candidates,
   policy: Policy,
   nowMs: number
-): RequestDecision {
+): StoredDecision {
   const directives = requestDirectives(request.fields)
   const usable = usableEntries(request, candidates)
   const entry = usable[0]
@@ -91,17 +99,19 @@ export function decideRequest(
 const STALE: Grounds = { reason: 'stale', section: '§4.2' }
 const NO_CACHE: Grounds = { reason: 'no-cache', section: '§5.2.2.4' }
 
-/** Those that can answer the method, the most recent first. §4 */
+/** Those that can answer the method, the most recent first, "as determined by the Date header field". §4 */
 function usableEntries(request: Request, { stored }: Candidates): readonly Entry[] {
   const usable: Entry[] = []
   for (const { entry } of stored) {
     if (entry.method === 'GET' || request.method === 'HEAD') usable.push(entry)
   }
-  if (usable.length > 1) usable.sort((a, b) => b.responseTimeMs - a.responseTimeMs)
+  if (usable.length > 1) {
+    usable.sort((a, b) => dateValueMs(b) - dateValueMs(a) || b.responseTimeMs - a.responseTimeMs)
+  }
   return usable
 }
 
-function miss({ stored, otherVariants }: Candidates, directives: RequestDirectives): RequestDecision {
+function miss({ stored, otherVariants }: Candidates, directives: RequestDirectives): StoredDecision {
   if (directives.onlyIfCached) return { kind: 'unsatisfiable', reason: 'only-if-cached', section: '§5.2.1.7' }
   if (stored.length > 0) return { kind: 'miss', forward: 'miss', reason: 'head-only', section: '§4' }
   return otherVariants
@@ -115,7 +125,8 @@ function demandOf(directives: RequestDirectives, judgement: Judgement, age: numb
   const { maxAge, minFresh, maxStale } = directives
   if (maxAge !== undefined && age > maxAge * 1000 && !isImmutableReload(maxAge, judgement, age)) {
     // A response this old is still welcome where the request accepts stale ones. §5.2.1.2
-    if (maxStale === undefined || age - judgement.lifetime.ms < 0) return { reason: 'request-max-age', section: '§5.2.1.1' }
+    if (maxStale === undefined || age - judgement.lifetime.ms < 0)
+      return { reason: 'request-max-age', section: '§5.2.1.1' }
   }
   if (minFresh !== undefined && judgement.lifetime.ms - age < minFresh * 1000) {
     return { reason: 'request-min-fresh', section: '§5.2.1.3' }
@@ -137,11 +148,14 @@ function permitStale(
   policy: Policy,
   nowMs: number,
   staleForMs: number
-): RequestDecision | undefined {
+): StoredDecision | undefined {
   if (acceptsStale(directives, staleForMs, judgement, policy)) {
     const answer = answerFrom(entry, request, policy, nowMs)
     return { kind: 'hit', answer, stale: true, reason: 'max-stale', section: '§5.2.1.2' }
   }
+  // §5.2.1.1, §5.2.1.2: a request with max-age wishes for nothing stale, one with max-stale for nothing staler than that.
+  const { maxAge, maxStale } = directives
+  if (maxStale === undefined ? maxAge !== undefined : staleForMs > maxStale * 1000) return undefined
   if (staleForMs >= staleWhileRevalidateSeconds(judgement, policy) * 1000) return undefined
   const answer = answerFrom(entry, request, policy, nowMs)
   const grounds = { reason: 'stale-while-revalidate', section: 'RFC 5861 §3' }

@@ -5,7 +5,7 @@ import { agreesWithHead } from './head.ts'
 import { describesItsTarget, invalidatedKeys } from './invalidation.ts'
 import { ageMs, judge } from './judgement.ts'
 import { isSafe } from './methods.ts'
-import { hasOwnConditions } from './preconditions.ts'
+import { confirmsClient } from './preconditions.ts'
 import { forbidsStale, staleIfErrorSeconds } from './staleness.ts'
 import { refusalToStore } from './storability.ts'
 import type { CacheKey, Entry, EntryId, Policy, Request, Response, Section } from './types.ts'
@@ -87,26 +87,23 @@ function afterUnsafeMethod({ request, response, entryId }: Exchange, policy: Pol
 
 /** §4.3.3, §4.3.4 */
 function afterNotModified({ request, response, revalidation }: Exchange, policy: Policy): ResponseDecision {
-  const confirmed = confirmedBy(response, request, revalidation)
-  const entry = confirmed[0]
+  const freshened = confirmedBy(response, request, revalidation).map(stored => freshen(stored, response, policy))
+  const entry = freshened[0]
   if (entry === undefined) {
-    return revalidation.conditions.length === 0 || hasOwnConditions(request.fields)
+    return revalidation.conditions.length === 0 || confirmsClient(response, request.fields)
       ? { kind: 'forward', ...NOTHING, reason: 'not-modified', section: '§4.3.3' }
       : { kind: 'refetch', ...NOTHING, reason: 'unidentified-304', section: '§4.3.4' }
   }
-  const freshened = confirmed.map(stored => freshen(stored, response, policy))
-  const answer = answerFrom(freshened[0] ?? entry, request, policy, response.responseTimeMs, 'validated')
-  const kept = confirmed.every((stored, i) => isKept(stored, freshened[i], request, policy))
+  const answer = answerFrom(entry, request, policy, response.responseTimeMs, 'validated')
   const grounds = { reason: 'validated', section: '§4.3.4' }
-  return kept
+  return freshened.every(stored => isKept(stored, request, policy))
     ? { kind: 'freshen', answer, updates: freshened, deletes: [], ...grounds }
     : { kind: 'freshen', answer, updates: [], deletes: [entry.key], ...grounds }
 }
 
-/** Whether what the 304 made of a stored response may stay stored, and where it is. */
-function isKept(stored: Entry, freshened: Entry | undefined, request: Request, policy: Policy): boolean {
-  if (freshened === undefined) return false
-  return keepsItsVariant(stored, freshened) && refusalToStore(request, freshened, policy) === undefined
+/** Whether what a 304, or a 200 to HEAD, made of a stored response may stay stored, and where it is. */
+function isKept(freshened: Entry, request: Request, policy: Policy): boolean {
+  return keepsItsVariant(freshened) && refusalToStore(request, freshened, policy) === undefined
 }
 
 /** §4.3.5 */
@@ -115,7 +112,7 @@ function afterHead(exchange: Exchange, stored: Entry, policy: Policy): ResponseD
   if (agreesWithHead(stored, response)) {
     const freshened = freshen(stored, response, policy)
     const grounds = { reason: 'head', section: '§4.3.5' }
-    return isKept(stored, freshened, request, policy)
+    return isKept(freshened, request, policy)
       ? { kind: 'forward', updates: [freshened], deletes: [], ...grounds }
       : { kind: 'forward', updates: [], deletes: [stored.key], ...grounds }
   }

@@ -33,7 +33,7 @@ export interface RequestDirectives {
   readonly onlyIfCached: boolean
 }
 
-/** A directive's argument: undefined where it has none. The first of several directives of one name counts. */
+/** A directive's argument: undefined where it has none. */
 export type DirectiveMap = ReadonlyMap<string, string | undefined>
 
 const MAX_DELTA_SECONDS = 2_147_483_648
@@ -89,14 +89,25 @@ function requestDirectivesOf(map: DirectiveMap): RequestDirectives {
   }
 }
 
+/** Directives that may name fields. */
+const QUALIFIABLE = new Set(['no-cache', 'private'])
+
+/** Of several directives of one name the first counts (§4.2.1); but all the fields do that several name, and one that
+ * names none is about the whole response. An unfinished quoted string hides no directive after it. */
 function parseDirectives(value: string): DirectiveMap {
   const map = new Map<string, string | undefined>()
-  for (const member of listMembers(value)) {
+  for (const member of listMembers(value, 'split')) {
     const equals = member.indexOf('=')
     const name = (equals === -1 ? member : trimWhitespace(member.slice(0, equals))).toLowerCase()
-    if (!map.has(name)) map.set(name, equals === -1 ? undefined : trimWhitespace(member.slice(equals + 1)))
+    const argument = equals === -1 ? undefined : trimWhitespace(member.slice(equals + 1))
+    if (!map.has(name)) map.set(name, argument)
+    else if (QUALIFIABLE.has(name)) map.set(name, bothArguments(map.get(name), argument))
   }
   return map
+}
+
+function bothArguments(a: string | undefined, b: string | undefined): string | undefined {
+  return namedFields(a).length === 0 || namedFields(b).length === 0 ? undefined : `${a}, ${b}`
 }
 
 /** A non-negative integer, quoted or not, at most 2^31. §1.2.2, §5.2 */
@@ -113,8 +124,12 @@ export function parseDeltaSeconds(text: string): number | undefined {
 
 /** Lower-case field names of a qualified directive; none where it is unqualified; undefined where it is absent. */
 function fieldNames(map: DirectiveMap, name: string): readonly string[] | undefined {
-  if (!map.has(name)) return undefined
-  const argument = map.get(name)
-  // A single unquoted name is no valid argument, yet its meaning is plain. §5.2
-  return argument === undefined ? [] : listMembers(unquote(argument) ?? argument).map(field => field.toLowerCase())
+  return map.has(name) ? namedFields(map.get(name)) : undefined
+}
+
+/** A single unquoted name is no valid argument, yet its meaning is plain; one that is damaged names no fields. §5.2 */
+function namedFields(argument: string | undefined): readonly string[] {
+  if (argument === undefined) return []
+  const names = listMembers(argument).flatMap(member => listMembers(unquote(member) ?? member))
+  return names.some(name => name.includes('"')) ? [] : names.map(name => name.toLowerCase())
 }

@@ -37,15 +37,17 @@ export function makeEntry(id: EntryId, request: Request, response: Response, pol
 /** The stored response with the metadata that a 304, or a 200 to HEAD, brings. §4.3.4, §4.3.5 */
 export function freshen(entry: Entry, response: Response, policy: Policy): Entry {
   const { directives } = judge(response, policy)
-  const update = storedLines(response.lines, directives, policy, response.responseTimeMs)
   const { requestTimeMs, responseTimeMs } = response
-  return withExpiry({ ...entry, lines: updatedLines(entry.lines, update), requestTimeMs, responseTimeMs }, policy)
+  const update = storedLines(response.lines, directives, policy, responseTimeMs)
+  // Once more for the stored lines: what the update names in no-cache or private, they must not keep. §5.2.2.4
+  const lines = storedLines(updatedLines(entry.lines, update), directives, policy, responseTimeMs)
+  return withExpiry({ ...entry, lines, requestTimeMs, responseTimeMs }, policy)
 }
 
-/** Whether `freshened` still belongs where `entry` is stored: a changed Vary selects otherwise. §4.1 */
-export function keepsItsVariant(entry: Entry, freshened: Entry): boolean {
-  const names = selectingFieldNames(fieldsOf(freshened.lines))
-  return names !== '*' && names.join() === entry.vary.join()
+/** Whether a freshened entry still belongs where it is stored: a changed Vary selects otherwise. §4.1 */
+export function keepsItsVariant({ lines, vary }: Entry): boolean {
+  const names = selectingFieldNames(fieldsOf(lines))
+  return names !== '*' && names.join() === vary.join()
 }
 
 function selectingNames(response: Response): readonly string[] {

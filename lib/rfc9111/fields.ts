@@ -13,15 +13,25 @@ export function fieldsOf(lines: FieldLines): Fields {
 }
 
 function indexLines(lines: FieldLines): Fields {
-  const fields: Record<string, string | string[]> = Object.create(null)
-  for (const [name, value] of lines) {
-    const key = name.toLowerCase()
-    const known = fields[key]
-    if (known === undefined) fields[key] = value
-    else if (typeof known === 'string') fields[key] = [known, value]
-    else known.push(value)
-  }
+  const fields = new FieldsInProgress()
+  for (const [name, value] of lines) addFieldLine(fields, name.toLowerCase(), value)
   return fields
+}
+
+/** Fields being collected. An object made by Object.create(null) would be a dictionary to the engine, and slow. */
+export class FieldsInProgress {
+  [name: string]: string | string[] | undefined
+}
+Object.setPrototypeOf(FieldsInProgress.prototype, null)
+// biome-ignore lint/performance/noDelete: once, so that no field name finds anything inherited
+delete (FieldsInProgress.prototype as { constructor?: unknown }).constructor
+
+/** Adds a line of the field with that lower-case name. */
+export function addFieldLine(fields: FieldsInProgress, key: string, value: string): void {
+  const known = fields[key]
+  if (known === undefined) fields[key] = value
+  else if (typeof known === 'string') fields[key] = [known, value]
+  else known.push(value)
 }
 
 /** All lines of a field as one value, joined by a comma; undefined where the field is absent. RFC 9110 §5.3 */
@@ -37,29 +47,27 @@ export function firstValue(fields: Fields, name: string): string | undefined {
 }
 
 /** The members of a comma-separated list, trimmed, empty ones dropped; commas in quoted strings do not separate.
- * An unfinished quoted string reaches to the end of the value. RFC 9110 §5.6.1 */
-export function listMembers(value: string): string[] {
-  const members: string[] = []
-  if (!value.includes('"')) {
-    for (const part of value.split(',')) {
-      const member = trimWhitespace(part)
-      if (member !== '') members.push(member)
-    }
-    return members
-  }
+ * An unfinished quoted string reaches to the end of the value, unless `unfinished` has it split. RFC 9110 §5.6.1 */
+export function listMembers(value: string, unfinished: 'whole' | 'split' = 'whole'): string[] {
+  if (!value.includes('"')) return trimmed(value.split(','))
+  const parts: string[] = []
   let start = 0
   let quoted = false
-  for (let i = 0; i <= value.length; i++) {
+  for (let i = 0; i < value.length; i++) {
     const character = value[i]
     if (quoted && character === '\\') i++
     else if (character === '"') quoted = !quoted
-    if (i >= value.length || (!quoted && character === ',')) {
-      const member = trimWhitespace(value.slice(start, i))
-      if (member !== '') members.push(member)
+    else if (!quoted && character === ',') {
+      parts.push(value.slice(start, i))
       start = i + 1
     }
   }
-  return members
+  const rest = value.slice(start)
+  return trimmed(quoted && unfinished === 'split' ? [...parts, ...rest.split(',')] : [...parts, rest])
+}
+
+function trimmed(parts: readonly string[]): string[] {
+  return parts.map(trimWhitespace).filter(part => part !== '')
 }
 
 /** Lower-case field names of a list such as Vary's or Connection's; what is no name is kept as it is. */

@@ -15,8 +15,10 @@ export function invalidatedKeys(request: Request, response: Response): readonly 
   return [...keys]
 }
 
-/** Whether Content-Location says that the response is what a GET of the target URI would bring. RFC 9110 §9.3.3 */
+/** Whether Content-Location says that the response is what a GET of the target URI would bring; only a 2xx can be.
+ * RFC 9110 §8.7, §9.3.3 */
 export function describesItsTarget(request: Request, response: Response): boolean {
+  if (response.statusCode < 200 || response.statusCode >= 300) return false
   const reference = firstValue(fieldsOf(response.lines), 'content-location')
   return reference !== undefined && sameOriginUri(reference, request.targetUri) === request.targetUri
 }

@@ -1,12 +1,19 @@
 import { dateValueMs } from './age.ts'
 import { combinedValue, fieldsOf, firstValue } from './fields.ts'
 import { parseHttpDate } from './http-date.ts'
-import type { Entry, Fields, Request } from './types.ts'
+import type { Entry, Fields, Request, Response } from './types.ts'
 import { entityTag, listedTags, matchesWeakly } from './validators.ts'
 
 /** Whether the client itself asks for a 304 where it already has the response. RFC 9110 §13.1 */
 export function hasOwnConditions(fields: Fields): boolean {
   return fields['if-none-match'] !== undefined || fields['if-modified-since'] !== undefined
+}
+
+/** Whether a 304 names an entity tag that the client has: then it is for the client, whatever else was asked. §4.3.3 */
+export function confirmsClient(response: Response, fields: Fields): boolean {
+  const tag = entityTag(fieldsOf(response.lines))
+  const noneMatch = combinedValue(fields, 'if-none-match')
+  return tag !== undefined && noneMatch !== undefined && listedTags(noneMatch).some(own => matchesWeakly(own, tag))
 }
 
 /** Conditions that only the origin can answer: "If-Match and If-Unmodified-Since conditional header fields are not

@@ -54,9 +54,7 @@ function isReusable(statusCode: number, judgement: Judgement, policy: Policy): b
   // place of the origin's failure, that is worth knowing all the same.
   if (directives.noCache) return policy.whenDisconnected === 'stale'
   return (
-    lifetime.ms > 0 ||
-    staleWhileRevalidateSeconds(judgement, policy) > 0 ||
-    staleIfErrorSeconds(judgement, policy) > 0
+    lifetime.ms > 0 || staleWhileRevalidateSeconds(judgement, policy) > 0 || staleIfErrorSeconds(judgement, policy) > 0
   )
 }
 

@@ -1,12 +1,15 @@
 import { combinedValue } from './fields.ts'
 import type { Fields } from './types.ts'
 
-/** A bare item: an Integer or Decimal is a number; a Token is told from a String by its kind. RFC 9651 §3.3 */
+/** A bare item (RFC 9651 §3.3), or what no field read here has a use for: a byte sequence or an inner list. */
 export type BareItem =
-  | { readonly kind: 'number'; readonly value: number }
+  | { readonly kind: 'integer'; readonly value: number }
+  | { readonly kind: 'decimal'; readonly value: number }
   | { readonly kind: 'string'; readonly value: string }
   | { readonly kind: 'token'; readonly value: string }
   | { readonly kind: 'boolean'; readonly value: boolean }
+  | { readonly kind: 'bytes'; readonly value: undefined }
+  | { readonly kind: 'list'; readonly value: undefined }
 
 export interface Item {
   readonly value: BareItem
@@ -14,7 +17,7 @@ export interface Item {
 }
 
 /** The members of a Dictionary; undefined where the field is absent, empty or malformed anywhere, as RFC 9651 §4.2 has it.
- * Inner lists, byte sequences, dates and display strings are no part of the fields read here and count as malformed. */
+ * The dates and display strings that RFC 9651 added to RFC 8941 count as malformed. */
 export function parseDictionary(fields: Fields, name: string): ReadonlyMap<string, Item> | undefined {
   const text = combinedValue(fields, name)
   if (text === undefined) return undefined
@@ -52,7 +55,7 @@ class Reader {
   #at = 0
 
   constructor(text: string) {
-    this.#text = text.trimEnd()
+    this.#text = text
   }
 
   get atEnd(): boolean {
@@ -74,7 +77,7 @@ class Reader {
   }
 
   item(): Item | undefined {
-    const value = this.#bareItem()
+    const value = this.take('(') ? this.#innerList() : this.#bareItem()
     return value === undefined ? undefined : this.parametersOf(value)
   }
 
@@ -100,9 +103,23 @@ class Reader {
     return !this.atEnd
   }
 
+  /** Up to its closing parenthesis; items are separated by spaces. RFC 9651 §4.2.1.2 */
+  #innerList(): BareItem | undefined {
+    do {
+      this.skipSpaces()
+      if (this.take(')')) return { kind: 'list', value: undefined }
+      const value = this.#bareItem()
+      if (value === undefined || this.parametersOf(value) === undefined) return undefined
+    } while (this.#match(/ |(?=\))/y) !== undefined)
+    return undefined
+  }
+
   #bareItem(): BareItem | undefined {
-    const number = this.#match(/-?(?:\d{1,12}\.\d{1,3}|\d{1,15})(?![\d.])/y)
-    if (number !== undefined) return { kind: 'number', value: Number(number) }
+    const decimal = this.#match(/-?\d{1,12}\.\d{1,3}(?![\d.])/y)
+    if (decimal !== undefined) return { kind: 'decimal', value: Number(decimal) }
+    const integer = this.#match(/-?\d{1,15}(?![\d.])/y)
+    if (integer !== undefined) return { kind: 'integer', value: Number(integer) }
+    if (this.#match(/:[A-Za-z0-9+/=]*:/y) !== undefined) return { kind: 'bytes', value: undefined }
     const string = this.#match(/"(?:[ !#-[\]-~]|\\["\\])*"/y)
     if (string !== undefined) return { kind: 'string', value: string.slice(1, -1).replace(/\\(.)/g, '$1') }
     const boolean = this.#match(/\?[01]/y)

@@ -29,6 +29,6 @@ const DELTA_SECONDS = new Set(['max-age', 's-maxage', 'stale-while-revalidate', 
 
 /** RFC 9213 §2.1: lifetimes are Integers; a value of another type makes the directive one to ignore. */
 function argumentOf(value: BareItem, directive: string): string | undefined | typeof IGNORED {
-  if (DELTA_SECONDS.has(directive)) return value.kind === 'number' ? `${value.value}` : IGNORED
-  return value.kind === 'boolean' ? undefined : `${value.value}`
+  if (DELTA_SECONDS.has(directive)) return value.kind === 'integer' ? `${value.value}` : IGNORED
+  return value.kind === 'string' || value.kind === 'token' ? value.value : undefined
 }

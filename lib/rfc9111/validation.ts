@@ -1,7 +1,6 @@
 import { combinedValue, fieldsOf, firstValue } from './fields.ts'
-import { hasOwnConditions } from './preconditions.ts'
 import type { Entry, FieldLine, FieldLines, Request, Response } from './types.ts'
-import { entityTag, isStrong, matchesStrongly, matchesWeakly } from './validators.ts'
+import { entityTag, isStrong, listedTags, matchesStrongly, matchesWeakly } from './validators.ts'
 
 /** A request that may end in a 304 for what is stored. */
 export interface Revalidation {
@@ -15,9 +14,11 @@ export interface Revalidation {
 export function revalidationOf(request: Request, candidates: readonly Entry[]): Revalidation {
   const conditions: FieldLine[] = []
   const ownTags = combinedValue(request.fields, 'if-none-match')
-  const tags = new Set(candidates.map(({ lines }) => entityTag(fieldsOf(lines))).filter(tag => tag !== undefined))
-  if (tags.size > 0) {
-    conditions.push(['If-None-Match', [...(ownTags === undefined ? [] : [ownTags]), ...tags].join(', ')])
+  const tags = candidates.map(({ lines }) => entityTag(fieldsOf(lines))).filter(tag => tag !== undefined)
+  const listed = ownTags === undefined ? [] : listedTags(ownTags)
+  // An asterisk stands alone, and asks for more than any tag could. RFC 9110 §13.1.2
+  if (tags.length > 0 && !listed.includes('*')) {
+    conditions.push(['If-None-Match', [...new Set([...listed, ...tags])].join(', ')])
   }
   // Beside the client's entity tags a date of ours would not be looked at. RFC 9110 §13.1.3
   const lastModified = newestLastModified(candidates)
@@ -52,5 +53,5 @@ export function confirmedBy(response: Response, request: Request, revalidation: 
   if (lastModified !== undefined) {
     return candidates.filter(({ lines }) => firstValue(fieldsOf(lines), 'last-modified') === lastModified).slice(0, 1)
   }
-  return candidates.length === 1 && !hasOwnConditions(request.fields) ? candidates : []
+  return candidates.length === 1 && request.fields['if-none-match'] === undefined ? candidates : []
 }

@@ -1,4 +1,4 @@
-import { firstValue, listMembers } from './fields.ts'
+import { firstValue } from './fields.ts'
 import type { Fields } from './types.ts'
 
 /** The entity tag as it was sent; undefined where there is none, or an empty field. RFC 9110 §8.8.3 */
@@ -25,9 +25,10 @@ function opaqueTag(tag: string): string {
   return isStrong(tag) ? tag : tag.slice(2)
 }
 
-/** The members of If-None-Match or If-Match, `*` among them. RFC 9110 §13.1 */
+/** The members of If-None-Match or If-Match, `*` and what has no quotation marks among them. A backslash in an entity tag
+ * escapes nothing. RFC 9110 §8.8.3, §13.1 */
 export function listedTags(value: string): readonly string[] {
-  return listMembers(value)
+  return value.match(/(?:W\/)?"[^"]*"|[^\s,]+/g) ?? []
 }
 
 /** Whether a response can be validated with the origin at all. §4.3.1 */

@@ -37,7 +37,7 @@ function normaliseLanguages(value: string): string {
   return listMembers(value.toLowerCase())
     .map(member => {
       const [range = '', ...parameters] = member.split(';').map(part => part.trim())
-      const weight = /^q=([\d.]+)$/.exec(parameters.join(';'))?.[1]
+      const weight = /^q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.exec(parameters.join(';'))?.[1]
       if (parameters.length > 0 && weight === undefined) return { text: member, weight: 0 }
       const number = weight === undefined ? 1 : Number(weight)
       return { text: number === 1 ? range : `${range};q=${number}`, weight: number }

@@ -4,7 +4,7 @@
 // required and optimal test that passed in results/ still does, or as many as --min-required and --min-optimal say; 1 if
 // not; 2 where it could not run.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -174,6 +174,7 @@ function writeRecord(suite: Suite, path: string): void {
   const commit = execFileSync('git', ['-C', suite.directory, 'rev-parse', 'HEAD'], { encoding: 'utf8' }).trim()
   const run = rows.filter(({ status }) => status !== 'skipped').map(({ id, status }) => [id, status])
   const content = { suite: `https://github.com/http-tests/cache-tests/tree/${commit}`, tests: Object.fromEntries(run) }
+  mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, `${JSON.stringify(content, null, 2)}\n`)
 }
 

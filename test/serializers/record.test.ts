@@ -54,7 +54,7 @@ const REFUSED: { readonly [Name in keyof Entry]: readonly unknown[] } = {
     [{ start: 0, end: 3, bodyId: 'a' }],
     [{ start: 0, end: Number.POSITIVE_INFINITY, bodyId: 'a' }]
   ],
-  tags: [undefined, 'origin:https://example.com', [1], [null]],
+  tags: [undefined, new Array(1), 'origin:https://example.com', [1], [null]],
   expiresAtMs: [undefined, null, 'Infinity', -1, Number.NaN, Number.NEGATIVE_INFINITY, 1n]
 }
 

@@ -1,0 +1,4 @@
+/** The package as it is published: what a loader compiles on the fly is not what users run. Needs `npm run build`. */
+export async function builtPackage(): Promise<typeof import('../lib/index.ts')> {
+  return await import(new URL('../dist/index.js', import.meta.url).href)
+}

@@ -1,0 +1,30 @@
+// npm test [-- name ...] [--node-test-option ...]
+//
+// Runs every test/**/*.test.ts, or those whose path under test/ contains one of the names. Anything that starts with a
+// dash goes to Node's test runner: npm test -- vary --test-name-pattern=Accept-Language
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+const root = dirname(import.meta.dirname)
+const options = process.argv.slice(2).filter(argument => argument.startsWith('-'))
+const names = process.argv.slice(2).filter(argument => !argument.startsWith('-'))
+
+// Node 20's runner knows no globs, so the files are listed here.
+const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+  .map(file => file.replaceAll('\\', '/'))
+  .filter(file => file.endsWith('.test.ts') && (names.length === 0 || names.some(name => file.includes(name))))
+  .sort()
+  .map(file => `test/${file}`)
+if (files.length === 0) {
+  console.error(`no test file matches ${names.join(', ')}`)
+  process.exit(1)
+}
+
+// The time limit is that of a whole file: on a hang, or a handle left open, the runner kills it and reports a failure.
+const runner = ['--test', '--test-concurrency=2', '--test-timeout=120000', '--test-reporter=spec']
+const { status } = spawnSync(process.execPath, ['--import', 'tsx', ...runner, ...options, ...files], {
+  cwd: root,
+  stdio: 'inherit'
+})
+process.exit(status ?? 1)

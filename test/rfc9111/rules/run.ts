@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict'
+import type { Answer } from '../../../lib/rfc9111/answer.ts'
+import { cacheKey } from '../../../lib/rfc9111/cache-key.ts'
+import {
+  type Candidates,
+  decideRequest,
+  decideUnstored,
+  type RequestDecision
+} from '../../../lib/rfc9111/decide-request.ts'
+import {
+  decideFailure,
+  decideResponse,
+  NO_REVALIDATION,
+  type ResponseDecision
+} from '../../../lib/rfc9111/decide-response.ts'
+import { fieldsOf } from '../../../lib/rfc9111/fields.ts'
+import type { Entry, FieldLine, FieldLines, Policy, Request, Response } from '../../../lib/rfc9111/types.ts'
+import { variantKey } from '../../../lib/rfc9111/vary.ts'
+import { FAILURE_OUTCOMES, type Grounds, REQUEST_OUTCOMES, RESPONSE_OUTCOMES } from './outcomes.ts'
+import {
+  type ExpectedAnswer,
+  type ExpectedEntry,
+  get,
+  type PolicyOptions,
+  type RequestSpec,
+  type ResponseSpec,
+  type Row,
+  type StoredSpec,
+  UNREACHABLE
+} from './row.ts'
+
+/** When a row's request is made: a whole second, so that dates in rows are exact. */
+export const NOW_MS = Date.UTC(2026, 0, 15, 12)
+
+const ORIGIN = 'http://a.test'
+
+/** A shared cache with the default options. */
+const DEFAULTS: Policy = {
+  shared: true,
+  methods: new Set(['GET', 'HEAD']),
+  statusCodes: undefined,
+  alwaysCache: false,
+  defaultFreshnessSeconds: undefined,
+  maxHeuristicSeconds: 86_400,
+  retainSeconds: 604_800,
+  staleWhileRevalidateSeconds: undefined,
+  staleIfErrorSeconds: undefined,
+  whenDisconnected: 'error',
+  storeSetCookie: false,
+  targetList: []
+}
+
+/** Plays a row's scene and throws an AssertionError where the engine decides otherwise than the row expects. */
+export function checkRow({ given, expect }: Row): void {
+  const policy = policyOf(given.policy)
+  const request = requestOf(given.request ?? get())
+  const shelf = shelfOf(given.stored, given.storedUnder === undefined ? policy : policyOf(given.storedUnder))
+
+  const asked = decide(shelf, request, policy, NOW_MS)
+  checkRequestDecision(asked, expect.request)
+  const revalidation = 'revalidation' in asked ? asked.revalidation : NO_REVALIDATION
+  if (expect.sends !== undefined) assert.deepEqual(revalidation.conditions.map(text), expect.sends, 'what is sent')
+  if (expect.candidates !== undefined) {
+    assert.deepEqual(
+      revalidation.candidates.map(({ id }) => id),
+      expect.candidates,
+      'candidates'
+    )
+  }
+
+  let answer = 'answer' in asked ? asked.answer : undefined
+  let changed: Entry | undefined
+  let came: ResponseDecision | undefined
+  if (given.origin === UNREACHABLE) {
+    const failure = decideFailure(request, revalidation, policy, NOW_MS)
+    checkOutcome(failure, expect.failure, FAILURE_OUTCOMES, 'after a failure')
+    if ('answer' in failure) answer = failure.answer
+  } else if (given.origin !== undefined) {
+    assert(asked.kind !== 'hit' && asked.kind !== 'unsatisfiable', `the origin is not asked: ${asked.kind}`)
+    const response = responseOf(given.origin, NOW_MS + given.origin.tookMs)
+    came = decideResponse({ request, response, revalidation, entryId: '#new' }, policy)
+    checkOutcome(came, expect.response, RESPONSE_OUTCOMES, 'on the response')
+    if ('answer' in came) answer = came.answer
+    changed = came.kind === 'store' ? came.entry : came.updates[0]
+    checkChanges(came, shelf, request, response)
+    shelf.obey(came)
+  }
+  assert.deepEqual(came?.updates.map(({ id }) => id) ?? [], expect.updates ?? [], 'updates')
+  assert.deepEqual(came?.deletes ?? [], (expect.deletes ?? []).map(keyOf), 'deletes')
+
+  if (answer !== undefined) checkAnswer(answer, expect.answer)
+  else assert.equal(expect.answer, undefined, 'there is no answer')
+  if (expect.entry !== undefined) checkEntry(changed, expect.entry)
+  if (expect.freshFor !== undefined) checkLifetime(changed, request, policy, expect.freshFor)
+
+  assert.equal(given.next === undefined, expect.next === undefined, 'a next request is given and expected')
+  if (given.next === undefined) return
+  const later = decide(shelf, requestOf(given.next), policy, NOW_MS + (given.after ?? 0) * 1000)
+  checkRequestDecision(later, expect.next)
+  if (expect.nextAnswer !== undefined) {
+    assert('answer' in later, 'the next request is answered')
+    checkAnswer(later.answer, expect.nextAnswer)
+  }
+}
+
+function decide(shelf: Shelf, request: Request, policy: Policy, nowMs: number): RequestDecision {
+  return decideUnstored(request, policy) ?? decideRequest(request, shelf.lookUp(request), policy, nowMs)
+}
+
+/** What a store does, without bodies. */
+class Shelf {
+  #entries: Entry[] = []
+
+  /** In the order in which they were stored: which is the most recent is for the engine to say. */
+  lookUp(request: Request): Candidates {
+    const known = this.#entries.filter(({ key }) => key === request.key)
+    const selected = known.filter(entry => variantKey(request, entry.vary) === entry.variantKey)
+    return { stored: selected.map(entry => ({ entry })), otherVariants: selected.length < known.length }
+  }
+
+  put(entry: Entry): void {
+    this.#entries = this.#entries.filter(({ key, variantKey }) => key !== entry.key || variantKey !== entry.variantKey)
+    this.#entries.push(entry)
+  }
+
+  byId(id: string): Entry | undefined {
+    return this.#entries.find(entry => entry.id === id)
+  }
+
+  obey(decision: ResponseDecision): void {
+    this.#entries = this.#entries
+      .filter(({ key }) => !decision.deletes.includes(key))
+      .map(entry => decision.updates.find(({ id }) => id === entry.id) ?? entry)
+    if (decision.kind === 'store') this.put(decision.entry)
+  }
+}
+
+function shelfOf(stored: StoredSpec | readonly StoredSpec[] = [], policy: Policy): Shelf {
+  const shelf = new Shelf()
+  const specs = 'response' in stored ? [stored] : stored
+  for (const [index, spec] of specs.entries()) {
+    const request = requestOf(spec.request)
+    const response = responseOf(spec.response, NOW_MS - spec.ago * 1000)
+    const exchange = { request, response, revalidation: NO_REVALIDATION, entryId: `#${index + 1}` }
+    const decision = decideResponse(exchange, policy)
+    assert(decision.kind === 'store', `what the row says is stored was refused: ${decision.reason}`)
+    shelf.put(decision.entry)
+  }
+  return shelf
+}
+
+function policyOf({ methods, statusCodes, ...options }: PolicyOptions = {}): Policy {
+  return {
+    ...DEFAULTS,
+    ...options,
+    methods: methods === undefined ? DEFAULTS.methods : new Set(methods),
+    statusCodes: statusCodes === undefined ? undefined : new Set(statusCodes)
+  }
+}
+
+function requestOf({ method, lines, path, host, partition }: RequestSpec): Request {
+  const fields = fieldsOf(lines.map(line => parseLine(line, NOW_MS)))
+  return { method, key: cacheKey(ORIGIN, path, host), targetUri: ORIGIN + path, fields, partition }
+}
+
+function responseOf({ statusCode, lines, tookMs }: ResponseSpec, responseTimeMs: number): Response {
+  return {
+    statusCode,
+    statusText: `Status ${statusCode}`,
+    lines: lines.map(line => parseLine(line, responseTimeMs)),
+    requestTimeMs: responseTimeMs - tookMs,
+    responseTimeMs
+  }
+}
+
+function parseLine(line: string, relativeToMs: number): FieldLine {
+  const colon = line.indexOf(':')
+  const value = line.slice(colon + 1).trim()
+  return [line.slice(0, colon), value.replace(/\{([-+]?\d+)\}/g, (_, s) => httpDate(relativeToMs + Number(s) * 1000))]
+}
+
+function httpDate(ms: number): string {
+  return new Date(ms).toUTCString()
+}
+
+function keyOf(path: string): string {
+  return path.startsWith('/') ? ORIGIN + path : path
+}
+
+function text([name, value]: FieldLine): string {
+  return `${name}: ${value}`
+}
+
+interface Decision {
+  readonly kind: string
+  readonly reason: string
+  readonly section: string
+}
+
+function checkOutcome(
+  decision: Decision,
+  expected: string | undefined,
+  outcomes: Record<string, Grounds>,
+  where: string
+): Grounds {
+  const outcome = `${decision.kind} ${decision.reason}`
+  if (expected !== undefined) assert.equal(outcome, expected, `the decision ${where}`)
+  const grounds = outcomes[outcome]
+  assert(grounds !== undefined, `an unknown outcome ${where}: ${outcome}`)
+  assert.equal(decision.section, grounds[0], `the section of ${outcome}`)
+  return grounds
+}
+
+function checkRequestDecision(decision: RequestDecision, expected: string | undefined): void {
+  const [, forward] = checkOutcome(decision, expected, REQUEST_OUTCOMES, 'on the request')
+  assert.equal('forward' in decision ? decision.forward : undefined, forward, `the forward word of ${expected}`)
+  if (decision.kind === 'hit') assert.equal(decision.stale, decision.reason !== 'fresh', 'whether the hit is stale')
+}
+
+/** What holds of everything that is stored or updated. */
+function checkChanges(decision: ResponseDecision, shelf: Shelf, request: Request, response: Response): void {
+  const { requestTimeMs, responseTimeMs } = response
+  if (decision.kind === 'store') {
+    const { lines: _lines, vary: _vary, variantKey: key, expiresAtMs: _expiresAtMs, ...facts } = decision.entry
+    assert.deepEqual(facts, {
+      id: '#new',
+      key: request.key,
+      method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+      statusCode: response.statusCode,
+      statusText: response.statusText,
+      requestTimeMs,
+      responseTimeMs,
+      trailers: [],
+      completeLength: undefined,
+      segments: [],
+      tags: [`origin:${ORIGIN}`]
+    })
+    assert.equal(key, variantKey(request, decision.entry.vary), 'the request selects what was stored for it')
+  }
+  for (const updated of decision.updates) {
+    const stored = shelf.byId(updated.id)
+    assert(stored !== undefined, 'what is updated is stored')
+    const { lines, expiresAtMs } = updated
+    assert.deepEqual(updated, { ...stored, requestTimeMs, responseTimeMs, lines, expiresAtMs }, 'the rest stays')
+  }
+}
+
+function checkAnswer(answer: Answer, expected: ExpectedAnswer = {}): void {
+  const { entry } = answer
+  assert.equal(answer.statusText, answer.statusCode === entry.statusCode ? entry.statusText : 'Not Modified')
+  checkLines(answer.lines, expected, 'the answer')
+  const actual = {
+    from: entry.id,
+    status: answer.statusCode,
+    statusText: answer.statusText,
+    age: answer.ageSeconds,
+    sendsAge: answer.sendsAge,
+    freshFor: answer.freshForSeconds,
+    body: answer.body
+  }
+  const { has: _has, lacks: _lacks, ...values } = expected
+  assert.deepEqual({ ...actual, ...values }, actual, 'the answer')
+}
+
+function checkEntry(entry: Entry | undefined, expected: ExpectedEntry): void {
+  assert(entry !== undefined, 'nothing is stored or updated')
+  checkLines(entry.lines, expected, 'the entry')
+  const { has: _has, lacks: _lacks, ...values } = expected
+  const keptFor = (entry.expiresAtMs - entry.responseTimeMs) / 1000
+  const actual = { key: entry.key, method: entry.method, vary: entry.vary, keptFor }
+  assert.deepEqual({ ...actual, ...values }, actual, 'the entry')
+}
+
+function checkLines(lines: FieldLines, { has = [], lacks = [] }: ExpectedEntry | ExpectedAnswer, where: string): void {
+  const present = lines.map(text)
+  for (const line of has) assert(present.includes(line), `${where} has ${line}; it has ${present.join(' | ')}`)
+  const names = new Set(lines.map(([name]) => name.toLowerCase()))
+  for (const name of lacks) assert(!names.has(name.toLowerCase()), `${where} lacks ${name}`)
+}
+
+/** Fresh until a millisecond before, stale from then on. */
+function checkLifetime(entry: Entry | undefined, request: Request, policy: Policy, seconds: number): void {
+  assert(entry !== undefined, 'nothing is stored or updated')
+  const isFreshAfter = (ms: number) => {
+    const candidates = { stored: [{ entry }], otherVariants: false }
+    return decideRequest(request, candidates, policy, entry.responseTimeMs + ms).reason === 'fresh'
+  }
+  if (seconds === Infinity) return assert(isFreshAfter(1e15), 'fresh for good')
+  if (seconds > 0) assert(isFreshAfter(seconds * 1000 - 1), `fresh a millisecond before ${seconds} s`)
+  assert(!isFreshAfter(seconds * 1000), `stale at ${seconds} s`)
+}

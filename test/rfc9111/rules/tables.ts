@@ -1,0 +1,33 @@
+import { age } from './age.ts'
+import { storedFields, targeted } from './fields.ts'
+import { explicitFreshness, heuristicFreshness } from './freshness.ts'
+import { headMethod, invalidation, keys, post } from './methods.ts'
+import { requestDirectives } from './request-directives.ts'
+import type { Row } from './row.ts'
+import { disconnected, retention, staleIfError, staleWhileRevalidate } from './stale.ts'
+import { storability } from './storability.ts'
+import { freshening, preconditions, validation } from './validation.ts'
+import { vary } from './vary.ts'
+
+/** Every rule, by what it is about. */
+export const TABLES: { readonly [subject: string]: readonly Row[] } = {
+  'what is stored': storability,
+  'the fields that are stored': storedFields,
+  'how long it is kept': retention,
+  'stated lifetimes': explicitFreshness,
+  'heuristic and default lifetimes': heuristicFreshness,
+  'targeted fields': targeted,
+  age,
+  "the request's directives": requestDirectives,
+  keys,
+  variants: vary,
+  validation,
+  'what a 304 changes': freshening,
+  "the client's own conditions": preconditions,
+  HEAD: headMethod,
+  'unsafe methods': invalidation,
+  POST: post,
+  'stale while revalidate': staleWhileRevalidate,
+  'stale if error': staleIfError,
+  'lost connections': disconnected
+}
