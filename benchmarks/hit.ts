@@ -65,7 +65,10 @@ function dispatchOnce(dispatcher: Dispatcher): Promise<void> {
         reject(error)
       }
     }
-    dispatcher.dispatch({ origin, path: '/', method: 'GET', headers: REQUEST_HEADERS }, handler as Dispatcher.DispatchHandler)
+    dispatcher.dispatch(
+      { origin, path: '/', method: 'GET', headers: REQUEST_HEADERS },
+      handler as Dispatcher.DispatchHandler
+    )
   })
 }
 
@@ -83,12 +86,16 @@ const ways = { dispatch: dispatchOnce, 'request + arrayBuffer': requestOnce, 'fe
 const short = process.argv.includes('--short')
 let failed = false
 for (const [way, once] of Object.entries(ways)) {
-  const subjects: Subject[] = Object.entries(agents).map(([name, dispatcher]) => ({ name, run: () => once(dispatcher) }))
+  const subjects: Subject[] = Object.entries(agents).map(([name, dispatcher]) => ({
+    name,
+    run: () => once(dispatcher)
+  }))
   const iterations = way === 'dispatch' ? 20_000 : 5_000
   const { medians, ratio } = await compare(subjects, { rounds: 5, iterations: short ? iterations / 10 : iterations })
   const least = way === 'dispatch' ? 5 : way.startsWith('request') ? 0.97 : undefined
   console.log(`${way}`)
-  for (const [name, microseconds] of medians) console.log(`  ${name.padEnd(28)}${microseconds.toFixed(2).padStart(8)} us`)
+  for (const [name, microseconds] of medians)
+    console.log(`  ${name.padEnd(28)}${microseconds.toFixed(2).padStart(8)} us`)
   const verdict = least === undefined ? '' : ratio >= least ? `  (at least ${least}: yes)` : `  (at least ${least}: NO)`
   console.log(`  undici's / ours             ${ratio.toFixed(2).padStart(8)}${verdict}`)
   failed ||= least !== undefined && ratio < least

@@ -99,5 +99,15 @@ function makeTemplate(lines: FieldLines): Template {
   const headers = { ...parsed, age: '0', 'cache-status': upstream ?? '' }
   const lists = Object.keys(parsed).filter(name => Array.isArray(parsed[name]))
   const upstreamStatus = upstream === undefined ? [] : [upstream].flat()
-  return { headers, lists, upstreamStatus, lines, raw: undefined, ageSeconds: -1, rawAge: EMPTY, status: '', rawStatus: EMPTY }
+  return {
+    headers,
+    lists,
+    upstreamStatus,
+    lines,
+    raw: undefined,
+    ageSeconds: -1,
+    rawAge: EMPTY,
+    status: '',
+    rawStatus: EMPTY
+  }
 }

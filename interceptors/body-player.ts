@@ -128,7 +128,7 @@ export class ReadBodyPlayer extends BodyPlayer {
   }
 
   protected dispose(): void {
-    void Promise.resolve(this.#iterator.return?.()).catch(() => {})
+    release(this.#iterator)
   }
 
   #read(): void {
@@ -152,6 +152,15 @@ export class ReadBodyPlayer extends BodyPlayer {
   #damaged(how: string): void {
     this.#onDamage()
     this.abort(new CacheError('ERR_CACHE_BODY', `a stored body ${how}`))
+  }
+}
+
+/** Lets go of what a body holds open. */
+export function release(iterator: AsyncIterator<Uint8Array> | undefined): void {
+  try {
+    void Promise.resolve(iterator?.return?.()).catch(() => {})
+  } catch {
+    // It was of no use any more.
   }
 }
 

@@ -88,7 +88,7 @@ export class HttpCache {
     const text = String(url)
     const key = URL.canParse(text) ? sameOriginUri(text, text) : undefined
     if (key === undefined) throw optionError('url', 'an absolute http(s) URL', url)
-    await this.settings.store.delete(key)
+    await this.guard.purge(key)
   }
 
   /** Removes everything. Rejects where the store could not. */
@@ -121,7 +121,8 @@ export class HttpCache {
   }
 
   #reasonToKeepOut(opts: AskOptions): string | undefined {
-    if (opts.cache !== undefined && typeof opts.cache !== 'boolean') throw optionError('cache', 'true or false', opts.cache)
+    if (opts.cache !== undefined && typeof opts.cache !== 'boolean')
+      throw optionError('cache', 'true or false', opts.cache)
     if (opts.cache === false) return 'cache-false'
     if (this.#closed) return 'closed'
     return opts.upgrade || opts.method === 'CONNECT' ? 'upgrade' : undefined
@@ -163,7 +164,13 @@ export class HttpCache {
       }
       case 'stale-while-revalidate': {
         const { revalidation } = decision
-        const served = this.#serve(ask, request, found, decision.answer, hitOutcome(decision.answer, decision.reason, false))
+        const served = this.#serve(
+          ask,
+          request,
+          found,
+          decision.answer,
+          hitOutcome(decision.answer, decision.reason, false)
+        )
         void mapMaybe(this.guard.asOf(found), asOf => {
           this.#refresh(ask, request, { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf })
         })

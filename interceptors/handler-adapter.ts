@@ -105,7 +105,8 @@ export abstract class Client implements Dispatcher.DispatchController {
       Object.assign(this.#context, inner, { fromCache, [OUTCOME]: this.#holder })
       return
     }
-    this.#context = inner === undefined ? { fromCache, [OUTCOME]: this.#holder } : { ...inner, fromCache, [OUTCOME]: this.#holder }
+    this.#context =
+      inner === undefined ? { fromCache, [OUTCOME]: this.#holder } : { ...inner, fromCache, [OUTCOME]: this.#holder }
     this.deliverStart(this.#context)
   }
 

@@ -60,7 +60,18 @@ export interface CacheOptions {
 }
 
 /** Where a store's fault happened: a method of the contract, or reading a body. */
-export type StoreOperation = 'get' | 'open' | 'read' | 'put' | 'write' | 'commit' | 'abort' | 'update' | 'delete' | 'clear' | 'close'
+export type StoreOperation =
+  | 'get'
+  | 'open'
+  | 'read'
+  | 'put'
+  | 'write'
+  | 'commit'
+  | 'abort'
+  | 'update'
+  | 'delete'
+  | 'clear'
+  | 'close'
 
 /** The options, checked and complete. */
 export interface Settings {
@@ -133,11 +144,17 @@ export function readOptions(options: CacheOptions): Settings {
       defaultFreshnessSeconds: amount('defaultFreshnessSeconds', options.defaultFreshnessSeconds, undefined),
       maxHeuristicSeconds: amount('maxHeuristicSeconds', options.maxHeuristicSeconds, 86_400),
       retainSeconds: amount('retainSeconds', options.retainSeconds, 604_800),
-      staleWhileRevalidateSeconds: amount('staleWhileRevalidateSeconds', options.staleWhileRevalidateSeconds, undefined),
+      staleWhileRevalidateSeconds: amount(
+        'staleWhileRevalidateSeconds',
+        options.staleWhileRevalidateSeconds,
+        undefined
+      ),
       staleIfErrorSeconds: amount('staleIfErrorSeconds', options.staleIfErrorSeconds, undefined),
       whenDisconnected: oneOf('whenDisconnected', options.whenDisconnected, ['error', 'stale'], 'error'),
       storeSetCookie: flag('storeSetCookie', options.storeSetCookie),
-      targetList: (listOf('targetList', options.targetList, isToken, 'field names') ?? []).map(name => name.toLowerCase())
+      targetList: (listOf('targetList', options.targetList, isToken, 'field names') ?? []).map(name =>
+        name.toLowerCase()
+      )
     },
     store: options.store === undefined ? new MemoryStore() : checkedStore(options.store),
     ownsStore: options.store === undefined,

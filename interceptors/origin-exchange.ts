@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { Answer } from '../lib/rfc9111/answer.ts'
-import { decideFailure, decideResponse, NO_REVALIDATION, type ResponseDecision } from '../lib/rfc9111/decide-response.ts'
+import {
+  decideFailure,
+  decideResponse,
+  NO_REVALIDATION,
+  type ResponseDecision
+} from '../lib/rfc9111/decide-response.ts'
 import { fieldsOf, firstValue } from '../lib/rfc9111/fields.ts'
 import { framing } from '../lib/rfc9111/framing.ts'
 import { ageMs, judge } from '../lib/rfc9111/judgement.ts'
@@ -10,8 +15,8 @@ import type { Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.
 import type { MaybePromise } from '../stores/store.ts'
 import type { Ask, HttpCache, Plan } from './cache.ts'
 import type { Flight } from './flights.ts'
-import { LinesHead, trailersHead } from './origin-head.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-handler.ts'
+import { LinesHead, trailersHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
 import { Recorder } from './recorder.ts'
 import type { OpenBody } from './serve.ts'
@@ -194,7 +199,8 @@ export class OriginExchange implements OriginEvents {
     if (framed === undefined) return this.#forward(response, 'length-unknown')
     if (this.#history !== undefined && this.#history.length > 1) return this.#forward(response, 'redirected')
     const length = firstValue(fieldsOf(response.lines), 'content-length')
-    const expectedBytes = framed === 'length' || (framed === 'frames' && length !== undefined) ? Number(length) : undefined
+    const expectedBytes =
+      framed === 'length' || (framed === 'frames' && length !== undefined) ? Number(length) : undefined
     if (Number.isNaN(expectedBytes)) return this.#forward(response, 'length-unknown')
     if ((expectedBytes ?? 0) > guard.maxEntrySizeBytes) return this.#forward(response, 'too-large')
     const writer = guard.put(entry, isSafe(request.method) ? this.#plan.asOf : undefined)
@@ -220,7 +226,7 @@ export class OriginExchange implements OriginEvents {
       if (client !== undefined && body === undefined) return vanished()
       this.#handler.discard()
       this.#finish(outcome.outcome === 'revalidated' ? 'stored' : 'nothing')
-      if (client !== undefined && body !== undefined && !client.isFinished) {
+      if (client !== undefined && body !== undefined) {
         this.#cache.server.play(client, answer, body, outcome)
       }
     })
@@ -233,7 +239,13 @@ export class OriginExchange implements OriginEvents {
     const { client } = this.#ask
     if (client === undefined || client.isFinished) return
     const { forward, asOf } = this.#plan
-    this.#cache.fetch(this.#ask, withoutConditions(request), { forward, reason: 'refetch', revalidation: NO_REVALIDATION, stored: [], asOf })
+    this.#cache.fetch(this.#ask, withoutConditions(request), {
+      forward,
+      reason: 'refetch',
+      revalidation: NO_REVALIDATION,
+      stored: [],
+      asOf
+    })
   }
 
   #deliver(response: Response, outcome: Outcome): void {
@@ -280,7 +292,17 @@ export class OriginExchange implements OriginEvents {
 
   #staleOutcome({ ageSeconds, freshForSeconds }: Answer, reason: string, forwardStatus: number | undefined): Outcome {
     const { forward } = this.#plan
-    return { fromCache: true, outcome: 'stale', ageSeconds, freshForSeconds, stored: true, reason, forward, forwardStatus, collapsed: false }
+    return {
+      fromCache: true,
+      outcome: 'stale',
+      ageSeconds,
+      freshForSeconds,
+      stored: true,
+      reason,
+      forward,
+      forwardStatus,
+      collapsed: false
+    }
   }
 
   #finish(landing: 'stored' | 'nothing'): void {

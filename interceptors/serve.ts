@@ -3,7 +3,7 @@ import { formatCacheStatus } from '../lib/rfc9111/cache-status.ts'
 import type { FieldLines } from '../lib/rfc9111/types.ts'
 import type { Body, MaybePromise, Stored } from '../stores/store.ts'
 import { AnswerHead } from './answer-head.ts'
-import { type BodyPlayer, HeldBodyPlayer, heldPieces, ReadBodyPlayer } from './body-player.ts'
+import { type BodyPlayer, HeldBodyPlayer, heldPieces, ReadBodyPlayer, release } from './body-player.ts'
 import type { Client } from './handler-adapter.ts'
 import { LinesHead, trailersHead } from './origin-head.ts'
 import { cacheStatusOf, type Outcome } from './outcome.ts'
@@ -38,18 +38,18 @@ export class Server {
     if (isPromise(opened)) {
       if (!client.isStarted) attempt(client, () => client.start())
       void opened.then(body => {
-        if (client.isFinished) return
-        if (body === undefined) attempt(client, vanished)
-        else this.play(client, answer, body, outcome)
+        if (body === undefined) {
+          if (!client.isFinished) attempt(client, vanished)
+        } else {
+          this.play(client, answer, body, outcome)
+        }
       })
     } else if (opened === undefined) {
       vanished()
     } else if (this.#budget.take(answer.entry.completeLength ?? 0)) {
       this.play(client, answer, opened, outcome)
     } else {
-      setImmediate(() => {
-        if (!client.isFinished) this.play(client, answer, opened, outcome)
-      })
+      setImmediate(() => this.play(client, answer, opened, outcome))
     }
   }
 
@@ -61,9 +61,13 @@ export class Server {
     return isPromise(body) ? body.then(opened => this.#begin(opened, stored)) : this.#begin(body, stored)
   }
 
-  /** Delivers the header section and as much of the body as the client takes. */
+  /** Delivers the header section and as much of the body as the client takes; to one who has gone, nothing. */
   play(client: Client, answer: Answer, body: OpenBody, outcome: Outcome): void {
     const player = body(client, answer.body === 'none' ? [] : answer.entry.trailers)
+    if (client.isFinished) {
+      player.abort(new Error('nobody waits for the response'))
+      return
+    }
     client.source = player
     try {
       client.settle(outcome)
@@ -114,19 +118,22 @@ export class Server {
 
   async #beginReading(body: AsyncIterable<Uint8Array>, { entry }: Stored): Promise<OpenBody | undefined> {
     const onDamage = () => void this.#guard.delete(entry.key)
+    let iterator: AsyncIterator<Uint8Array> | undefined
     try {
-      const iterator = body[Symbol.asyncIterator]()
+      const opened = body[Symbol.asyncIterator]()
+      iterator = opened
       const readNext = (reading: AsyncIterator<Uint8Array>) => this.#guard.read(reading)
-      const first = await readNext(iterator)
+      const first = await readNext(opened)
       const { completeLength = 0 } = entry
       if (first.done === true && completeLength > 0) {
         onDamage()
         return undefined
       }
-      const source = { iterator, readNext, completeLength, onDamage }
+      const source = { iterator: opened, readNext, completeLength, onDamage }
       return (client, trailers) => new ReadBodyPlayer(client, trailersHead(trailers), first, source)
     } catch {
       // The guard has reported it.
+      release(iterator)
       return undefined
     }
   }

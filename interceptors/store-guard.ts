@@ -1,6 +1,16 @@
 import { CacheError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
-import type { Body, BodyWriter, CacheStore, Lookup, MaybePromise, Position, PutOptions, Stored } from '../stores/store.ts'
+import type {
+  Body,
+  BodyWriter,
+  CacheStore,
+  Lookup,
+  MaybePromise,
+  Position,
+  PutOptions,
+  Stored
+} from '../stores/store.ts'
+import { release } from './body-player.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import type { Settings, StoreOperation } from './options.ts'
 
@@ -38,7 +48,11 @@ export class StoreGuard {
   }
 
   /** What a tier further away holds. */
-  deeper(lookup: Lookup, key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup> {
+  deeper(
+    lookup: Lookup,
+    key: CacheKey,
+    variantOf: (fieldNames: readonly string[]) => VariantKey
+  ): MaybePromise<Lookup> {
     return this.#attempt('get', NOTHING, () =>
       mapMaybe(lookup.deeper?.() ?? NOTHING, found => checkedLookup(found, key, variantOf))
     )
@@ -51,9 +65,10 @@ export class StoreGuard {
 
   /** The whole body, of the length that the entry states; undefined where it cannot be had. */
   open(stored: Stored): MaybePromise<Body | undefined> {
-    return this.#attempt<Body | undefined>('open', undefined, () =>
-      mapMaybe(stored.open(), body => checkedBody(body, stored.entry))
-    )
+    const open = () => mapMaybe(stored.open(), body => checkedBody(body, stored.entry))
+    return this.#attempt<Body | undefined>('open', undefined, open, body => {
+      if (body !== undefined && Symbol.asyncIterator in body) release(body[Symbol.asyncIterator]())
+    })
   }
 
   /** The next step of a body that comes in pieces; rejects where it fails or takes too long. */
@@ -96,6 +111,17 @@ export class StoreGuard {
       else this.#owe(key)
       return succeeded
     })
+  }
+
+  /** For a caller who is told of the failure, and waits as long as it takes. */
+  async purge(key: CacheKey): Promise<void> {
+    try {
+      await this.#store.delete(key)
+      this.#owed.delete(key)
+    } catch (error) {
+      this.#owe(key)
+      throw error
+    }
   }
 
   /** Reports a fault that is nobody's but the store's. */

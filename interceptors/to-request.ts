@@ -17,7 +17,8 @@ const MAX_KNOWN_ORIGINS = 1000
 
 /** undici's options -> Request. What undici itself will refuse is not understood, and left to it. */
 export function toRequest(opts: DispatchOptions, settings: Settings, known: KnownOrigins): Understood {
-  const origin = opts.origin === undefined || opts.origin === null ? settings.origin : knownOrigin(opts.origin, settings, known)
+  const origin =
+    opts.origin === undefined || opts.origin === null ? settings.origin : knownOrigin(opts.origin, settings, known)
   if (origin === undefined) return { request: undefined, reason: opts.origin ? 'origin-not-cached' : 'no-origin' }
   const path = fullPath(opts)
   if (path === undefined || typeof opts.method !== 'string') return { request: undefined, reason: 'not-understood' }
@@ -120,7 +121,11 @@ function addField(fields: FieldsInProgress, name: unknown, value: unknown): void
 }
 
 /** The request's headers as a flat list, with `replacements` (by lower-case name) in place of what it had. */
-export function withFields(fields: Fields, removed: readonly string[], added: readonly (readonly [string, string])[]): string[] {
+export function withFields(
+  fields: Fields,
+  removed: readonly string[],
+  added: readonly (readonly [string, string])[]
+): string[] {
   const headers: string[] = []
   for (const name of Object.keys(fields)) {
     if (removed.includes(name)) continue

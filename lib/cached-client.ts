@@ -55,7 +55,9 @@ export class CachedClient extends Client {
     const origin = named ? new URL(first).origin : undefined
     const agent = named ? undefined : new Agent(clientOptions as Agent.Options)
     const inner: Dispatcher.Dispatch =
-      agent === undefined ? (opts, handler) => super.dispatch(opts, handler) : (opts, handler) => agent.dispatch(opts, handler)
+      agent === undefined
+        ? (opts, handler) => super.dispatch(opts, handler)
+        : (opts, handler) => agent.dispatch(opts, handler)
     this[STATE] = { cache: interceptor, ownsCache: owned, origin, agent, dispatch: interceptor(inner) }
   }
 
@@ -93,7 +95,8 @@ export class CachedClient extends Client {
     factory: (data: Dispatcher.StreamFactoryData<T> & FromCache) => NodeJS.WritableStream
   ): Promise<Dispatcher.StreamData<T>>
   override stream(options: Dispatcher.RequestOptions, factory: unknown, callback?: unknown): unknown {
-    const marked = ((data: object) => (factory as Function)(markFromCache(data))) as unknown as Dispatcher.StreamFactory
+    const make = factory as (data: object) => NodeJS.WritableStream
+    const marked = (data: object) => make(markFromCache(data)) as never
     if (callback !== undefined) return super.stream(options, marked, callback as never)
     return super.stream(options, marked)
   }
@@ -187,7 +190,8 @@ function markFromCache<T extends object>(data: T): T & FromCache {
 }
 
 function marking(callback: Callback): Callback {
-  return (error, data) => callback(error, error === null && typeof data === 'object' && data !== null ? markFromCache(data) : data)
+  return (error, data) =>
+    callback(error, error === null && typeof data === 'object' && data !== null ? markFromCache(data) : data)
 }
 
 function settling(resolve: () => void, reject: (error: Error) => void): (error?: Error | null) => void {

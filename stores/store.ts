@@ -9,7 +9,8 @@ export type MaybePromise<T> = T | Promise<T>
  * deletion wins over every response whose request began before it, whatever the clocks say. */
 export type Position = unknown
 
-/** A stored body: at once, in pieces or as it is read. Iterating may fail where the bytes turn out damaged. */
+/** A stored body: at once, in pieces or as it is read. Iterating may fail where the bytes turn out damaged; the iterator's
+ * `return()`, if there is one, lets go of what is held open, before the first `next()` as well. */
 export type Body = Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint8Array>
 
 /** What a store can do beyond the least. */

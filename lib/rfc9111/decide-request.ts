@@ -64,12 +64,7 @@ export function decideUnstored(request: Request, policy: Policy): UnstoredDecisi
 }
 
 /** §4, from top to bottom: what to do with a request for which `candidates` are stored. */
-export function decideRequest(
-  request: Request,
-  candidates: Candidates,
-  policy: Policy,
-  nowMs: number
-): StoredDecision {
+export function decideRequest(request: Request, candidates: Candidates, policy: Policy, nowMs: number): StoredDecision {
   const directives = requestDirectives(request.fields)
   const usable = usableEntries(request, candidates)
   const entry = usable[0]

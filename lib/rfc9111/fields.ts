@@ -23,7 +23,7 @@ export class FieldsInProgress {
   [name: string]: string | string[] | undefined
 }
 Object.setPrototypeOf(FieldsInProgress.prototype, null)
-// biome-ignore lint/performance/noDelete: once, so that no field name finds anything inherited
+// No field name finds anything inherited.
 delete (FieldsInProgress.prototype as { constructor?: unknown }).constructor
 
 /** Adds a line of the field with that lower-case name. */

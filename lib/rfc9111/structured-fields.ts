@@ -29,7 +29,6 @@ export function parseDictionary(fields: Fields, name: string): ReadonlyMap<strin
     if (key === undefined) return undefined
     const member = reader.take('=') ? reader.item() : reader.parametersOf({ kind: 'boolean', value: true })
     if (member === undefined) return undefined
-    members.delete(key)
     members.set(key, member)
     if (!reader.nextMember()) return undefined
   }

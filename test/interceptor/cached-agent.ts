@@ -45,7 +45,7 @@ export class CachedAgent implements AsyncDisposable {
 
   /** The response with its body unread. */
   open(url: string, options: RequestOptions = {}): Promise<Dispatcher.ResponseData> {
-    return request(url, { ...options, dispatcher: this.agent } as Parameters<typeof request>[1])
+    return request(url, { ...(options as object), dispatcher: this.agent })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

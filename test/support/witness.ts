@@ -41,9 +41,9 @@ export class Witness {
     return new Proxy(handler, {
       get(target, key) {
         const value: unknown = Reflect.get(target, key)
-        if (typeof value !== 'function' || !isCallback(key)) return value
+        if (typeof value !== 'function') return value
         return (...args: unknown[]): unknown => {
-          watched.calls.push(nameOf(key, args))
+          if (isCallback(key)) watched.calls.push(nameOf(key, args))
           try {
             return value.apply(target, args)
           } catch (error) {

@@ -1,0 +1,329 @@
+// stale-while-revalidate, stale-if-error, and what a client gets when the origin cannot be reached.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
+import { describe, test } from 'node:test'
+import { type Reply, startOrigin } from '../support/origin.ts'
+import { CachedAgent, Clock, gate, until, withoutDates } from './cached-agent.ts'
+
+const SWR = 'max-age=10, stale-while-revalidate=60'
+
+describe('stale-while-revalidate', () => {
+  test('the client is served at once, and the background request brings the next answer', async () => {
+    const release = gate()
+    await using origin = withoutDates(
+      await startOrigin(async ({ number }) => {
+        if (number === 2) await release.opened
+        return { headers: { 'cache-control': SWR }, body: `#${number}` }
+      })
+    )
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now })
+    await cached.get(origin.url)
+    clock.advance(15)
+    for (let i = 0; i < 10; i++) {
+      const stale = await cached.get(origin.url)
+      assert.equal(stale.body, '#1')
+      assert.equal(stale.headers.age, '15')
+      assert.deepEqual([stale.info.outcome, stale.info.reason], ['stale', 'stale-while-revalidate'])
+      assert.match(String(stale.headers['cache-status']), /; hit; ttl=-5; detail=stale-while-revalidate/)
+    }
+    await until(() => origin.requests.length === 2)
+    release.open()
+    let received = await cached.get(origin.url)
+    while (received.info.outcome === 'stale') received = await cached.get(origin.url)
+    assert.deepEqual([received.body, received.info.outcome], ['#2', 'hit'])
+    assert.equal(origin.requests.length, 2)
+  })
+
+  test('ten concurrent hits in the window make one background request, for each variant', async () => {
+    await using origin = withoutDates(
+      await startOrigin(({ number }) => ({ headers: { 'cache-control': SWR, etag: '"1"' }, body: `#${number}` }))
+    )
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now })
+    await cached.get(origin.url)
+    clock.advance(11)
+    await Promise.all(Array.from({ length: 10 }, () => cached.get(origin.url)))
+    await until(() => origin.requests.length === 2)
+    assert.equal(origin.requests[1]?.headers['if-none-match'], '"1"')
+    const fresh = await cached.get(origin.url)
+    assert.equal(fresh.body, '#2')
+    assert.equal(origin.requests.length, 2)
+  })
+
+  test('a failure in the background harms nobody, and the next hit tries again', async () => {
+    let down = false
+    await using origin = withoutDates(
+      await startOrigin(({ number }, response) => {
+        if (down) response.destroy()
+        else return { headers: { 'cache-control': SWR }, body: `#${number}` }
+        return undefined
+      })
+    )
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now })
+    await cached.get(origin.url)
+    clock.advance(11)
+    down = true
+    assert.equal((await cached.get(origin.url)).body, '#1')
+    await until(() => origin.requests.length === 2)
+    down = false
+    await until(() => origin.server.listening)
+    let tries = 0
+    while ((await cached.get(origin.url)).body === '#1') {
+      await new Promise(resolve => setImmediate(resolve))
+      assert.ok(++tries < 1000)
+    }
+    assert.ok(origin.requests.length >= 3)
+  })
+
+  test('an error status in the background leaves the entry to serve out its window', async () => {
+    const replies: Reply[] = [
+      { headers: { 'cache-control': SWR }, body: 'good' },
+      { status: 500, body: 'bad' }
+    ]
+    await using origin = withoutDates(await startOrigin(replies))
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now })
+    await cached.get(origin.url)
+    clock.advance(11)
+    for (let i = 2; i < 5; i++) {
+      assert.equal((await cached.get(origin.url)).body, 'good')
+      await until(() => origin.requests.length >= i)
+    }
+    clock.advance(60)
+    assert.equal((await cached.get(origin.url)).status, 500)
+  })
+
+  test('close() ends a background request, and later requests pass by', async () => {
+    await using origin = withoutDates(
+      await startOrigin(({ number }) => (number === 1 ? { headers: { 'cache-control': SWR }, body: '#1' } : undefined))
+    )
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now })
+    await cached.get(origin.url)
+    clock.advance(11)
+    const connection = once(origin.server, 'request').then(([, response]) => once(response, 'close'))
+    await cached.get(origin.url)
+    await until(() => origin.requests.length === 2)
+    await cached.cache.close()
+    await connection
+    assert.equal(cached.cache.store.get('x', () => '') instanceof Promise, false)
+  })
+
+  test('is forbidden by must-revalidate, and is over after the window', async () => {
+    await using origin = withoutDates(
+      await startOrigin(({ path, number }) => ({
+        headers: { 'cache-control': path === '/must' ? `${SWR}, must-revalidate` : SWR },
+        body: `#${number}`
+      }))
+    )
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now })
+    await cached.get(`${origin.url}/must`)
+    await cached.get(`${origin.url}/may`)
+    clock.advance(11)
+    assert.equal((await cached.get(`${origin.url}/must`)).body, '#3')
+    clock.advance(60)
+    assert.equal((await cached.get(`${origin.url}/may`)).body, '#4')
+  })
+
+  test('staleWhileRevalidateSeconds stands for responses that do not say', async () => {
+    await using origin = withoutDates(
+      await startOrigin(({ number }) => ({ headers: { 'cache-control': 'max-age=10' }, body: `#${number}` }))
+    )
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now, staleWhileRevalidateSeconds: 5 })
+    await cached.get(origin.url)
+    clock.advance(14)
+    assert.equal((await cached.get(origin.url)).info.outcome, 'stale')
+  })
+})
+
+describe('stale-if-error', () => {
+  const SIE = { 'cache-control': 'max-age=10, stale-if-error=60', etag: '"1"' }
+
+  for (const status of [500, 502, 503, 504]) {
+    test(`the stored response stands in for ${status}`, async () => {
+      await using origin = withoutDates(
+        await startOrigin([
+          { headers: SIE, body: 'good' },
+          { status, body: 'bad' }
+        ])
+      )
+      const clock = new Clock()
+      await using cached = new CachedAgent({ now: clock.now })
+      await cached.get(origin.url)
+      clock.advance(11)
+      const stale = await cached.get(origin.url)
+      assert.deepEqual([stale.status, stale.body, stale.info.outcome], [200, 'good', 'stale'])
+      assert.equal(stale.info.reason, 'stale-if-error')
+      clock.advance(60)
+      assert.equal((await cached.get(origin.url)).status, status)
+    })
+  }
+
+  test('but not for other statuses', async () => {
+    await using origin = withoutDates(
+      await startOrigin([
+        { headers: SIE, body: 'good' },
+        { status: 501, body: 'bad' }
+      ])
+    )
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now })
+    await cached.get(origin.url)
+    clock.advance(11)
+    assert.equal((await cached.get(origin.url)).status, 501)
+  })
+
+  test('the rest of a long error is not waited for', async () => {
+    await using origin = withoutDates(
+      await startOrigin(({ number }, response) => {
+        if (number === 1) return { headers: SIE, body: 'good' }
+        response.writeHead(500)
+        const more = () => {
+          while (response.write(Buffer.alloc(65_536)));
+        }
+        response.on('drain', more)
+        more()
+        return undefined
+      })
+    )
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now })
+    await cached.get(origin.url)
+    clock.advance(11)
+    const closed = once(origin.server, 'request').then(([, response]) => once(response, 'close'))
+    assert.equal((await cached.get(origin.url)).body, 'good')
+    await closed
+  })
+
+  /** How a connection can fail. */
+  const failures: Record<string, { sabotage(origin: Socket[]): void; options?: { headersTimeout: number } }> = {
+    'the connection is reset': { sabotage: sockets => sockets.forEach(socket => void socket.resetAndDestroy()) },
+    'the connection ends before a response': { sabotage: sockets => sockets.forEach(socket => void socket.end()) },
+    'no header section comes in time': { sabotage: () => {}, options: { headersTimeout: 100 } }
+  }
+  for (const [what, { sabotage, options }] of Object.entries(failures)) {
+    test(`the stored response stands in when ${what}`, async () => {
+      const sockets: Socket[] = []
+      let requests = 0
+      const server = createServer(socket => {
+        sockets.push(socket)
+        socket.on('error', () => {})
+        socket.on('data', () => {
+          if (++requests > 1) sabotage(sockets)
+          else
+            socket.write(`HTTP/1.1 200 OK\r\nCache-Control: ${SIE['cache-control']}\r\nContent-Length: 4\r\n\r\ngood`)
+        })
+      }).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const clock = new Clock()
+      await using cached = new CachedAgent({ now: clock.now })
+      const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`
+      try {
+        await cached.get(url)
+        clock.advance(11)
+        const stale = await cached.get(url, options)
+        assert.deepEqual([stale.body, stale.info.outcome, stale.info.reason], ['good', 'stale', 'stale-if-error'])
+        assert.ok(requests > 1)
+      } finally {
+        for (const socket of sockets) socket.destroy()
+        server.close()
+      }
+    })
+  }
+
+  test('the stored response stands in when the port is closed, as staleIfErrorSeconds or the request says', async () => {
+    const origin = withoutDates(await startOrigin({ headers: { 'cache-control': 'max-age=10' }, body: 'good' }))
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now, retainSeconds: 1000, whenDisconnected: 'error' })
+    await using lenient = new CachedAgent({ now: clock.now, staleIfErrorSeconds: 60 })
+    await cached.get(origin.url)
+    await lenient.get(origin.url)
+    await origin.close()
+    clock.advance(11)
+    assert.equal((await lenient.get(origin.url)).body, 'good')
+    await assert.rejects(cached.get(origin.url), { code: 'ECONNREFUSED' })
+    const headers = { 'cache-control': 'stale-if-error=60' }
+    assert.equal((await cached.get(origin.url, { headers })).body, 'good')
+    await assert.rejects(lenient.get(origin.url, { headers: { 'cache-control': 'no-cache' } }), {
+      code: 'ECONNREFUSED'
+    })
+  })
+
+  test('an abort by the client is no error of the origin', async () => {
+    await using origin = withoutDates(
+      await startOrigin(({ number }) => (number === 1 ? { headers: SIE, body: 'good' } : undefined))
+    )
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now })
+    await cached.get(origin.url)
+    clock.advance(11)
+    const aborting = new AbortController()
+    const aborted = cached.get(origin.url, { signal: aborting.signal })
+    await until(() => origin.requests.length === 2)
+    aborting.abort()
+    await assert.rejects(aborted, { name: 'AbortError' })
+  })
+
+  test('an error after the header section is the error of that response', async () => {
+    await using origin = withoutDates(
+      await startOrigin(({ number }, response) => {
+        if (number === 1) return { headers: SIE, body: 'good' }
+        response.writeHead(200, { 'content-length': 10, 'cache-control': 'max-age=10' })
+        response.write('half', () => response.destroy())
+        return undefined
+      })
+    )
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now })
+    await cached.get(origin.url)
+    clock.advance(11)
+    await assert.rejects(cached.get(origin.url), { code: 'UND_ERR_SOCKET' })
+  })
+})
+
+describe('whenDisconnected', () => {
+  const replies: Record<string, string> = {
+    '/plain': 'max-age=10',
+    '/must': 'max-age=10, must-revalidate',
+    '/no-cache': 'no-cache',
+    '/s-maxage': 's-maxage=10'
+  }
+
+  async function disconnected(whenDisconnected: 'error' | 'stale') {
+    const origin = withoutDates(
+      await startOrigin(({ path }) => ({ headers: { 'cache-control': replies[path] ?? 'no-store' }, body: path }))
+    )
+    const clock = new Clock()
+    const cached = new CachedAgent({ now: clock.now, whenDisconnected })
+    for (const path of Object.keys(replies)) await cached.get(origin.url + path)
+    await origin.close()
+    clock.advance(3600)
+    return { url: origin.url, cached }
+  }
+
+  test("'error' passes the error on", async () => {
+    const { url, cached } = await disconnected('error')
+    await using _ = cached
+    for (const path of Object.keys(replies)) await assert.rejects(cached.get(url + path), { code: 'ECONNREFUSED' })
+  })
+
+  test("'stale' serves what may be served stale, 504 where that is forbidden, the error where nothing is stored", async () => {
+    const { url, cached } = await disconnected('stale')
+    await using _ = cached
+    const plain = await cached.get(`${url}/plain`)
+    assert.deepEqual(
+      [plain.status, plain.body, plain.info.outcome, plain.info.reason],
+      [200, '/plain', 'stale', 'disconnected']
+    )
+    for (const path of ['/must', '/no-cache', '/s-maxage']) {
+      const refused = await cached.get(url + path)
+      assert.deepEqual([refused.status, refused.body, refused.info.outcome], [504, '', 'unsatisfiable'], path)
+    }
+    await assert.rejects(cached.get(`${url}/never-stored`), { code: 'ECONNREFUSED' })
+  })
+})
