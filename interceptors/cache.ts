@@ -11,11 +11,13 @@ import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { Lookup, MaybePromise, Position, Stored } from '../stores/store.ts'
 import { Flights, flightName } from './flights.ts'
 import { type AnyHandler, type Client, clientOf } from './handler-adapter.ts'
+import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings } from './options.ts'
 import { OriginExchange } from './origin-exchange.ts'
 import { OUTCOME, type Outcome, type OutcomeHolder } from './outcome.ts'
+import { hitOutcome } from './outcomes.ts'
 import { Server } from './serve.ts'
-import { isPromise, mapMaybe, StoreGuard } from './store-guard.ts'
+import { StoreGuard } from './store-guard.ts'
 import { type DispatchOptions, hasContent, type KnownOrigins, toRequest } from './to-request.ts'
 
 export type Dispatch = Dispatcher.Dispatch
@@ -160,7 +162,13 @@ export class HttpCache {
     switch (decision.kind) {
       case 'hit': {
         const reason = isLate && !decision.stale ? 'collapsed' : decision.reason
-        return this.#serve(ask, request, found, decision.answer, hitOutcome(decision.answer, reason, isLate))
+        return this.#serve(
+          ask,
+          request,
+          found,
+          decision.answer,
+          hitOutcome(decision.answer, reason, decision.stale, isLate)
+        )
       }
       case 'stale-while-revalidate': {
         const { revalidation } = decision
@@ -169,7 +177,7 @@ export class HttpCache {
           request,
           found,
           decision.answer,
-          hitOutcome(decision.answer, decision.reason, false)
+          hitOutcome(decision.answer, decision.reason, true, false)
         )
         void mapMaybe(this.guard.asOf(found), asOf => {
           this.#refresh(ask, request, { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf })
@@ -259,20 +267,5 @@ function startClient(client: Client): void {
     client.start()
   } catch (error) {
     client.abort(error as Error)
-  }
-}
-
-function hitOutcome(answer: Answer, reason: string, collapsed: boolean): Outcome {
-  const { ageSeconds, freshForSeconds } = answer
-  return {
-    fromCache: true,
-    outcome: freshForSeconds < 0 || reason === 'stale-while-revalidate' || reason === 'max-stale' ? 'stale' : 'hit',
-    ageSeconds,
-    freshForSeconds,
-    stored: true,
-    reason,
-    forward: undefined,
-    forwardStatus: undefined,
-    collapsed
   }
 }

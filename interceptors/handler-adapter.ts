@@ -36,7 +36,7 @@ export interface LegacyHandler {
 export type AnyHandler = Dispatcher.DispatchHandler & LegacyHandler
 
 /** The one who asked, whichever handler API it speaks. It is started once, gets one header section, and exactly one of
- * `end` and `fail`. To the new API it is the controller as well. */
+ * `end` and `fail`; where its own `end` throws, what it threw as well. To the new API it is the controller as well. */
 export abstract class Client implements Dispatcher.DispatchController {
   /** Where the response comes from just now. */
   source: Source | undefined
@@ -132,7 +132,12 @@ export abstract class Client implements Dispatcher.DispatchController {
   end(trailers: Head): void {
     if (this.isFinished) return
     this.isFinished = true
-    this.deliverEnd(trailers)
+    try {
+      this.deliverEnd(trailers)
+    } catch (error) {
+      // As undici does; its retry handler throws here to be told to try again.
+      this.deliverError(error as Error)
+    }
   }
 
   fail(error: Error): void {

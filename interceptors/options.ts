@@ -2,8 +2,8 @@ import { optionError } from '../lib/errors.ts'
 import type { Policy } from '../lib/rfc9111/types.ts'
 import { MemoryStore } from '../stores/memory.ts'
 import type { CacheStore } from '../stores/store.ts'
-import type { RequestToPartition } from './partition.ts'
-import { partitionBy } from './partition.ts'
+import { amount, callback, flag, listOf, oneOf, positive } from './option-checks.ts'
+import { partitionBy, type RequestToPartition } from './partition.ts'
 
 /** The options of cacheInterceptor(). Every number carries its unit in its name; a bad value is a TypeError with code
  * ERR_CACHE_OPTION that names the option. */
@@ -173,47 +173,6 @@ export function readOptions(options: CacheOptions): Settings {
 function unknownOption(name: string): TypeError {
   const message = `${JSON.stringify(name)} is no option of the cache; there are ${Object.keys(NAMES).join(', ')}`
   return Object.assign(new TypeError(message), { code: 'ERR_CACHE_OPTION' as const })
-}
-
-function oneOf<T extends string>(name: string, value: T | undefined, allowed: readonly T[], fallback: T): T {
-  if (value === undefined) return fallback
-  if (!allowed.includes(value)) throw optionError(name, allowed.map(word => `'${word}'`).join(' or '), value)
-  return value
-}
-
-function flag(name: string, value: boolean | undefined): boolean {
-  if (value !== undefined && typeof value !== 'boolean') throw optionError(name, 'true or false', value)
-  return value ?? false
-}
-
-function amount<T extends number | undefined>(name: string, value: number | undefined, fallback: T): number | T {
-  if (value === undefined) return fallback
-  if (typeof value !== 'number' || !(value >= 0)) throw optionError(name, 'a number >= 0', value)
-  return value
-}
-
-function positive(name: string, value: number | undefined, fallback: number): number {
-  if (value === undefined) return fallback
-  if (typeof value !== 'number' || !(value > 0 && value <= 2_147_483_647)) {
-    throw optionError(name, 'a number > 0, at most 2147483647', value)
-  }
-  return value
-}
-
-function callback<T>(name: string, value: T | undefined): T | undefined {
-  if (value !== undefined && typeof value !== 'function') throw optionError(name, 'a function', value)
-  return value
-}
-
-function listOf<T>(
-  name: string,
-  value: readonly T[] | undefined,
-  isMember: (member: unknown) => boolean,
-  expected: string
-): readonly T[] | undefined {
-  if (value === undefined) return undefined
-  if (!Array.isArray(value) || !value.every(isMember)) throw optionError(name, `an array of ${expected}`, value)
-  return [...value]
 }
 
 function optionalSet<T>(members: readonly T[] | undefined): ReadonlySet<T> | undefined {

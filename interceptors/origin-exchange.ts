@@ -9,18 +9,18 @@ import {
 } from '../lib/rfc9111/decide-response.ts'
 import { fieldsOf, firstValue } from '../lib/rfc9111/fields.ts'
 import { framing } from '../lib/rfc9111/framing.ts'
-import { ageMs, judge } from '../lib/rfc9111/judgement.ts'
 import { isSafe } from '../lib/rfc9111/methods.ts'
 import type { Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.ts'
 import type { MaybePromise } from '../stores/store.ts'
 import type { Ask, HttpCache, Plan } from './cache.ts'
 import type { Flight } from './flights.ts'
+import { isPromise, mapMaybe } from './maybe-promise.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-handler.ts'
 import { LinesHead, trailersHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
+import { forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
 import { Recorder } from './recorder.ts'
 import type { OpenBody } from './serve.ts'
-import { isPromise, mapMaybe } from './store-guard.ts'
 import { withFields } from './to-request.ts'
 
 /** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
@@ -92,7 +92,7 @@ export class OriginExchange implements OriginEvents {
     const responseTimeMs = this.#cache.settings.now()
     const response: Response = { statusCode, statusText, lines, requestTimeMs: this.#requestTimeMs, responseTimeMs }
     if (request === undefined) {
-      this.#forward(response, this.#plan.reason, 'bypass')
+      this.#forward(response, this.#plan.reason)
       return undefined
     }
     const exchange = { request, response, revalidation: this.#plan.revalidation, entryId: randomUUID() }
@@ -129,7 +129,7 @@ export class OriginExchange implements OriginEvents {
     if (decision.kind === 'error') client.fail(error)
     else if (decision.kind === 'gateway-timeout') this.#cache.server.gatewayTimeout(client, decision.reason)
     else {
-      const outcome = this.#staleOutcome(decision.answer, decision.reason, undefined)
+      const outcome = staleOutcome(decision.answer, decision.reason)
       const stored = this.#storedOf(decision.answer)
       this.#cache.server.serve(client, decision.answer, stored, outcome, () => client.fail(error))
     }
@@ -159,15 +159,15 @@ export class OriginExchange implements OriginEvents {
   #obey(decision: ResponseDecision, request: Request, response: Response, isHttp2: boolean): MaybePromise<void> {
     switch (decision.kind) {
       case 'forward':
-        return this.#forward(response, decision.reason, isSafe(request.method) ? undefined : 'bypass')
+        return this.#forward(response, decision.reason)
       case 'store':
         return this.#store(decision.entry, request, response, isHttp2)
       case 'freshen': {
-        const outcome = this.#validatedOutcome(decision.answer)
+        const outcome = validatedOutcome(this.#plan, decision.answer)
         return this.#replace(decision.answer, outcome, () => this.#refetch(request))
       }
       case 'serve-stale': {
-        const outcome = this.#staleOutcome(decision.answer, decision.reason, response.statusCode)
+        const outcome = staleOutcome(decision.answer, decision.reason)
         return this.#replace(decision.answer, outcome, () => this.#forward(response, 'body-vanished'))
       }
       case 'refetch':
@@ -177,20 +177,10 @@ export class OriginExchange implements OriginEvents {
     }
   }
 
-  #forward(response: Response, reason: string, outcome: 'bypass' | undefined = undefined): void {
+  #forward(response: Response, reason: string): void {
     // Who waits would wait in vain.
     this.#flight?.land('nothing')
-    this.#deliver(response, {
-      fromCache: false,
-      outcome: outcome ?? (isBypass(this.#plan) ? 'bypass' : 'miss'),
-      ageSeconds: undefined,
-      freshForSeconds: undefined,
-      stored: false,
-      reason: isBypass(this.#plan) ? this.#plan.reason : reason,
-      forward: this.#plan.forward,
-      forwardStatus: undefined,
-      collapsed: false
-    })
+    this.#deliver(response, forwardedOutcome(this.#plan, reason))
   }
 
   #store(entry: Entry, request: Request, response: Response, isHttp2: boolean): void {
@@ -215,7 +205,7 @@ export class OriginExchange implements OriginEvents {
       onSettled: stored => this.#finish(stored ? 'stored' : 'nothing')
     })
     this.#flight?.headArrived(settings.coalesceTimeoutMs)
-    this.#deliver(response, this.#storedOutcome(entry))
+    this.#deliver(response, storedOutcome(this.#plan, entry, settings.policy))
   }
 
   /** Sends what is stored in place of what came. */
@@ -239,7 +229,7 @@ export class OriginExchange implements OriginEvents {
     const { client } = this.#ask
     if (client === undefined || client.isFinished) return
     const { forward, asOf } = this.#plan
-    this.#cache.fetch(this.#ask, withoutConditions(request), {
+    this.#cache.fetch(this.#ask, request, {
       forward,
       reason: 'refetch',
       revalidation: NO_REVALIDATION,
@@ -260,64 +250,10 @@ export class OriginExchange implements OriginEvents {
     return this.#plan.stored.find(stored => stored.entry.id === entry.id)
   }
 
-  #storedOutcome(entry: Entry): Outcome {
-    const judgement = judge(entry, this.#cache.settings.policy)
-    const age = ageMs(entry, judgement, entry.responseTimeMs)
-    return {
-      fromCache: false,
-      outcome: isBypass(this.#plan) ? 'bypass' : 'miss',
-      ageSeconds: Math.floor(age / 1000),
-      freshForSeconds: Math.floor((judgement.lifetime.ms - age) / 1000),
-      stored: true,
-      reason: this.#plan.reason,
-      forward: this.#plan.forward,
-      forwardStatus: undefined,
-      collapsed: false
-    }
-  }
-
-  #validatedOutcome({ ageSeconds, freshForSeconds }: Answer): Outcome {
-    return {
-      fromCache: true,
-      outcome: 'revalidated',
-      ageSeconds,
-      freshForSeconds,
-      stored: true,
-      reason: 'validated',
-      forward: this.#plan.forward,
-      forwardStatus: 304,
-      collapsed: false
-    }
-  }
-
-  #staleOutcome({ ageSeconds, freshForSeconds }: Answer, reason: string, forwardStatus: number | undefined): Outcome {
-    const { forward } = this.#plan
-    return {
-      fromCache: true,
-      outcome: 'stale',
-      ageSeconds,
-      freshForSeconds,
-      stored: true,
-      reason,
-      forward,
-      forwardStatus,
-      collapsed: false
-    }
-  }
-
   #finish(landing: 'stored' | 'nothing'): void {
     this.#flight?.land(landing)
     this.onOver?.()
   }
-}
-
-function isBypass({ forward }: Plan): boolean {
-  return forward === 'bypass' || forward === 'method'
-}
-
-function withoutConditions(request: Request): Request {
-  const { 'if-none-match': _tags, 'if-modified-since': _date, ...fields } = request.fields
-  return { ...request, fields }
 }
 
 /** undici's own refusals, and what the caller did itself, say nothing of the origin. */

@@ -1,6 +1,7 @@
 import type { Entry, FieldLines } from '../lib/rfc9111/types.ts'
 import type { BodyWriter, MaybePromise } from '../stores/store.ts'
-import { isPromise, type StoreGuard } from './store-guard.ts'
+import { isPromise } from './maybe-promise.ts'
+import type { StoreGuard } from './store-guard.ts'
 
 export interface RecorderOptions {
   readonly guard: StoreGuard

@@ -5,9 +5,11 @@ import type { Body, MaybePromise, Stored } from '../stores/store.ts'
 import { AnswerHead } from './answer-head.ts'
 import { type BodyPlayer, HeldBodyPlayer, heldPieces, ReadBodyPlayer, release } from './body-player.ts'
 import type { Client } from './handler-adapter.ts'
+import { isPromise } from './maybe-promise.ts'
 import { LinesHead, trailersHead } from './origin-head.ts'
 import { cacheStatusOf, type Outcome } from './outcome.ts'
-import { isPromise, type StoreGuard } from './store-guard.ts'
+import { unsatisfiableOutcome } from './outcomes.ts'
+import type { StoreGuard } from './store-guard.ts'
 import { TurnBudget } from './turn-budget.ts'
 
 const NO_PIECES: readonly Uint8Array[] = []
@@ -84,17 +86,7 @@ export class Server {
   /** §5.2.1.7, §5.2.2.2: 504 with an empty body. */
   gatewayTimeout(client: Client | undefined, reason: string): void {
     if (client === undefined) return
-    const outcome: Outcome = {
-      fromCache: false,
-      outcome: 'unsatisfiable',
-      ageSeconds: undefined,
-      freshForSeconds: undefined,
-      stored: false,
-      reason,
-      forward: undefined,
-      forwardStatus: undefined,
-      collapsed: false
-    }
+    const outcome = unsatisfiableOutcome(reason)
     const player = new HeldBodyPlayer(client, trailersHead([]), NO_PIECES)
     client.source = player
     try {

@@ -12,7 +12,9 @@ import type {
 } from '../stores/store.ts'
 import { release } from './body-player.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
+import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings, StoreOperation } from './options.ts'
+import { checkedBody, checkedLookup } from './store-answers.ts'
 
 const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: () => UNKNOWN }
 
@@ -209,15 +211,6 @@ export class StoreGuard {
   }
 }
 
-export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && typeof (value as Promise<T>).then === 'function'
-}
-
-/** Applies `map` now, or when the promise is fulfilled. */
-export function mapMaybe<T, U>(value: MaybePromise<T>, map: (value: T) => MaybePromise<U>): MaybePromise<U> {
-  return isPromise(value) ? value.then(map) : map(value)
-}
-
 function abortLate(writer: BodyWriter | undefined): void {
   try {
     const aborted = writer?.abort()
@@ -225,62 +218,4 @@ function abortLate(writer: BodyWriter | undefined): void {
   } catch {
     // The deadline has been reported already.
   }
-}
-
-/** What the contract promises, and that each response is stored for this key and selected by this request. */
-function checkedLookup(lookup: Lookup, key: CacheKey, variantOf: (names: readonly string[]) => VariantKey): Lookup {
-  if (!Array.isArray(lookup?.stored) || typeof lookup.asOf !== 'function') throw notInContract('get')
-  for (const stored of lookup.stored) {
-    const entry = stored?.entry
-    if (typeof stored?.open !== 'function' || !isEntry(entry)) throw notInContract('get')
-    if (entry.key !== key || entry.variantKey !== variantOf(entry.vary)) throw notInContract('get')
-  }
-  return lookup
-}
-
-const checkedEntries = new WeakSet<Entry>()
-
-function isEntry(entry: Entry | undefined): entry is Entry {
-  if (typeof entry !== 'object' || entry === null) return false
-  if (checkedEntries.has(entry)) return true
-  const { id, key, variantKey, vary, method, statusCode, statusText, lines, trailers } = entry
-  const isWhole =
-    [id, key, variantKey, statusText].every(text => typeof text === 'string') &&
-    [entry.requestTimeMs, entry.responseTimeMs].every(Number.isFinite) &&
-    (method === 'GET' || method === 'HEAD') &&
-    Number.isInteger(statusCode) &&
-    statusCode >= 200 &&
-    statusCode <= 599 &&
-    Array.isArray(vary) &&
-    vary.every(name => typeof name === 'string') &&
-    isLines(lines) &&
-    isLines(trailers)
-  if (isWhole) checkedEntries.add(entry)
-  return isWhole
-}
-
-function isLines(lines: unknown): boolean {
-  return (
-    Array.isArray(lines) &&
-    lines.every(line => Array.isArray(line) && typeof line[0] === 'string' && typeof line[1] === 'string')
-  )
-}
-
-function checkedBody(body: Body | undefined, entry: Entry): Body | undefined {
-  if (body === undefined) return undefined
-  if (body instanceof Uint8Array || Array.isArray(body)) {
-    let byteLength = 0
-    for (const piece of body instanceof Uint8Array ? [body] : body) {
-      if (!(piece instanceof Uint8Array)) throw notInContract('open')
-      byteLength += piece.byteLength
-    }
-    if (byteLength === entry.completeLength) return body
-    throw new CacheError('ERR_CACHE_BODY', `a body of ${entry.completeLength} bytes came back as ${byteLength}`)
-  }
-  if (typeof (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator] === 'function') return body
-  throw notInContract('open')
-}
-
-function notInContract(method: string): CacheError {
-  return new CacheError('ERR_CACHE_STORE', `the store's ${method} answered with something its contract does not allow`)
 }

@@ -31,7 +31,7 @@ function dateMs(
   minute: string | undefined,
   second: string | undefined
 ): number | undefined {
-  const month = MONTHS.indexOf(monthName ?? '')
+  const month = MONTHS.findIndex(name => name === monthName)
   if (month === -1 || Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined
   // A leap second, :60, counts as the first second of the next minute.
   const date = new Date(0)

@@ -50,7 +50,7 @@ after(() => rmSync(project, { recursive: true, force: true }))
 
 describe('the README', () => {
   it('has programs, and shell commands, and nothing else in fences', () => {
-    assert.ok(programs.length > 10)
+    assert.notEqual(programs.length, 0)
     assert.deepEqual(
       blocks.filter(({ language }) => language !== 'ts' && language !== 'sh'),
       []
@@ -74,7 +74,10 @@ describe('the README', () => {
 
   it('names only npm scripts that exist', () => {
     const names = [...readme.matchAll(/npm (?:run ([\w:]+)|(test))/g)].map(([, script, test]) => script ?? test ?? '')
-    assert.ok(names.includes('demo') && names.includes('test'))
+    assert.deepEqual(
+      ['demo', 'test'].filter(name => !names.includes(name)),
+      []
+    )
     for (const name of names) assert.ok(name in manifest.scripts, name)
   })
 })

@@ -48,7 +48,7 @@ describe('a miss and a hit', () => {
 
   test('what the origin calls no-store, private or without freshness goes to the client alone', async () => {
     await using origin = await startOrigin(({ path }) => ({
-      headers: path === '/none' ? {} : { 'cache-control': path.slice(1) },
+      headers: path === '/none' ? {} : { 'cache-control': `${path.slice(1)}, max-age=60` },
       body: 'x'
     }))
     await using cached = new CachedAgent()
@@ -290,14 +290,17 @@ describe('what the request asks for', () => {
   })
 
   test('no-cache and max-age=0 go to the origin and refresh what is stored, no-store does not', async () => {
-    await using origin = await startOrigin()
-    await using cached = new CachedAgent()
-    const ask = async (control?: string) =>
-      (await cached.get(origin.url, control === undefined ? {} : { headers: { 'cache-control': control } })).body
+    await using origin = withoutDates(await startOrigin())
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now })
+    const ask = async (control?: string) => {
+      clock.advance(1)
+      return (await cached.get(origin.url, control === undefined ? {} : { headers: { 'cache-control': control } })).body
+    }
     assert.deepEqual([await ask(), await ask()], ['#1', '#1'])
     assert.deepEqual([await ask('no-cache'), await ask()], ['#2', '#2'])
-    assert.deepEqual([await ask('max-age=0'), await ask()], ['#2', '#2'])
-    assert.deepEqual([await ask('no-store'), await ask()], ['#3', '#2'])
+    assert.deepEqual([await ask('max-age=0'), await ask()], ['#3', '#3'])
+    assert.deepEqual([await ask('no-store'), await ask()], ['#4', '#3'])
   })
 
   test('max-stale, min-fresh and max-age are measured by age', async () => {

@@ -6,6 +6,9 @@ import { describe, test } from 'node:test'
 import { type Reply, startOrigin } from '../support/origin.ts'
 import { CachedAgent, Clock, gate, until, withoutDates } from './cached-agent.ts'
 
+/** The port is closed; the first to notice may be a connection that was kept alive. */
+const isDisconnection = (error: { code?: string }) => ['ECONNREFUSED', 'UND_ERR_SOCKET'].includes(error.code ?? '')
+
 const SWR = 'max-age=10, stale-while-revalidate=60'
 
 describe('stale-while-revalidate', () => {
@@ -36,7 +39,7 @@ describe('stale-while-revalidate', () => {
     assert.equal(origin.requests.length, 2)
   })
 
-  test('ten concurrent hits in the window make one background request, for each variant', async () => {
+  test('ten concurrent hits in the window make one background request, with the conditions of what is stored', async () => {
     await using origin = withoutDates(
       await startOrigin(({ number }) => ({ headers: { 'cache-control': SWR, etag: '"1"' }, body: `#${number}` }))
     )
@@ -47,8 +50,9 @@ describe('stale-while-revalidate', () => {
     await Promise.all(Array.from({ length: 10 }, () => cached.get(origin.url)))
     await until(() => origin.requests.length === 2)
     assert.equal(origin.requests[1]?.headers['if-none-match'], '"1"')
-    const fresh = await cached.get(origin.url)
-    assert.equal(fresh.body, '#2')
+    let received = await cached.get(origin.url)
+    while (received.info.outcome === 'stale') received = await cached.get(origin.url)
+    assert.equal(received.body, '#2')
     assert.equal(origin.requests.length, 2)
   })
 
@@ -69,13 +73,9 @@ describe('stale-while-revalidate', () => {
     assert.equal((await cached.get(origin.url)).body, '#1')
     await until(() => origin.requests.length === 2)
     down = false
-    await until(() => origin.server.listening)
-    let tries = 0
-    while ((await cached.get(origin.url)).body === '#1') {
-      await new Promise(resolve => setImmediate(resolve))
-      assert.ok(++tries < 1000)
-    }
-    assert.ok(origin.requests.length >= 3)
+    let received = await cached.get(origin.url)
+    while (received.info.outcome === 'stale') received = await cached.get(origin.url)
+    assert.notEqual(received.body, '#1')
   })
 
   test('an error status in the background leaves the entry to serve out its window', async () => {
@@ -88,28 +88,28 @@ describe('stale-while-revalidate', () => {
     await using cached = new CachedAgent({ now: clock.now })
     await cached.get(origin.url)
     clock.advance(11)
-    for (let i = 2; i < 5; i++) {
-      assert.equal((await cached.get(origin.url)).body, 'good')
-      await until(() => origin.requests.length >= i)
-    }
+    while (origin.requests.length < 4) assert.equal((await cached.get(origin.url)).body, 'good')
     clock.advance(60)
     assert.equal((await cached.get(origin.url)).status, 500)
   })
 
   test('close() ends a background request, and later requests pass by', async () => {
     await using origin = withoutDates(
-      await startOrigin(({ number }) => (number === 1 ? { headers: { 'cache-control': SWR }, body: '#1' } : undefined))
+      await startOrigin(({ number }) => {
+        return number === 2 ? undefined : { headers: { 'cache-control': SWR }, body: `#${number}` }
+      })
     )
     const clock = new Clock()
     await using cached = new CachedAgent({ now: clock.now })
     await cached.get(origin.url)
     clock.advance(11)
-    const connection = once(origin.server, 'request').then(([, response]) => once(response, 'close'))
+    const ended = once(origin.server, 'request').then(([, response]) => once(response, 'close'))
     await cached.get(origin.url)
     await until(() => origin.requests.length === 2)
     await cached.cache.close()
-    await connection
-    assert.equal(cached.cache.store.get('x', () => '') instanceof Promise, false)
+    await ended
+    const later = await cached.get(origin.url)
+    assert.deepEqual([later.body, later.info.outcome, later.info.reason], ['#3', 'bypass', 'closed'])
   })
 
   test('is forbidden by must-revalidate, and is over after the window', async () => {
@@ -246,7 +246,7 @@ describe('stale-if-error', () => {
     await origin.close()
     clock.advance(11)
     assert.equal((await lenient.get(origin.url)).body, 'good')
-    await assert.rejects(cached.get(origin.url), { code: 'ECONNREFUSED' })
+    await assert.rejects(cached.get(origin.url), isDisconnection)
     const headers = { 'cache-control': 'stale-if-error=60' }
     assert.equal((await cached.get(origin.url, { headers })).body, 'good')
     await assert.rejects(lenient.get(origin.url, { headers: { 'cache-control': 'no-cache' } }), {
@@ -309,7 +309,7 @@ describe('whenDisconnected', () => {
   test("'error' passes the error on", async () => {
     const { url, cached } = await disconnected('error')
     await using _ = cached
-    for (const path of Object.keys(replies)) await assert.rejects(cached.get(url + path), { code: 'ECONNREFUSED' })
+    for (const path of Object.keys(replies)) await assert.rejects(cached.get(url + path), isDisconnection)
   })
 
   test("'stale' serves what may be served stale, 504 where that is forbidden, the error where nothing is stored", async () => {
@@ -324,6 +324,6 @@ describe('whenDisconnected', () => {
       const refused = await cached.get(url + path)
       assert.deepEqual([refused.status, refused.body, refused.info.outcome], [504, '', 'unsatisfiable'], path)
     }
-    await assert.rejects(cached.get(`${url}/never-stored`), { code: 'ECONNREFUSED' })
+    await assert.rejects(cached.get(`${url}/never-stored`), isDisconnection)
   })
 })

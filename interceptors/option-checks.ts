@@ -1,0 +1,48 @@
+import { optionError } from '../lib/errors.ts'
+
+/** One of the words allowed; the fallback where it is not given. */
+export function oneOf<T extends string>(name: string, value: T | undefined, allowed: readonly T[], fallback: T): T {
+  if (value === undefined) return fallback
+  if (!allowed.includes(value)) throw optionError(name, allowed.map(word => `'${word}'`).join(' or '), value)
+  return value
+}
+
+/** true or false; false where it is not given. */
+export function flag(name: string, value: boolean | undefined): boolean {
+  if (value !== undefined && typeof value !== 'boolean') throw optionError(name, 'true or false', value)
+  return value ?? false
+}
+
+/** A number >= 0, Infinity included. */
+export function amount<T extends number | undefined>(name: string, value: number | undefined, fallback: T): number | T {
+  if (value === undefined) return fallback
+  if (typeof value !== 'number' || !(value >= 0)) throw optionError(name, 'a number >= 0', value)
+  return value
+}
+
+/** A number > 0 that a timer or a buffer takes. */
+export function positive(name: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback
+  if (typeof value !== 'number' || !(value > 0 && value <= 2_147_483_647)) {
+    throw optionError(name, 'a number > 0, at most 2147483647', value)
+  }
+  return value
+}
+
+/** A function, or undefined. */
+export function callback<T>(name: string, value: T | undefined): T | undefined {
+  if (value !== undefined && typeof value !== 'function') throw optionError(name, 'a function', value)
+  return value
+}
+
+/** A copy of an array whose members all pass; undefined where it is not given. */
+export function listOf<T>(
+  name: string,
+  value: readonly T[] | undefined,
+  isMember: (member: unknown) => boolean,
+  expected: string
+): readonly T[] | undefined {
+  if (value === undefined) return undefined
+  if (!Array.isArray(value) || !value.every(isMember)) throw optionError(name, `an array of ${expected}`, value)
+  return [...value]
+}

@@ -1,0 +1,89 @@
+import type { Answer } from '../lib/rfc9111/answer.ts'
+import type { ForwardReason } from '../lib/rfc9111/decide-request.ts'
+import { ageMs, judge } from '../lib/rfc9111/judgement.ts'
+import type { Entry, Policy } from '../lib/rfc9111/types.ts'
+import type { Outcome } from './outcome.ts'
+
+/** Why a request went to the origin. */
+export interface Forwarding {
+  readonly forward: ForwardReason
+  readonly reason: string
+}
+
+const UNKNOWN = {
+  fromCache: false,
+  ageSeconds: undefined,
+  freshForSeconds: undefined,
+  stored: false,
+  forward: undefined,
+  forwardStatus: undefined,
+  collapsed: false
+} as const
+
+/** Served from the store as it is. `collapsed`: after waiting for another request's response. */
+export function hitOutcome(answer: Answer, reason: string, stale: boolean, collapsed: boolean): Outcome {
+  const { ageSeconds, freshForSeconds } = answer
+  return {
+    fromCache: true,
+    outcome: stale ? 'stale' : 'hit',
+    ageSeconds,
+    freshForSeconds,
+    stored: true,
+    reason,
+    forward: undefined,
+    forwardStatus: undefined,
+    collapsed
+  }
+}
+
+/** The origin's response, not stored, and why not. */
+export function forwardedOutcome(forwarding: Forwarding, reason: string): Outcome {
+  const { forward } = forwarding
+  if (isBypass(forward)) return { ...UNKNOWN, outcome: 'bypass', reason: forwarding.reason, forward }
+  return { ...UNKNOWN, outcome: 'miss', reason, forward }
+}
+
+/** The origin's response, on its way into the store. */
+export function storedOutcome({ forward, reason }: Forwarding, entry: Entry, policy: Policy): Outcome {
+  const judgement = judge(entry, policy)
+  const age = ageMs(entry, judgement, entry.responseTimeMs)
+  return {
+    ...UNKNOWN,
+    outcome: isBypass(forward) ? 'bypass' : 'miss',
+    ageSeconds: Math.floor(age / 1000),
+    freshForSeconds: Math.floor((judgement.lifetime.ms - age) / 1000),
+    stored: true,
+    reason,
+    forward
+  }
+}
+
+/** Served from the store after the origin has confirmed it. */
+export function validatedOutcome({ forward }: Forwarding, { ageSeconds, freshForSeconds }: Answer): Outcome {
+  const forwardStatus = 304
+  return {
+    ...UNKNOWN,
+    fromCache: true,
+    outcome: 'revalidated',
+    ageSeconds,
+    freshForSeconds,
+    stored: true,
+    reason: 'validated',
+    forward,
+    forwardStatus
+  }
+}
+
+/** Served from the store because the origin failed. */
+export function staleOutcome({ ageSeconds, freshForSeconds }: Answer, reason: string): Outcome {
+  return { ...UNKNOWN, fromCache: true, outcome: 'stale', ageSeconds, freshForSeconds, stored: true, reason }
+}
+
+/** Answered with 504: nothing stored may be used, and the origin may not be asked or cannot be reached. */
+export function unsatisfiableOutcome(reason: string): Outcome {
+  return { ...UNKNOWN, outcome: 'unsatisfiable', reason }
+}
+
+function isBypass(forward: ForwardReason): boolean {
+  return forward === 'bypass' || forward === 'method'
+}

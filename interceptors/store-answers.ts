@@ -1,0 +1,66 @@
+import { CacheError } from '../lib/errors.ts'
+import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import type { Body, Lookup } from '../stores/store.ts'
+
+/** What the contract promises, and that each response is stored for this key and selected by this request. */
+export function checkedLookup(
+  lookup: Lookup,
+  key: CacheKey,
+  variantOf: (names: readonly string[]) => VariantKey
+): Lookup {
+  if (!Array.isArray(lookup?.stored) || typeof lookup.asOf !== 'function') throw notInContract('get')
+  for (const stored of lookup.stored) {
+    const entry = stored?.entry
+    if (typeof stored?.open !== 'function' || !isEntry(entry)) throw notInContract('get')
+    if (entry.key !== key || entry.variantKey !== variantOf(entry.vary)) throw notInContract('get')
+  }
+  return lookup
+}
+
+const checkedEntries = new WeakSet<Entry>()
+
+function isEntry(entry: Entry | undefined): entry is Entry {
+  if (typeof entry !== 'object' || entry === null) return false
+  if (checkedEntries.has(entry)) return true
+  const { id, key, variantKey, vary, method, statusCode, statusText, lines, trailers } = entry
+  const isWhole =
+    [id, key, variantKey, statusText].every(text => typeof text === 'string') &&
+    [entry.requestTimeMs, entry.responseTimeMs].every(Number.isFinite) &&
+    (method === 'GET' || method === 'HEAD') &&
+    Number.isInteger(statusCode) &&
+    statusCode >= 200 &&
+    statusCode <= 599 &&
+    Array.isArray(vary) &&
+    vary.every(name => typeof name === 'string') &&
+    isLines(lines) &&
+    isLines(trailers)
+  if (isWhole) checkedEntries.add(entry)
+  return isWhole
+}
+
+function isLines(lines: unknown): boolean {
+  return (
+    Array.isArray(lines) &&
+    lines.every(line => Array.isArray(line) && typeof line[0] === 'string' && typeof line[1] === 'string')
+  )
+}
+
+/** What the contract promises; bytes at hand have the length that the entry states. */
+export function checkedBody(body: Body | undefined, entry: Entry): Body | undefined {
+  if (body === undefined) return undefined
+  if (body instanceof Uint8Array || Array.isArray(body)) {
+    let byteLength = 0
+    for (const piece of body instanceof Uint8Array ? [body] : body) {
+      if (!(piece instanceof Uint8Array)) throw notInContract('open')
+      byteLength += piece.byteLength
+    }
+    if (byteLength === entry.completeLength) return body
+    throw new CacheError('ERR_CACHE_BODY', `a body of ${entry.completeLength} bytes came back as ${byteLength}`)
+  }
+  if (typeof (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator] === 'function') return body
+  throw notInContract('open')
+}
+
+function notInContract(method: string): CacheError {
+  return new CacheError('ERR_CACHE_STORE', `the store's ${method} answered with something its contract does not allow`)
+}

@@ -1,0 +1,159 @@
+// The README's tables against the sources: nothing missing, nothing made up.
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, it } from 'node:test'
+import { ERROR_CODES, httpxCacheDefaults, MemoryStore } from 'undici-http-cache'
+import { readOptions } from '../../interceptors/options.ts'
+import manifest from '../../package.json' with { type: 'json' }
+import { codeSpans, sectionOf, tableRows } from './markdown.ts'
+import { interfaceMembers, reasonsInSources, root, sourceText } from './sources.ts'
+
+const readme = sourceText('README.md')
+const OUTCOMES = new Set(['hit', 'stale', 'revalidated', 'miss', 'bypass', 'unsatisfiable'])
+
+/** Grounds of decisions that no caller gets to see: other words, or another request, come after them. */
+const INTERNAL_REASONS = ['storable', 'content-location', 'unidentified-304']
+
+describe('the tables of the README', () => {
+  const options = section('cacheInterceptor(options)', 1)
+
+  it('have every option of cacheInterceptor, in the order of the sources', () => {
+    assert.deepEqual(names(options), interfaceMembers('interceptors/options.ts', 'CacheOptions'))
+  })
+
+  it('state the defaults that options have', () => {
+    const { policy, ...rest } = readOptions({})
+    const { shared, ...judged } = policy
+    const settings: Record<string, unknown> = { ...rest, ...judged, type: shared ? 'shared' : 'private' }
+    const defaults = options.map(([name, , cell]) => [codeSpans(name ?? '')[0] ?? '', literal(cell ?? '')] as const)
+    const literals = defaults.filter(([, value]) => value !== undefined)
+    assert.equal(literals.length, 12, 'defaults that are stated as code')
+    for (const [name, value] of literals) {
+      const actual = settings[name]
+      assert.deepEqual(actual instanceof Set ? [...actual] : actual, value, name)
+    }
+  })
+
+  it('have the members of the interceptor', () => {
+    const rows = section('cacheInterceptor(options)', 0)
+    const members = rows.map(([name]) => codeSpans(name ?? '')[0]?.replace(/\(.*/, ''))
+    assert.deepEqual(members, ['store', 'info', 'purge', 'close'])
+    const declared = interfaceMembers('interceptors/cache-interceptor.ts', 'CacheInterceptor')
+    assert.deepEqual(new Set(members), new Set(declared))
+  })
+
+  it('have the options of MemoryStore, and their defaults', () => {
+    const rows = section('MemoryStore(options)', 0)
+    assert.deepEqual(names(rows), interfaceMembers('stores/memory.ts', 'MemoryStoreOptions'))
+    assert.equal(literal(rows[1]?.[2] ?? ''), new MemoryStore().maxEntrySizeBytes)
+    assert.match(sourceText('stores/memory.ts'), /maxSizeBytes = 64 \* MEBIBYTE/)
+    assert.equal(literal(rows[0]?.[2] ?? ''), 64 * 1024 * 1024)
+  })
+
+  it('have the serializers that the package exports', () => {
+    const paths = section('MemoryStore(options)', 1).map(([, path]) => codeSpans(path ?? '')[0])
+    const exported = Object.keys(manifest.exports).filter(subpath => subpath.startsWith('./serializers/'))
+    assert.deepEqual(
+      paths,
+      exported.map(subpath => subpath.replace('.', 'undici-http-cache'))
+    )
+  })
+
+  it('have the option that CachedClient adds', () => {
+    const rows = section('CachedClient(origin, options)', 0)
+    assert.deepEqual(names(rows), interfaceMembers('lib/cached-client.ts', 'CachedClientOptions'))
+  })
+
+  it('have every field of what cacheInfo gives', () => {
+    const rows = section('cacheInfo(response)', 0)
+    assert.deepEqual(names(rows), interfaceMembers('interceptors/outcome.ts', 'CacheInfo'))
+    assert.deepEqual(
+      new Set(codeSpans(rows[1]?.[2] ?? '').map(word => word.replaceAll("'", ''))),
+      OUTCOMES,
+      'and every outcome'
+    )
+  })
+
+  it('have every reason that a response may come with', () => {
+    const rows = section('Reasons', 0)
+    const documented = names(rows)
+    assert.deepEqual([...documented].sort(), [...new Set(documented)].sort())
+    assert.deepEqual(
+      [...documented, ...INTERNAL_REASONS].sort(),
+      [...reasonsInSources()].sort(),
+      'the reasons in the sources are those of the table'
+    )
+    for (const [name, outcomes = ''] of rows) {
+      for (const outcome of outcomes.split(', ')) assert.ok(OUTCOMES.has(outcome), `${name}: ${outcome}`)
+    }
+  })
+
+  it('have every error code', () => {
+    assert.deepEqual([...names(section('Errors', 0))].sort(), Object.keys(ERROR_CODES).sort())
+  })
+})
+
+describe('the README', () => {
+  it('quotes the preset as it is', () => {
+    const quoted = codeSpans(sectionOf(readme, 'cacheInterceptor(options)')).find(span => span.includes('methods: ['))
+    const { methods, statusCodes, defaultFreshnessSeconds } = httpxCacheDefaults
+    const expected = `{ methods: ['${methods.join()}'], statusCodes: [${statusCodes.join(', ')}], defaultFreshnessSeconds: ${defaultFreshnessSeconds} }`
+    assert.equal(quoted, expected)
+  })
+
+  it('names the versions that package.json names', () => {
+    const versions = sectionOf(readme, 'Supported versions')
+    assert.match(versions, new RegExp(`^Node ${manifest.engines.node.replace('>=', '>= ')}, `, 'm'))
+    for (const range of Object.values(manifest.peerDependencies)) {
+      assert.ok(codeSpans(versions).includes(range), `${range} is named`)
+    }
+  })
+})
+
+for (const document of ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md']) {
+  it(`the links of ${document} lead somewhere`, () => {
+    for (const [, target = ''] of sourceText(document).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue
+      const [path = '', anchor] = target.split('#')
+      const file = path === '' ? document : path
+      assert.ok(existsSync(join(root, dirname(document), file)), `${document} links to ${target}`)
+      if (anchor === undefined) continue
+      assert.ok(anchorsOf(sourceText(file)).has(anchor), `${document} links to ${target}`)
+    }
+  })
+}
+
+/** A section's table: the first is 0. */
+function section(heading: string, table: number): readonly (readonly string[])[] {
+  let text = sectionOf(readme, heading)
+  for (let i = 0; i < table; i++) text = text.slice(text.indexOf('\n|')).replace(/^\n(?:\|.*\n)+/, '')
+  return tableRows(text)
+}
+
+function names(rows: readonly (readonly string[])[]): readonly string[] {
+  return rows.map(([name = '']) => codeSpans(name)[0] ?? name)
+}
+
+/** The value that a cell states in code; undefined where it is in words, or no value of JSON. */
+function literal(cell: string): unknown {
+  const code = /^`([^`]+)`(?: \(.*\))?$/.exec(cell)?.[1]
+  try {
+    return code === undefined ? undefined : JSON.parse(code.replaceAll("'", '"'))
+  } catch {
+    return undefined
+  }
+}
+
+/** As GitHub makes them of headings. */
+function anchorsOf(markdown: string): ReadonlySet<string> {
+  const headings = [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading)
+  return new Set(
+    headings.map(heading =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-')
+    )
+  )
+}

@@ -1,0 +1,87 @@
+// What the documentation has to agree with, read from the sources.
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import ts from 'typescript'
+
+export const root = dirname(dirname(import.meta.dirname))
+
+/** The files of the package, by path from the root. */
+export function packageFiles(): readonly string[] {
+  return ['lib', 'interceptors', 'stores', 'serializers'].flatMap(folder =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter(file => file.endsWith('.ts'))
+      .map(file => `${folder}/${file.replaceAll('\\', '/')}`)
+      .sort()
+  )
+}
+
+export function sourceText(path: string): string {
+  return readFileSync(join(root, path), 'utf8')
+}
+
+/** The names of an interface's members, in order. */
+export function interfaceMembers(path: string, name: string): readonly string[] {
+  const declaration = parse(path).statements.find(
+    statement => ts.isInterfaceDeclaration(statement) && statement.name.text === name
+  )
+  if (declaration === undefined) throw new Error(`no interface ${name} in ${path}`)
+  const names = (declaration as ts.InterfaceDeclaration).members.map(({ name }) => name)
+  return names.filter(name => name !== undefined && ts.isIdentifier(name)).map(name => (name as ts.Identifier).text)
+}
+
+/** Every word that stands as a reason in the sources: a property, parameter or variable of that name, or what a
+ * function whose name speaks of reasons returns. */
+export function reasonsInSources(): ReadonlySet<string> {
+  const files = packageFiles().filter(file => /^(lib\/rfc9111|interceptors)\//.test(file))
+  const sources = files.map(parse)
+  const parameters = new Map(sources.flatMap(source => all(source, isFunction).flatMap(reasonParameter)))
+  const expressions = sources.flatMap(source => [
+    ...all(source, ts.isPropertyAssignment)
+      .filter(({ name }) => name.getText() === 'reason')
+      .map(({ initializer }) => initializer),
+    ...all(source, ts.isVariableDeclaration)
+      .filter(({ name }) => name.getText() === 'reason')
+      .map(({ initializer }) => initializer),
+    ...all(source, ts.isCallExpression).map(call => call.arguments[parameters.get(calleeName(call)) ?? -1]),
+    ...all(source, ts.isReturnStatement)
+      .filter(statement => /reason/i.test(ts.findAncestor(statement, isFunction)?.name?.getText() ?? ''))
+      .map(({ expression }) => expression)
+  ])
+  return new Set(expressions.flatMap(literals))
+}
+
+/** The literals that an expression may have as its value. */
+function literals(expression: ts.Expression | undefined): string[] {
+  if (expression === undefined) return []
+  if (ts.isStringLiteral(expression)) return [expression.text]
+  if (ts.isConditionalExpression(expression)) return [expression.whenTrue, expression.whenFalse].flatMap(literals)
+  return []
+}
+
+type NamedFunction = ts.FunctionDeclaration | ts.MethodDeclaration
+
+function isFunction(node: ts.Node): node is NamedFunction {
+  return ts.isFunctionDeclaration(node) || ts.isMethodDeclaration(node)
+}
+
+/** A function's name and the index of its parameter `reason`. */
+function reasonParameter({ name, parameters }: NamedFunction): [string, number][] {
+  const index = parameters.findIndex(parameter => parameter.name.getText() === 'reason')
+  return index === -1 || name === undefined ? [] : [[name.getText(), index]]
+}
+
+function calleeName({ expression }: ts.CallExpression): string {
+  return ts.isPropertyAccessExpression(expression) ? expression.name.getText() : expression.getText()
+}
+
+function all<Found extends ts.Node>(node: ts.Node, is: (node: ts.Node) => node is Found): Found[] {
+  const found: Found[] = is(node) ? [node] : []
+  ts.forEachChild(node, child => {
+    found.push(...all(child, is))
+  })
+  return found
+}
+
+function parse(path: string): ts.SourceFile {
+  return ts.createSourceFile(path, sourceText(path), ts.ScriptTarget.Latest, true)
+}
