@@ -18,7 +18,14 @@ import { OUTCOME, type Outcome, type OutcomeHolder } from './outcome.ts'
 import { hitOutcome } from './outcomes.ts'
 import { Server } from './serve.ts'
 import { StoreGuard } from './store-guard.ts'
-import { type DispatchOptions, hasContent, type KnownOrigins, toRequest } from './to-request.ts'
+import {
+  type DispatchOptions,
+  hasContent,
+  type KnownOrigins,
+  toRequest,
+  withOrigin,
+  withRereadableHeaders
+} from './to-request.ts'
 
 export type Dispatch = Dispatcher.Dispatch
 
@@ -65,7 +72,8 @@ export class HttpCache {
   }
 
   /** One request from top to bottom: what the cache has no part in, what needs no lookup, what is stored. */
-  handle(next: Dispatch, opts: DispatchOptions, handler: AnyHandler): boolean {
+  handle(next: Dispatch, given: DispatchOptions, handler: AnyHandler): boolean {
+    const opts = withOrigin(withRereadableHeaders(given), this.settings.origin)
     const ask: Ask = { next, opts, client: clientOf(handler, (opts as AskOptions)[OUTCOME]) }
     const excluded = this.#reasonToKeepOut(opts)
     if (excluded !== undefined) return this.#bypass(ask, excluded)

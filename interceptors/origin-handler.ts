@@ -128,7 +128,10 @@ export class OriginHandler implements Source {
 
   onResponseEnd(controller: Dispatcher.DispatchController | null, trailers: HeaderObject): void {
     if (this.#over || this.#discarding) return
-    const lines = trailers == null ? [] : linesFrom(trailers, controller?.rawTrailers)
+    const raw: unknown = controller?.rawTrailers
+    // undici 7 gives the trailers of HTTP/2 in `rawTrailers` alone.
+    const parsed = isRecord(raw) ? raw : trailers
+    const lines = parsed == null ? [] : linesFrom(parsed, raw)
     if (this.#held === undefined) this.#end(lines)
     else this.#held.push(() => this.#end(lines))
   }
@@ -262,6 +265,10 @@ function headersOf(lines: FieldLines): HeaderObject {
 /** HTTP/2 frames its content, so that its end is always known. undici 8 gives its raw headers as an object; undici 7 as
  * pairs, told apart from HTTP/1 by what HTTP/2 cannot have: a reason phrase, capitals, Connection. */
 function isFromHttp2(raw: unknown, statusText: string | undefined, lines: FieldLines): boolean {
-  if (typeof raw === 'object' && raw !== null && !Array.isArray(raw)) return true
+  if (isRecord(raw)) return true
   return statusText === '' && lines.every(([name]) => name !== 'connection' && name === name.toLowerCase())
+}
+
+function isRecord(raw: unknown): raw is HeaderObject {
+  return typeof raw === 'object' && raw !== null && !Array.isArray(raw)
 }

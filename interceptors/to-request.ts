@@ -15,11 +15,31 @@ export type KnownOrigins = Map<unknown, string | undefined>
 
 const MAX_KNOWN_ORIGINS = 1000
 
+/** Options that name an origin where one is known, as late undici 8 makes them: a redirect interceptor below needs it too. */
+export function withOrigin(opts: DispatchOptions, origin: string | undefined): DispatchOptions {
+  return origin === undefined || (opts.origin !== undefined && opts.origin !== null) ? opts : { ...opts, origin }
+}
+
+/** Options whose headers can be read twice, here and by undici: the pairs of an iterable become a flat list. What are no
+ * pairs is left for undici to refuse. */
+export function withRereadableHeaders(opts: DispatchOptions): DispatchOptions {
+  const headers: unknown = opts.headers
+  if (typeof headers !== 'object' || headers === null) return opts
+  if (Array.isArray(headers) ? !Array.isArray(headers[0]) : !(Symbol.iterator in headers)) return opts
+  const pairs = [...(headers as Iterable<unknown>)]
+  if (pairs.every(isPair)) return { ...opts, headers: pairs.flat() as string[] }
+  return Array.isArray(headers) ? opts : { ...opts, headers: { [Symbol.iterator]: () => pairs.values() } as never }
+}
+
+function isPair(member: unknown): member is [unknown, unknown] {
+  return Array.isArray(member) && member.length === 2
+}
+
 /** undici's options -> Request. What undici itself will refuse is not understood, and left to it. */
 export function toRequest(opts: DispatchOptions, settings: Settings, known: KnownOrigins): Understood {
-  const origin =
-    opts.origin === undefined || opts.origin === null ? settings.origin : knownOrigin(opts.origin, settings, known)
-  if (origin === undefined) return { request: undefined, reason: opts.origin ? 'origin-not-cached' : 'no-origin' }
+  const { origin: given } = opts
+  const origin = given === undefined || given === null ? undefined : knownOrigin(given, settings, known)
+  if (origin === undefined) return { request: undefined, reason: given ? 'origin-not-cached' : 'no-origin' }
   const path = fullPath(opts)
   if (path === undefined || typeof opts.method !== 'string') return { request: undefined, reason: 'not-understood' }
   const fields = toFields(opts.headers)

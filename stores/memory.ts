@@ -23,7 +23,8 @@ interface Slot {
   readonly key: CacheKey
   readonly variantKey: VariantKey
   readonly entryId: string
-  readonly responseTimeMs: number
+  /** The place of its response among all that came, counted here: clocks can be set back. */
+  readonly arrival: number
   readonly expiresAtMs: number
   readonly tags: readonly string[]
   readonly encoded: unknown
@@ -58,8 +59,9 @@ export class MemoryStore implements CacheStore {
   readonly #byTag = new Map<string, Set<Slot>>()
   readonly #recency: LRUCache<Slot, Slot>
   readonly #tombstones = new Tombstones()
-  /** The store's time is that of the newest response it was given: it needs no clock. */
+  /** The store's time is that of the last response it was given: it needs no clock. */
   #latestMs = -Infinity
+  #arrivals = 0
   #closed = false
 
   constructor(options: MemoryStoreOptions = {}) {
@@ -104,6 +106,7 @@ export class MemoryStore implements CacheStore {
     if (options.extend !== undefined) return undefined
     const asOf = typeof options.asOf === 'number' ? options.asOf : this.#tombstones.position
     if (this.#tombstones.covers(entry, asOf)) return undefined
+    const arrival = ++this.#arrivals
     const blocks = new Blocks()
     let open = true
     return {
@@ -115,7 +118,7 @@ export class MemoryStore implements CacheStore {
       commit: finished => {
         if (!open || this.#closed || this.#tombstones.covers(finished, asOf)) return false
         open = false
-        return this.#store(finished, blocks.finish())
+        return this.#store(finished, arrival, blocks.finish())
       },
       abort: () => {
         open = false
@@ -130,7 +133,7 @@ export class MemoryStore implements CacheStore {
     if (typeof options.asOf === 'number' && this.#tombstones.covers(entry, options.asOf)) return false
     const record = this.#decode(slot)
     if (record === undefined) return false
-    return this.#insert(entry, { ...record, entry }, slot.blocks)
+    return this.#insert({ ...record, entry }, ++this.#arrivals, slot.blocks)
   }
 
   delete(key: CacheKey): void {
@@ -167,28 +170,28 @@ export class MemoryStore implements CacheStore {
     if (this.#closed) throw new CacheError('ERR_CACHE_CLOSED', 'the MemoryStore is closed')
   }
 
-  #store(entry: Entry, blocks: readonly Uint8Array[]): boolean {
+  #store(entry: Entry, arrival: number, blocks: readonly Uint8Array[]): boolean {
     const held = this.#keys.get(entry.key)?.variants.get(entry.variantKey)
     // A slow response does not replace one that was asked for after it arrived.
-    if (held !== undefined && held.responseTimeMs > entry.responseTimeMs) return false
+    if (held !== undefined && held.arrival > arrival) return false
     const record: StoredRecord = { version: RECORD_VERSION, entry }
     const isObject = this.#serializer instanceof ObjectSerializer
-    if (blocks.length <= 1) return this.#insert(entry, { ...record, body: blocks[0] ?? new Uint8Array() }, undefined)
-    if (isObject) return this.#insert(entry, record, blocks)
-    return this.#insert(entry, { ...record, body: new Uint8Array(Buffer.concat(blocks)) }, undefined)
+    if (blocks.length <= 1) return this.#insert({ ...record, body: blocks[0] ?? new Uint8Array() }, arrival, undefined)
+    if (isObject) return this.#insert(record, arrival, blocks)
+    return this.#insert({ ...record, body: new Uint8Array(Buffer.concat(blocks)) }, arrival, undefined)
   }
 
-  #insert(entry: Entry, record: StoredRecord, blocks: readonly Uint8Array[] | undefined): boolean {
-    const { key, variantKey, id: entryId, responseTimeMs, expiresAtMs, tags } = entry
+  #insert(record: StoredRecord, arrival: number, blocks: readonly Uint8Array[] | undefined): boolean {
+    const { key, variantKey, id: entryId, responseTimeMs, expiresAtMs, tags, vary } = record.entry
     const encoded = this.#serializer.encode(record)
-    const slot: Slot = { key, variantKey, entryId, responseTimeMs, expiresAtMs, tags, encoded, blocks }
-    this.#latestMs = Math.max(this.#latestMs, responseTimeMs)
+    const slot: Slot = { key, variantKey, entryId, arrival, expiresAtMs, tags, encoded, blocks }
+    this.#latestMs = responseTimeMs
     const replaced = this.#keys.get(key)?.variants.get(variantKey)
     if (replaced !== undefined) this.#recency.delete(replaced)
     this.#recency.set(slot, slot)
     // lru-cache takes nothing that is larger than the whole.
     if (!this.#recency.has(slot)) return false
-    this.#remember(slot, entry.vary)
+    this.#remember(slot, vary)
     return true
   }
 

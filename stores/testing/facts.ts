@@ -19,24 +19,25 @@ const LINES: readonly FieldLine[] = [
 ]
 
 /** Each row changes what the sample entry says. */
-const ROWS: readonly { readonly what: string; readonly changes: Partial<Entry>; readonly fields?: SelectingFields }[] = [
-  { what: 'field lines: repeated, in order, in their case, with every byte', changes: { lines: LINES } },
-  { what: 'no field lines at all', changes: { lines: [] } },
-  { what: 'trailers', changes: { trailers: LINES } },
-  { what: 'the status code', changes: { statusCode: 404, statusText: 'Not Found' } },
-  { what: 'an empty status text', changes: { statusText: '' } },
-  { what: 'a status text of every byte', changes: { statusText: `Sehr ${LATIN1}  gut` } },
-  { what: 'the method', changes: { method: 'HEAD' } },
-  { what: 'an expiry that never comes', changes: { expiresAtMs: Infinity } },
-  { what: 'tags', changes: { tags: ['origin:https://store.test', 'group:a b', 'group:ü\n', ''] } },
-  { what: 'no tags', changes: { tags: [] } },
-  {
-    what: 'the selecting fields',
-    changes: { vary: ['accept', 'accept-language'] },
-    fields: { accept: 'a/b', 'accept-language': `de,${LATIN1}` }
-  },
-  { what: 'a vary that no request matches', changes: { vary: ['*'] }, fields: { '*': 'x' } }
-]
+const ROWS: readonly { readonly what: string; readonly changes: Partial<Entry>; readonly fields?: SelectingFields }[] =
+  [
+    { what: 'field lines: repeated, in order, in their case, with every byte', changes: { lines: LINES } },
+    { what: 'no field lines at all', changes: { lines: [] } },
+    { what: 'trailers', changes: { trailers: LINES } },
+    { what: 'the status code', changes: { statusCode: 404, statusText: 'Not Found' } },
+    { what: 'an empty status text', changes: { statusText: '' } },
+    { what: 'a status text of every byte', changes: { statusText: `Sehr ${LATIN1}  gut` } },
+    { what: 'the method', changes: { method: 'HEAD' } },
+    { what: 'an expiry that never comes', changes: { expiresAtMs: Infinity } },
+    { what: 'tags', changes: { tags: ['origin:https://store.test', 'group:a b', 'group:ü\n', ''] } },
+    { what: 'no tags', changes: { tags: [] } },
+    {
+      what: 'the selecting fields',
+      changes: { vary: ['accept', 'accept-language'] },
+      fields: { accept: 'a/b', 'accept-language': `de,${LATIN1}` }
+    },
+    { what: 'a vary that no request matches', changes: { vary: ['*'] }, fields: { '*': 'x' } }
+  ]
 
 /** Metadata comes back as it was committed. */
 export function testFacts(check: Check): void {

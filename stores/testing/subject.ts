@@ -17,14 +17,14 @@ export class Subject {
   readonly store: CacheStore
   readonly context: TestContext
   readonly maxVariants: number
-  readonly #reopen: ((store: CacheStore) => Promise<CacheStore>) | undefined
+  readonly #reopen: (store: CacheStore) => Promise<CacheStore | undefined>
   #timeMs = Date.now() - 10_000
 
   constructor(
     store: CacheStore,
     context: TestContext,
     maxVariants: number,
-    reopen: ((store: CacheStore) => Promise<CacheStore>) | undefined
+    reopen: (store: CacheStore) => Promise<CacheStore | undefined>
   ) {
     this.store = store
     this.context = context
@@ -71,7 +71,8 @@ export class Subject {
 
   /** The newest response that the request selects. */
   async find(key: CacheKey = KEY, fields: SelectingFields = {}): Promise<Stored | undefined> {
-    return (await this.get(key, fields)).stored[0]
+    const { stored } = await this.get(key, fields)
+    return [...stored].sort((a, b) => b.entry.responseTimeMs - a.entry.responseTimeMs)[0]
   }
 
   /** The body of the newest response that the request selects. */
@@ -92,8 +93,9 @@ export class Subject {
 
   /** Another instance on the same data, which is closed with the test; undefined where there can be none. */
   async reopened(): Promise<Subject | undefined> {
-    if (this.#reopen === undefined) return undefined
-    const other = new Subject(await this.#reopen(this.store), this.context, this.maxVariants, this.#reopen)
+    const store = await this.#reopen(this.store)
+    if (store === undefined) return undefined
+    const other = new Subject(store, this.context, this.maxVariants, this.#reopen)
     other.#timeMs = this.#timeMs
     return other
   }

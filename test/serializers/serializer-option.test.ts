@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { deserialize, serialize } from 'node:v8'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { CacheError } from '../../lib/errors.ts'
 import { JsonBytesSerializer } from '../../serializers/json-bytes.ts'
 import { JsonStringSerializer } from '../../serializers/json-string.ts'
 import { MessagePackSerializer } from '../../serializers/message-pack.ts'
@@ -91,14 +92,10 @@ describe('acceptBytesSerializer', () => {
   })
 
   test('gives whatever a decode of a user throws the code of a bad record, and keeps it as the cause', () => {
-    const cause = new SyntaxError('no')
-    const accepted = acceptBytesSerializer({
-      ...gzip,
-      decode() {
-        throw cause
-      }
-    })
-    assert.throws(() => accepted.decode(new Uint8Array()), { ...NOT_A_RECORD, cause })
+    for (const cause of [new SyntaxError('no'), new CacheError('ERR_CACHE_BODY', 'no')]) {
+      const decode = () => assert.fail(cause)
+      assert.throws(() => acceptBytesSerializer({ ...gzip, decode }).decode(Buffer.of(1)), { ...NOT_A_RECORD, cause })
+    }
     for (const serializer of [gzip, structured]) {
       assert.throws(() => acceptBytesSerializer(serializer).decode(Buffer.from('garbage')), NOT_A_RECORD)
     }

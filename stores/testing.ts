@@ -1,0 +1,93 @@
+import { describe, it } from 'node:test'
+import type { CacheStore, MaybePromise } from './store.ts'
+import { testBodies } from './testing/bodies.ts'
+import { testConcurrency } from './testing/concurrency.ts'
+import { testDeletions } from './testing/deletions.ts'
+import { testFacts } from './testing/facts.ts'
+import { testHostile } from './testing/hostile.ts'
+import { testLifecycle } from './testing/lifecycle.ts'
+import { testRanges } from './testing/ranges.ts'
+import { type Check, Subject } from './testing/subject.ts'
+import { testTags } from './testing/tags.ts'
+import { testUpdates } from './testing/updates.ts'
+import { testVariants } from './testing/variants.ts'
+
+/** What a test asks of the store that it is given. */
+export interface StoreLimits {
+  /** The largest body that the store is to take, in bytes. */
+  readonly maxEntrySizeBytes: number
+}
+
+export interface TestStoreOptions {
+  /** What the tests are listed under. */
+  readonly name: string
+  /** Makes an empty store that shares nothing with those made before. It is to hold 20 MiB at the least. */
+  create(limits: StoreLimits): MaybePromise<CacheStore>
+  /** Makes another instance on the data of `store`: called after `store.close()`, and, where its capabilities say
+   * `shared`, also while it is open. Left out: such tests are skipped. */
+  reopen?(store: CacheStore): MaybePromise<CacheStore>
+  /** Called after each test with the store that `create` made, once it and what `reopen` made are closed: removes
+   * directories, quits connections. */
+  dispose?(store: CacheStore): MaybePromise<void>
+  /** How many variants of one key the store keeps, where it bounds them. 1,000 by default. */
+  readonly maxVariants?: number
+  /** Whether a lookup finds nothing any more once `expiresAtMs` has passed. True by default. */
+  readonly dropsExpired?: boolean
+}
+
+const MEBIBYTE = 1_048_576
+const TIMEOUT_MS = 60_000
+
+/** Registers, with node:test, the tests that every CacheStore has to pass. To be called at the top of a test file:
+ *
+ * ```ts
+ * import { testStore } from 'undici-http-cache/stores/testing'
+ *
+ * testStore({ name: 'MyStore', create: ({ maxEntrySizeBytes }) => new MyStore({ maxEntrySizeBytes }) })
+ * ```
+ *
+ * Each test gets a new store and closes it. What is tested depends on the store's `capabilities`; what they leave out is
+ * shown as skipped. All else holds for every store:
+ *
+ * - A body comes back byte for byte, an entry with every field as it was committed, in the order and case it had. Nothing
+ *   is to be seen of it before `commit`, nor after `abort`.
+ * - A deletion wins: `commit` and `update` answer false where `delete`, `deleteByTag` or `clear` came after the position
+ *   that they were begun with, and what is asked for after the deletion is stored.
+ * - A body that is opened, or only looked up, before it is replaced or deleted gives the bytes it had, or fails.
+ * - Keys, variant keys and tags are any strings.
+ * - `capabilities.tags` false: `deleteByTag` throws or rejects. `ranges` false: `open` with a range answers with the
+ *   right bytes or undefined. `synchronous` true: lookups and small bodies come without a promise. `updateInPlace` says
+ *   nothing about what `update` answers: who cannot replace metadata alone reads the body and writes both.
+ *   `shared` true, with `reopen`: two instances see each other's responses and deletions. */
+export function testStore(options: TestStoreOptions): void {
+  const { name, create, dispose, maxVariants = 1000, dropsExpired = true } = options
+  describe(name, () => {
+    const check: Check = (title, run, maxEntrySizeBytes = 8 * MEBIBYTE) => {
+      it(title, { timeout: TIMEOUT_MS }, async context => {
+        const store = await create({ maxEntrySizeBytes })
+        const opened = [store]
+        const reopen = async (closed: CacheStore) => {
+          const other = await options.reopen?.(closed)
+          if (other !== undefined) opened.push(other)
+          return other
+        }
+        try {
+          await run(new Subject(store, context, maxVariants, reopen))
+        } finally {
+          for (const each of opened) await each.close()
+          await dispose?.(store)
+        }
+      })
+    }
+    testBodies(check)
+    testFacts(check)
+    testVariants(check)
+    testUpdates(check)
+    testDeletions(check)
+    testTags(check)
+    testRanges(check)
+    testConcurrency(check)
+    testHostile(check)
+    testLifecycle(check, dropsExpired)
+  })
+}

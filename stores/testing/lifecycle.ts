@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { assertSame } from './bodies.ts'
+import { bytesOf } from './bytes.ts'
+import { type Check, finished, KEY, OTHER_KEY, type Subject } from './subject.ts'
+
+const MINUTE_MS = 60_000
+
+/** Time, the end of a store, and other instances on the same data. */
+export function testLifecycle(check: Check, dropsExpired: boolean): void {
+  check('answers a lookup in the same tick where it says so', async subject => {
+    if (subject.skipUnless(subject.store.capabilities.synchronous, 'answer in the same tick')) return
+    await subject.put(subject.entry(), bytesOf(1000))
+    const lookup = subject.store.get(KEY, () => 'GET\n')
+    assert.ok(!(lookup instanceof Promise))
+    const body = lookup.stored[0]?.open()
+    assert.ok(body instanceof Uint8Array || Array.isArray(body))
+  })
+
+  check('drops what has expired', async subject => {
+    if (subject.skipUnless(dropsExpired, 'drop what has expired by itself')) return
+    const responseTimeMs = Date.now() - 10 * MINUTE_MS
+    const expiresAtMs = responseTimeMs + 5 * MINUTE_MS
+    await subject.put(subject.entry({ requestTimeMs: responseTimeMs, responseTimeMs, expiresAtMs }))
+    await subject.put(subject.entry({ key: OTHER_KEY }))
+    assert.equal(await subject.find(), undefined)
+    assert.notEqual(await subject.find(OTHER_KEY), undefined)
+  })
+
+  check('keeps what never expires', async subject => {
+    const responseTimeMs = Date.now() - 10 * MINUTE_MS
+    await subject.put(subject.entry({ requestTimeMs: responseTimeMs, responseTimeMs, expiresAtMs: Infinity }))
+    await subject.put(subject.entry({ key: OTHER_KEY }))
+    assert.notEqual(await subject.find(), undefined)
+  })
+
+  check('lists what is stored, and nothing else', async subject => {
+    const { store } = subject
+    if (subject.skipUnless(store.entries, 'list what is stored')) return
+    const vary = ['accept']
+    const english = await subject.put(subject.entry({ vary }, { accept: 'a' }))
+    const german = await subject.put(subject.entry({ vary }, { accept: 'b' }))
+    const other = await subject.put(subject.entry({ key: OTHER_KEY }), bytesOf(100_000))
+    await subject.put(subject.entry({ key: 'https://store.test/deleted' }))
+    await store.delete('https://store.test/deleted')
+    await (await store.put(subject.entry({ key: 'https://store.test/open' })))?.write(bytesOf(10))
+    const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
+    const listed = []
+    for await (const entry of store.entries?.() ?? []) listed.push(entry)
+    assert.deepEqual(listed.sort(byId), [english, german, other].map(entry => entry ?? assert.fail()).sort(byId))
+    await store.clear()
+    for await (const entry of store.entries?.() ?? []) assert.fail(`still lists ${entry.key}`)
+  })
+
+  check('closes once, however often it is asked to', async subject => {
+    await subject.put(subject.entry())
+    await subject.store.close()
+    await subject.store.close()
+  })
+
+  check('closes although a body was never finished', async subject => {
+    await (await subject.store.put(subject.entry()))?.write(bytesOf(100_000))
+    await subject.store.close()
+  })
+
+  check('answers with nothing, or an error, once it is closed', async subject => {
+    const { store } = subject
+    const stored = await subject.put(subject.entry())
+    assert.ok(stored)
+    const begun = subject.entry({ key: OTHER_KEY })
+    const writer = await store.put(begun)
+    await store.close()
+    assert.equal(await attempt(async () => subject.find()), undefined, 'get')
+    assert.equal(await attempt(async () => subject.put(subject.entry())), undefined, 'put')
+    assert.notEqual(await attempt(async () => store.update(stored)), true, 'update')
+    assert.notEqual(await attempt(async () => writer?.commit(finished(begun, 0))), true, 'commit')
+    await attempt(async () => store.delete(KEY))
+    await store.close()
+  })
+
+  check('finds again what was stored before it was closed', async subject => {
+    const body = bytesOf(300_000)
+    const vary = ['accept']
+    const large = await subject.put(subject.entry({ vary, expiresAtMs: Infinity }, { accept: 'a' }), body)
+    const small = await subject.put(subject.entry({ vary }, { accept: 'b' }), bytesOf(10))
+    await subject.put(subject.entry({ key: OTHER_KEY }))
+    await subject.store.delete(OTHER_KEY)
+    await subject.store.close()
+    const later = await reopened(subject)
+    if (later === undefined) return
+    assert.deepEqual((await later.find(KEY, { accept: 'a' }))?.entry, large)
+    assertSame(await later.bytes(KEY, { accept: 'a' }), body)
+    assert.deepEqual((await later.find(KEY, { accept: 'b' }))?.entry, small)
+    assert.equal(await later.find(OTHER_KEY), undefined)
+  })
+
+  check('shares what is stored, updated and deleted with other instances', async subject => {
+    const other = await sharing(subject)
+    if (other === undefined) return
+    const body = bytesOf(300_000)
+    const stored = await subject.put(subject.entry(), body)
+    assert.ok(stored)
+    assert.deepEqual((await other.find())?.entry, stored)
+    assertSame(await other.bytes(), body)
+    assert.equal(await other.store.update({ ...stored, statusText: 'New' }), true)
+    assert.equal((await subject.find())?.entry.statusText, 'New')
+    await other.store.delete(KEY)
+    assert.equal(await subject.find(), undefined)
+    assert.equal(await subject.store.update(stored), false)
+  })
+
+  check('lets the deletion by one instance win over what another is storing', async subject => {
+    const other = await sharing(subject)
+    if (other === undefined) return
+    const asOf = await (await subject.get()).asOf()
+    const entry = subject.entry()
+    const writer = await subject.store.put(entry, { asOf })
+    assert.ok(writer)
+    await other.store.delete(KEY)
+    await writer.write(bytesOf(10))
+    assert.equal(await writer.commit(finished(entry, 10)), false)
+    assert.equal(await other.find(), undefined)
+    assert.notEqual(await subject.put(subject.entry()), undefined)
+    assert.notEqual(await other.find(), undefined)
+  })
+}
+
+async function attempt<T>(call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call()
+  } catch {
+    return undefined
+  }
+}
+
+async function reopened(subject: Subject): Promise<Subject | undefined> {
+  const other = await subject.reopened()
+  if (other === undefined) subject.context.skip('there is no reopening the store')
+  return other
+}
+
+async function sharing(subject: Subject): Promise<Subject | undefined> {
+  if (subject.skipUnless(subject.store.capabilities.shared, 'share its data')) return undefined
+  return reopened(subject)
+}

@@ -1,0 +1,16 @@
+// Every store of this process passes the contract suite, with every serializer it takes.
+import { deserialize, serialize } from 'node:v8'
+import { testStore } from 'undici-http-cache/stores/testing'
+import type { Serializer } from '../../serializers/serializer.ts'
+import { MemoryStore } from '../../stores/memory.ts'
+import { serializers } from '../serializers/serializers.ts'
+
+/** A user's own. */
+const v8Serializer: Serializer<Uint8Array> = { name: 'v8', encode: serialize, decode: deserialize }
+
+for (const serializer of [...serializers, v8Serializer]) {
+  testStore({
+    name: `MemoryStore with the serializer ${serializer.name}`,
+    create: ({ maxEntrySizeBytes }) => new MemoryStore({ maxEntrySizeBytes, serializer })
+  })
+}
