@@ -74,10 +74,11 @@ await demonstrate('new CachedClient()', async origin => {
 })
 
 const { requests, originRequests, savedMs } = totals
-console.log(`\n${bold('All in all')}, in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
-console.log(`  ${requests} requests, of which ${originRequests} reached the origin: ${requests - originRequests} saved`)
+const tookSeconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+console.log(`\n${bold('All in all')}, in ${tookSeconds} s:`)
+console.log(`${requests} requests, of which ${originRequests} reached the server: ${requests - originRequests} saved;`)
 console.log(
-  `  ${(savedMs / 1000).toFixed(1)} s of waiting saved, by answers that took less than the server's ${LATENCY_MS} ms`
+  `${(savedMs / 1000).toFixed(1)} s of waiting saved, by answers in less time than the server's ${LATENCY_MS} ms.`
 )
 
 /** A section of its own, with a server of its own. */

@@ -4,9 +4,6 @@ import type { FieldLines } from '../lib/rfc9111/types.ts'
 import type { Head } from './handler-adapter.ts'
 import { type HeaderObject, toHeaderObject, toRawHeaders } from './response-lines.ts'
 
-const AGE = Buffer.from('Age')
-const CACHE_STATUS = Buffer.from('Cache-Status')
-
 /** What is made once from an answer's lines and used for each reply. */
 interface Template {
   /** Holds `age` and `cache-status` from the start, so that a copy and two assignments make the headers. */
@@ -16,15 +13,16 @@ interface Template {
   /** What caches nearer to the origin said. */
   readonly upstreamStatus: readonly string[]
   readonly lines: FieldLines
-  raw: readonly Buffer[] | undefined
-  ageSeconds: number
-  rawAge: Buffer
-  status: string
-  rawStatus: Buffer
+  raw: PackedRaw | undefined
+}
+
+/** Names and values one after the other, and where each ends. */
+interface PackedRaw {
+  readonly bytes: Buffer
+  readonly ends: readonly number[]
 }
 
 const TEMPLATES_KEPT = 1024
-const EMPTY = Buffer.alloc(0)
 
 /** Templates of the answers in use: the last one or two thousand, so that what is hot is quick and memory is bounded. */
 let young = new Map<FieldLines, Template>()
@@ -61,22 +59,10 @@ export class AnswerHead implements Head {
 
   rawHeaders(): Buffer[] {
     const template = this.#template
-    template.raw ??= toRawHeaders(template.lines)
-    const raw = [...template.raw]
-    if (this.#ageSeconds !== undefined) {
-      if (template.ageSeconds !== this.#ageSeconds) {
-        template.ageSeconds = this.#ageSeconds
-        template.rawAge = Buffer.from(`${this.#ageSeconds}`)
-      }
-      raw.push(AGE, template.rawAge)
-    }
-    if (this.#status !== undefined) {
-      if (template.status !== this.#status) {
-        template.status = this.#status
-        template.rawStatus = Buffer.from(this.#status, 'latin1')
-      }
-      raw.push(CACHE_STATUS, template.rawStatus)
-    }
+    template.raw ??= packRaw(template.lines)
+    const raw = unpackRaw(template.raw)
+    if (this.#ageSeconds !== undefined) raw.push(Buffer.from('Age'), Buffer.from(`${this.#ageSeconds}`))
+    if (this.#status !== undefined) raw.push(Buffer.from('Cache-Status'), Buffer.from(this.#status, 'latin1'))
     return raw
   }
 }
@@ -99,15 +85,23 @@ function makeTemplate(lines: FieldLines): Template {
   const headers = { ...parsed, age: '0', 'cache-status': upstream ?? '' }
   const lists = Object.keys(parsed).filter(name => Array.isArray(parsed[name]))
   const upstreamStatus = upstream === undefined ? [] : [upstream].flat()
-  return {
-    headers,
-    lists,
-    upstreamStatus,
-    lines,
-    raw: undefined,
-    ageSeconds: -1,
-    rawAge: EMPTY,
-    status: '',
-    rawStatus: EMPTY
+  return { headers, lists, upstreamStatus, lines, raw: undefined }
+}
+
+function packRaw(lines: FieldLines): PackedRaw {
+  const raw = toRawHeaders(lines)
+  let end = 0
+  return { bytes: Buffer.concat(raw), ends: raw.map(({ length }) => (end += length)) }
+}
+
+/** Fresh buffers, by one copy: whoever writes into them does not reach the template. */
+function unpackRaw({ bytes, ends }: PackedRaw): Buffer[] {
+  const copy = Buffer.from(bytes)
+  const raw: Buffer[] = []
+  let start = 0
+  for (const end of ends) {
+    raw.push(copy.subarray(start, end))
+    start = end
   }
+  return raw
 }

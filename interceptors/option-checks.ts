@@ -29,6 +29,15 @@ export function positive(name: string, value: number | undefined, fallback: numb
   return value
 }
 
+/** A number >= 0 that a timer takes. */
+export function delay(name: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback
+  if (typeof value !== 'number' || !(value >= 0 && value <= 2_147_483_647)) {
+    throw optionError(name, 'a number >= 0, at most 2147483647', value)
+  }
+  return value
+}
+
 /** A function, or undefined. */
 export function callback<T>(name: string, value: T | undefined): T | undefined {
   if (value !== undefined && typeof value !== 'function') throw optionError(name, 'a function', value)

@@ -2,7 +2,7 @@ import { optionError } from '../lib/errors.ts'
 import type { Policy } from '../lib/rfc9111/types.ts'
 import { MemoryStore } from '../stores/memory.ts'
 import type { CacheStore } from '../stores/store.ts'
-import { amount, callback, flag, listOf, oneOf, positive } from './option-checks.ts'
+import { amount, callback, delay, flag, listOf, oneOf, positive } from './option-checks.ts'
 import { partitionBy, type RequestToPartition } from './partition.ts'
 
 /** The options of cacheInterceptor(). Every number carries its unit in its name; a bad value is a TypeError with code
@@ -160,9 +160,11 @@ export function readOptions(options: CacheOptions): Settings {
     ownsStore: options.store === undefined,
     origins: checkedOrigins(options.origins),
     origin: options.origin === undefined ? undefined : originOf('origin', options.origin),
-    partitionOf: partitionBy(options.partition ?? (type === 'private' ? 'authorization' : false)),
+    partitionOf: partitionBy(
+      options.partition === undefined ? (type === 'private' ? 'authorization' : false) : options.partition
+    ),
     storeTimeoutMs: positive('storeTimeoutMs', options.storeTimeoutMs, 250),
-    coalesceTimeoutMs: amount('coalesceTimeoutMs', options.coalesceTimeoutMs, 1000),
+    coalesceTimeoutMs: delay('coalesceTimeoutMs', options.coalesceTimeoutMs, 1000),
     maxBufferedBytes: positive('maxBufferedBytes', options.maxBufferedBytes, 1_048_576),
     onStoreError: callback('onStoreError', options.onStoreError) ?? (() => {}),
     cacheStatus: checkedCacheStatus(options.cacheStatus),
