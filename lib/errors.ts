@@ -6,7 +6,8 @@ export const ERROR_CODES = {
   ERR_CACHE_BODY: 'a stored body ended early, or is not the one that was stored',
   ERR_CACHE_TIMEOUT: 'a store did not answer within storeTimeoutMs',
   ERR_CACHE_STORE: 'a store answered with something its contract does not allow',
-  ERR_CACHE_CLOSED: 'a store was used after close()'
+  ERR_CACHE_CLOSED: 'a store was used after close()',
+  ERR_CACHE_UNSUPPORTED: 'a store cannot do what it was asked for; its capabilities say so'
 } as const
 
 /** One of the keys of ERROR_CODES. */

@@ -17,7 +17,7 @@ export function toJson({ entry, body }: StoredRecord): string {
   })
 }
 
-/** What toJson wrote, as the values it was made of, to be checked by readRecord. Throws a SyntaxError for other text. */
+/** What toJson wrote, as the values it was made of, for readRecord to check. Throws a SyntaxError for other text. */
 export function fromJson(text: string): unknown {
   const record = JSON.parse(text)
   if (typeof record !== 'object' || record === null) return record

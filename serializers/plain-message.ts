@@ -1,5 +1,5 @@
-/** Throws unless the bytes are one whole MessagePack array, of at most `maxDepth` arrays within arrays, that holds nothing
- * but strings, byte strings, numbers and nil.
+/** Throws unless the bytes are one whole MessagePack item, made of strings, byte strings, numbers, nil and arrays of
+ * these, at most `maxDepth` of them within each other.
  *
  * In time proportional to the bytes, and before a decoder sees them: extensions can make it construct other types, read
  * the same bytes over and over or compile code, and lengths past the end reach into memory beside the record. */

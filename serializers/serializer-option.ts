@@ -60,8 +60,8 @@ export function registerBuiltIn(prototype: Serializer): void {
  * ERR_CACHE_RECORD, with what was thrown as its cause, for anything else.
  *
  * Throws a TypeError with ERR_CACHE_OPTION that names `option` for what is no serializer, whose name is not 1 to 64 of
- * the characters A-Z a-z 0-9 _ . + ~ - with a letter or digit first, or which does not encode to bytes. To know, a small
- * sample record is encoded; where that throws, the first encoded response tells. */
+ * the characters A-Z a-z 0-9 _ . + ~ - with a letter or digit first, or which does not encode to bytes. To know, a
+ * small sample record is encoded; where that throws, the first encoded response tells. */
 export function acceptBytesSerializer(value: unknown, option = 'serializer'): BytesSerializer {
   return accept(value, option, BYTES) as BytesSerializer
 }

@@ -19,12 +19,14 @@ export interface Capabilities {
   readonly synchronous: boolean
   /** `update` replaces metadata and leaves the body where it is. */
   readonly updateInPlace: boolean
-  /** `deleteByTag` removes by tag. */
+  /** `deleteByTag` removes by tag; false: it throws or rejects. */
   readonly tags: boolean
   /** `open` reads a range without reading the rest. */
   readonly ranges: boolean
   /** What one process stores another finds. */
   readonly shared: boolean
+  /** `clear` empties the store; false: it throws or rejects. True by default. */
+  readonly clear?: boolean
 }
 
 export interface Stored {

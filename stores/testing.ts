@@ -55,7 +55,7 @@ const TIMEOUT_MS = 60_000
  *   that they were begun with, and what is asked for after the deletion is stored.
  * - A body that is opened, or only looked up, before it is replaced or deleted gives the bytes it had, or fails.
  * - Keys, variant keys and tags are any strings.
- * - `capabilities.tags` false: `deleteByTag` throws or rejects. `ranges` false: `open` with a range answers with the
+ * - `capabilities.tags` false: `deleteByTag` throws or rejects; `clear` false: `clear` does. `ranges` false: `open` with a range answers with the
  *   right bytes or undefined. `synchronous` true: lookups and small bodies come without a promise. `updateInPlace` says
  *   nothing about what `update` answers: who cannot replace metadata alone reads the body and writes both.
  *   `shared` true, with `reopen`: two instances see each other's responses and deletions. */

@@ -8,13 +8,13 @@ interface Deletion {
   readonly what: string
   run(store: CacheStore): void | Promise<void>
   /** What the store must be able to do for it. */
-  readonly needs?: 'tags'
+  readonly needs?: 'tags' | 'clear'
 }
 
 const DELETIONS: readonly Deletion[] = [
   { what: 'delete', run: store => store.delete(KEY) },
   { what: 'deleteByTag', run: store => store.deleteByTag(TAG), needs: 'tags' },
-  { what: 'clear', run: store => store.clear() }
+  { what: 'clear', run: store => store.clear(), needs: 'clear' }
 ]
 
 /** A deletion wins over every response whose request began before it. */
@@ -109,6 +109,11 @@ export function testDeletions(check: Check): void {
     })
   }
 
+  check('refuses to clear where it cannot', async subject => {
+    if (subject.store.capabilities.clear !== false) return subject.context.skip('the store can be cleared')
+    await assert.rejects(async () => subject.store.clear())
+  })
+
   check('delete leaves other keys, and what is being stored for them', async subject => {
     const other = subject.entry({ key: OTHER_KEY })
     const asOf = await (await subject.get(OTHER_KEY)).asOf()
@@ -132,5 +137,5 @@ async function begin(
 
 /** Whether the store can do what the test is about; the test is skipped where it cannot. */
 async function isDone(subject: Subject, { what, needs }: Deletion): Promise<boolean> {
-  return !(needs !== undefined && subject.skipUnless(subject.store.capabilities[needs], what))
+  return needs === undefined || !subject.skipUnless(subject.store.capabilities[needs] ?? true, what)
 }

@@ -57,7 +57,7 @@ function cellsOf(row: string): string[] {
     .map(cell => cell.trim().replaceAll('\\|', '|'))
 }
 
-/** Every `code span` of a text, without its backticks. */
+/** Every `code span` of a text, without its backticks; fenced blocks are left out. */
 export function codeSpans(text: string): readonly string[] {
-  return [...text.matchAll(/`([^`]+)`/g)].map(match => match[1] ?? '')
+  return [...text.replaceAll(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`]+)`/g)].map(match => match[1] ?? '')
 }

@@ -43,6 +43,9 @@ before(async () => {
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(tsconfig))
   writeFileSync(join(project, 'run.mjs'), RUNNER)
   for (const block of programs) writeFileSync(join(project, fileOf(block)), block.code)
+  for (const { language, code, line } of codeBlocks(readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8'))) {
+    if (language === 'ts') writeFileSync(join(project, `architecture-${line}.ts`), code)
+  }
   printed = await runPrograms()
 })
 
@@ -57,7 +60,7 @@ describe('the README', () => {
     )
   })
 
-  it('has programs that compile', () => {
+  it('has programs that compile, as has ARCHITECTURE.md', () => {
     const tsc = join(root, 'node_modules/typescript/bin/tsc')
     const { status, stdout } = spawnSync(process.execPath, [tsc, '--noEmit', '--pretty', 'false', '-p', project])
     assert.equal(status, 0, inReadme(stdout.toString()))

@@ -1,7 +1,5 @@
 // What undici's own cache gets wrong, each as it should be.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { describe, test } from 'node:test'
 import { Agent, type Dispatcher } from 'undici'
 import { cacheInterceptor, MemoryStore } from '../../lib/index.ts'
@@ -9,6 +7,7 @@ import { variantKey } from '../../lib/rfc9111/vary.ts'
 import { sampleRecord } from '../serializers/arbitrary-record.ts'
 import { startOrigin } from '../support/origin.ts'
 import { CachedAgent, Clock, gate, until, withoutDates } from './cached-agent.ts'
+import { startRawOrigin } from './raw-origin.ts'
 
 describe('revalidation', () => {
   test('a 304 with Cache-Control keeps the entry, freshens it, and the client sees the new fields', async () => {
@@ -264,24 +263,15 @@ describe('what is stored', () => {
   })
 
   test('a response delimited by the end of its connection is not stored: it could be truncated', async () => {
-    let connections = 0
-    const server = createServer(socket => {
-      connections++
-      socket.on('error', () => {})
-      socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n\r\nhalf of i'))
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address() as { port: number }
+    await using origin = await startRawOrigin(socket => {
+      socket.end('HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n\r\nhalf of i')
+    })
     await using cached = new CachedAgent()
-    try {
-      assert.equal((await cached.get(`http://127.0.0.1:${port}`)).body, 'half of i')
-      const second = await cached.get(`http://127.0.0.1:${port}`)
-      assert.equal(second.fromCache, false)
-      assert.equal(second.info.reason, 'length-unknown')
-      assert.equal(connections, 2)
-    } finally {
-      server.close()
-    }
+    assert.equal((await cached.get(origin.url)).body, 'half of i')
+    const second = await cached.get(origin.url)
+    assert.equal(second.fromCache, false)
+    assert.equal(second.info.reason, 'length-unknown')
+    assert.equal(origin.requestCount, 2)
   })
 })
 

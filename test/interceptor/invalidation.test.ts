@@ -1,12 +1,11 @@
 // Unsafe methods and purge(): both win over what is under way.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { describe, test } from 'node:test'
 import type { Dispatcher } from 'undici'
 import { MemoryStore } from '../../lib/index.ts'
 import { startOrigin } from '../support/origin.ts'
 import { CachedAgent, gate, until } from './cached-agent.ts'
+import { startRawOrigin } from './raw-origin.ts'
 
 const FRESH = { 'cache-control': 'max-age=60' }
 
@@ -34,23 +33,13 @@ describe('an unsafe request', () => {
   }
 
   test('of a method that nobody knows invalidates its URL', async () => {
-    let answers = 0
-    const server = createServer(socket => {
-      socket.on('error', () => {})
-      socket.on('data', () => {
-        socket.write(`HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\n${++answers}`)
-      })
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    await using origin = await startRawOrigin((socket, number) => {
+      socket.write(`HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\n${number}`)
+    })
     await using cached = new CachedAgent()
-    try {
-      assert.equal((await cached.get(url)).body, '1')
-      assert.equal((await cached.get(url, { method: 'BREW' as HttpMethod })).body, '2')
-      assert.equal((await cached.get(url)).body, '3')
-    } finally {
-      server.close()
-    }
+    assert.equal((await cached.get(origin.url)).body, '1')
+    assert.equal((await cached.get(origin.url, { method: 'BREW' as HttpMethod })).body, '2')
+    assert.equal((await cached.get(origin.url)).body, '3')
   })
 
   for (const method of ['OPTIONS', 'TRACE', 'PROPFIND', 'QUERY', 'SEARCH']) {

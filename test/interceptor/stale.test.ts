@@ -1,10 +1,11 @@
 // stale-while-revalidate, stale-if-error, and what a client gets when the origin cannot be reached.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { type Reply, startOrigin } from '../support/origin.ts'
 import { CachedAgent, Clock, gate, until, withoutDates } from './cached-agent.ts'
+import { startRawOrigin } from './raw-origin.ts'
 
 /** The port is closed; the first to notice may be a connection that was kept alive. */
 const isDisconnection = (error: { code?: string }) => ['ECONNREFUSED', 'UND_ERR_SOCKET'].includes(error.code ?? '')
@@ -201,38 +202,24 @@ describe('stale-if-error', () => {
   })
 
   /** How a connection can fail. */
-  const failures: Record<string, { sabotage(origin: Socket[]): void; options?: { headersTimeout: number } }> = {
-    'the connection is reset': { sabotage: sockets => sockets.forEach(socket => void socket.resetAndDestroy()) },
-    'the connection ends before a response': { sabotage: sockets => sockets.forEach(socket => void socket.end()) },
+  const failures: Record<string, { sabotage(socket: Socket): unknown; options?: { headersTimeout: number } }> = {
+    'the connection is reset': { sabotage: socket => socket.resetAndDestroy() },
+    'the connection ends before a response': { sabotage: socket => socket.end() },
     'no header section comes in time': { sabotage: () => {}, options: { headersTimeout: 100 } }
   }
   for (const [what, { sabotage, options }] of Object.entries(failures)) {
     test(`the stored response stands in when ${what}`, async () => {
-      const sockets: Socket[] = []
-      let requests = 0
-      const server = createServer(socket => {
-        sockets.push(socket)
-        socket.on('error', () => {})
-        socket.on('data', () => {
-          if (++requests > 1) sabotage(sockets)
-          else
-            socket.write(`HTTP/1.1 200 OK\r\nCache-Control: ${SIE['cache-control']}\r\nContent-Length: 4\r\n\r\ngood`)
-        })
-      }).listen(0, '127.0.0.1')
-      await once(server, 'listening')
+      await using origin = await startRawOrigin((socket, number) => {
+        if (number > 1) sabotage(socket)
+        else socket.write(`HTTP/1.1 200 OK\r\nCache-Control: ${SIE['cache-control']}\r\nContent-Length: 4\r\n\r\ngood`)
+      })
       const clock = new Clock()
       await using cached = new CachedAgent({ now: clock.now })
-      const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`
-      try {
-        await cached.get(url)
-        clock.advance(11)
-        const stale = await cached.get(url, options)
-        assert.deepEqual([stale.body, stale.info.outcome, stale.info.reason], ['good', 'stale', 'stale-if-error'])
-        assert.ok(requests > 1)
-      } finally {
-        for (const socket of sockets) socket.destroy()
-        server.close()
-      }
+      await cached.get(origin.url)
+      clock.advance(11)
+      const stale = await cached.get(origin.url, options)
+      assert.deepEqual([stale.body, stale.info.outcome, stale.info.reason], ['good', 'stale', 'stale-if-error'])
+      assert.ok(origin.requestCount > 1)
     })
   }
 

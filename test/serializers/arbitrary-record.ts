@@ -88,7 +88,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc
   })
   .map(({ extent, ...entry }) => ({ ...entry, ...extent }))
 
-/** Any bytes, among them text of every alphabet, with and without a byte order mark, and text cut within a character. */
+/** Any bytes, among them text of every alphabet, with a byte order mark, without, and cut within a character. */
 export const anyBody: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc.uint8Array({ maxLength: 2000 }),
   fc.string({ unit: 'binary', maxLength: 500 }).map(text => new TextEncoder().encode(text)),

@@ -272,6 +272,29 @@ describe('a megabyte is refused in less than two seconds', () => {
   }
 })
 
+test('message-pack refuses arrays with an element too many, or too few', () => {
+  const [version, entry, body] = packr.unpack(Buffer.from(messagePack.encode(sampleRecord())))
+  const [start, end, bodyId] = entry[12][0]
+  const withSegment = (segment: unknown[]) => [version, entry.with(12, [segment]), body]
+  assert.deepEqual(messagePack.decode(packr.pack(withSegment([start, end, bodyId]))), sampleRecord())
+  const records = [
+    [version, entry, body, null],
+    [version, entry],
+    [version, [...entry, null], body],
+    [version, entry.slice(0, -1), body],
+    withSegment([start, end, bodyId, null]),
+    withSegment([start, end])
+  ]
+  for (const record of records) assert.throws(() => messagePack.decode(packr.pack(record)), NOT_A_RECORD)
+})
+
+test('json-bytes refuses text that is not UTF-8', () => {
+  const serializer = new JsonBytesSerializer()
+  const encoded = Buffer.from(serializer.encode(sampleRecord({}, Buffer.from('grüße'))))
+  encoded[encoded.indexOf('ß')] = 0xff
+  assert.throws(() => serializer.decode(encoded), NOT_A_RECORD)
+})
+
 test('base64 that is none is refused', () => {
   const text = json.encode(sampleRecord({}, Uint8Array.of(0xff, 0, 0xff)))
   assert.match(text, /"\/wD\/"/)

@@ -1,0 +1,31 @@
+/** Nothing is there, or what no FileStore has put there: a link, a directory, a pipe, a socket. */
+const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK', 'EISDIR', 'ESPIPE', 'ENXIO', 'EAGAIN', 'EINVAL'])
+
+/** The target of the renaming of a directory is there already. */
+const TAKEN = new Set(['EEXIST', 'ENOTEMPTY', 'EPERM', 'EACCES'])
+
+export function isMissing(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT'
+}
+
+export function isAbsent(error: unknown): boolean {
+  return ABSENT.has(codeOf(error))
+}
+
+export function isTaken(error: unknown): boolean {
+  return TAKEN.has(codeOf(error))
+}
+
+/** What the promise gives; undefined where it fails. For what is tried in passing, and tried again another time. */
+export async function attempt<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise
+  } catch {
+    return undefined
+  }
+}
+
+function codeOf(error: unknown): string {
+  const code: unknown = error instanceof Error ? (error as { code?: unknown }).code : undefined
+  return typeof code === 'string' ? code : ''
+}

@@ -1,0 +1,138 @@
+import { homedir } from 'node:os'
+import { isAbsolute, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { CacheError, optionError } from '../../lib/errors.ts'
+import { isMissing } from './faults.ts'
+import { DIRECTORY_MODE, type FileHandle, type FileSystem, TO_READ } from './file-system.ts'
+import { bodyName, randomName } from './names.ts'
+
+/** The layout of the files, part of the storage path: another version is a clean miss. */
+const LAYOUT_VERSION = 1
+const WRITABLE_BY_OTHERS = 0o022
+const PACKAGE_NAME = 'undici-http-cache'
+
+/** The folders of one store. All that it makes lies in `storage`:
+ *
+ *     <directory>/<serializer>-<version>/
+ *       entries/ab/abcd...                a record: the first variant of the key with this SHA-256
+ *       entries/ab/abcd...-0123...        the record of another variant
+ *       entries/ab/abcd...~4567...        the body of either, where it is large
+ *       log-00000001/deletions            what was deleted, see deletions.ts
+ *       log-00000001/89ab....tmp          what is being written, begun while that log was the last
+ *       trash-cdef...                     what is being removed
+ *       swept                             the size of it all, as of the last sweep
+ */
+export class Tree {
+  readonly fs: FileSystem
+  readonly storage: string
+  readonly entries: string
+  readonly #directory: string
+  readonly #sync: boolean
+  #isOurs = false
+
+  constructor(fs: FileSystem, directory: string, serializerName: string, sync: boolean) {
+    this.fs = fs
+    this.#sync = sync
+    this.#directory = directory
+    this.storage = join(directory, `${serializerName}-${LAYOUT_VERSION}`)
+    this.entries = join(this.storage, 'entries')
+  }
+
+  recordPath(name: string): string {
+    return `${this.entries}/${name.slice(0, 2)}/${name}`
+  }
+
+  bodyPath(recordName: string, bodyId: string): string {
+    return this.recordPath(bodyName(recordName, bodyId))
+  }
+
+  logFolder(generation: number): string {
+    return join(this.storage, `log-${String(generation).padStart(8, '0')}`)
+  }
+
+  /** A new name for what is begun while that log is the last. */
+  temporary(generation: number): string {
+    return join(this.logFolder(generation), `${randomName()}.tmp`)
+  }
+
+  trash(): string {
+    return join(this.storage, `trash-${randomName()}`)
+  }
+
+  /** Whether there is a storage folder, and nobody else can have written what is in it; rejects with a CacheError,
+   * ERR_CACHE_STORE, where somebody can. */
+  async isThere(): Promise<boolean> {
+    if (this.#isOurs) return true
+    try {
+      await this.#requireOwn(this.storage)
+    } catch (error) {
+      if (isMissing(error)) return false
+      throw error
+    }
+    this.#isOurs = true
+    return true
+  }
+
+  /** Makes the storage folder where there is none. */
+  async prepare(): Promise<void> {
+    await this.fs.mkdir(this.#directory, { recursive: true, mode: DIRECTORY_MODE })
+    await this.#makeFolder(this.storage)
+    this.#isOurs = true
+  }
+
+  /** Makes sure that what is renamed to `recordPath(name)` stays inside. */
+  async prepareShard(name: string): Promise<void> {
+    await this.#makeFolder(this.entries)
+    await this.#makeFolder(`${this.entries}/${name.slice(0, 2)}`)
+  }
+
+  async syncFile(handle: FileHandle): Promise<void> {
+    if (this.#sync) await handle.sync()
+  }
+
+  /** Makes what was renamed into a folder last. */
+  async syncShard(name: string): Promise<void> {
+    if (!this.#sync) return
+    const handle = await this.fs.open(`${this.entries}/${name.slice(0, 2)}`, TO_READ)
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async #makeFolder(path: string): Promise<void> {
+    try {
+      await this.#requireOwn(path)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      await this.fs.mkdir(path, { recursive: true, mode: DIRECTORY_MODE })
+      await this.#requireOwn(path)
+    }
+  }
+
+  async #requireOwn(path: string): Promise<void> {
+    const stats = await this.fs.lstat(path)
+    const uid = process.geteuid?.()
+    if (!stats.isDirectory()) throw new CacheError('ERR_CACHE_STORE', `${path} is not a directory`)
+    if (uid === undefined) return
+    if (stats.uid !== uid) throw new CacheError('ERR_CACHE_STORE', `${path} belongs to another user`)
+    if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
+      throw new CacheError('ERR_CACHE_STORE', `${path} can be written to by other users`)
+    }
+  }
+}
+
+/** The option `directory` as an absolute path; by default the package's folder in $XDG_CACHE_HOME, or in ~/.cache. */
+export function acceptDirectory(value: unknown): string {
+  if (value === undefined) return join(cacheHome(), PACKAGE_NAME)
+  if (value instanceof URL && value.protocol === 'file:') return fileURLToPath(value)
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return resolve(value)
+  throw optionError('directory', 'a path or a file: URL', value)
+}
+
+/** XDG Base Directory Specification: a relative path there counts as none. */
+function cacheHome(): string {
+  const home = process.env['XDG_CACHE_HOME']
+  return home !== undefined && isAbsolute(home) ? home : join(homedir(), '.cache')
+}

@@ -1,0 +1,74 @@
+// ARCHITECTURE.md against the code: departures, files, and the conformance tests that do not pass.
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { describe, it } from 'node:test'
+import { codeSpans, sectionOf, tableRows } from './markdown.ts'
+import { packageFiles, root, sourceText } from './sources.ts'
+
+const architecture = sourceText('ARCHITECTURE.md')
+const MARK = /(Stricter than|Laxer than|Not implemented) \(?((?:RFC \d+ )?§[\d.]*\d)/g
+
+describe('ARCHITECTURE.md', () => {
+  it('lists every departure that is marked in the code, and no other', () => {
+    const marked = packageFiles().flatMap(file =>
+      [...inOneLine(sourceText(file)).matchAll(MARK)].map(([, mark, section]) => `${mark} ${section}: ${file}`)
+    )
+    const rows = tableRows(sectionOf(architecture, 'Departures'))
+    const listed = rows.map(([mark, file = '']) => `${mark}: ${codeSpans(file).join()}`)
+    assert.notEqual(marked.length, 0)
+    assert.deepEqual(listed.sort(), marked.sort())
+  })
+
+  it('links to the departures from the sections of the RFCs that they depart from', () => {
+    const rows = tableRows(sectionOf(architecture, 'Compliance'))
+    const linked = rows.filter(([, , status = '']) => status.includes('](#departures)'))
+    assert.equal(linked.length, 7)
+  })
+
+  it('names every file of the package', () => {
+    const named = new Set(codeSpans(architecture).map(span => basename(span)))
+    const files = packageFiles().filter(file => !/^stores\/.*\//.test(file)) // a store's own folder is its affair
+    assert.deepEqual(
+      files.filter(file => !named.has(basename(file))),
+      []
+    )
+  })
+
+  it('names no file that does not exist', () => {
+    const tests = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    const files = [...packageFiles(), ...tests.map(file => `test/${file.replaceAll('\\', '/')}`)]
+    const named = codeSpans(architecture).filter(span => span.endsWith('.ts'))
+    assert.deepEqual(
+      named.filter(name => !files.some(file => file === name || file.endsWith(`/${name}`))),
+      []
+    )
+  })
+
+  it('names conformance tests that exist, and do not pass', () => {
+    const section = sectionOf(architecture, 'Conformance')
+    const rows = tableRows(section)
+    for (const [tests = '', cache = ''] of rows) {
+      for (const id of codeSpans(tests)) {
+        assert.notEqual(resultOf('shared', id), 'pass', id)
+        if (cache === 'both') assert.notEqual(resultOf('private', id), 'pass', id)
+      }
+    }
+    const ids = codeSpans(section.slice(section.lastIndexOf('|'))).filter(span =>
+      /^[a-z][\w=]*(?:-[\w=]+)+$/i.test(span)
+    )
+    assert.equal(ids.length, 6)
+    for (const id of ids) assert.notEqual(resultOf('shared-defaults', id), 'pass', id)
+  })
+})
+
+/** Comments that go over several lines, as one. */
+function inOneLine(source: string): string {
+  return source.replaceAll(/\n\s*(?:\/\/|\*) /g, ' ')
+}
+
+function resultOf(name: string, id: string): string {
+  const { tests } = JSON.parse(readFileSync(join(root, `test/conformance/results/${name}.json`), 'utf8'))
+  assert.ok(Object.hasOwn(tests, id), `${name} has a result of ${id}`)
+  return tests[id]
+}
