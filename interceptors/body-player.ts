@@ -15,6 +15,7 @@ export abstract class BodyPlayer implements Source {
   protected readonly client: Client
   readonly #trailers: Head
   protected stopped = false
+  #begun = false
   #playing = false
 
   constructor(client: Client, trailers: Head) {
@@ -24,8 +25,9 @@ export abstract class BodyPlayer implements Source {
 
   pause(): void {}
 
+  /** Before the header section has been taken there is nothing to resume. */
   resume(): void {
-    this.play()
+    if (this.#begun) this.play()
   }
 
   abort(reason: Error): void {
@@ -36,6 +38,7 @@ export abstract class BodyPlayer implements Source {
 
   /** Goes on until the body has ended or the client has paused. A handler that throws ends its own response. */
   play(): void {
+    this.#begun = true
     if (this.#playing || this.stopped) return
     this.#playing = true
     try {

@@ -44,6 +44,8 @@ export abstract class Client implements Dispatcher.DispatchController {
   hasHead = false
   /** Whether `end` or `fail` has been delivered. */
   isFinished = false
+  /** What the handler threw before the final header section: no failure of the origin. */
+  fault: unknown
   readonly #holder: OutcomeHolder
   #context: CacheContext | undefined
   #paused = false
@@ -107,7 +109,12 @@ export abstract class Client implements Dispatcher.DispatchController {
     }
     this.#context =
       inner === undefined ? { fromCache, [OUTCOME]: this.#holder } : { ...inner, fromCache, [OUTCOME]: this.#holder }
-    this.deliverStart(this.#context)
+    try {
+      this.deliverStart(this.#context)
+    } catch (error) {
+      this.fault = error
+      throw error
+    }
   }
 
   /** What the cache did, for whoever has the context. */
@@ -117,7 +124,12 @@ export abstract class Client implements Dispatcher.DispatchController {
   }
 
   info(head: Head): void {
-    this.deliverHead(head)
+    try {
+      this.deliverHead(head)
+    } catch (error) {
+      this.fault = error
+      throw error
+    }
   }
 
   head(head: Head): void {

@@ -51,7 +51,10 @@ export class OriginExchange implements OriginEvents {
   send(): boolean {
     const { next, client } = this.#ask
     this.#requestTimeMs = this.#cache.settings.now()
-    if (client !== undefined) client.source = this.#handler
+    if (client !== undefined) {
+      client.source = this.#handler
+      if (client.paused) this.#handler.pause()
+    }
     try {
       return next(this.#optionsToSend(), asDispatchHandler(this.#handler))
     } catch (error) {
@@ -120,7 +123,13 @@ export class OriginExchange implements OriginEvents {
     // Stricter than §4.4: a change whose answer was lost may have happened all the same.
     if (request !== undefined && !isSafe(request.method)) void this.#cache.guard.delete(request.key)
     if (client === undefined) return
-    if (request === undefined || client.hasHead || client.aborted || !isDisconnection(error)) {
+    if (
+      request === undefined ||
+      client.hasHead ||
+      client.aborted ||
+      error === client.fault ||
+      !isDisconnection(error)
+    ) {
       client.fail(error)
       return
     }

@@ -85,6 +85,7 @@ export class OriginHandler implements Source {
       return
     }
     this.#events.started(context)
+    if (this.#clientPaused) controller.pause()
   }
 
   onRequestUpgrade(_controller: unknown, statusCode: number, headers: HeaderObject, socket: Duplex): void {
@@ -187,7 +188,13 @@ export class OriginHandler implements Source {
     this.#controller?.pause()
     const release = () => {
       this.#held = undefined
-      if (!this.#discarding) for (const event of held) event()
+      try {
+        if (!this.#discarding) for (const event of held) event()
+      } catch (error) {
+        // A client's own, which nobody above waits for.
+        this.#controller?.abort(error as Error)
+        this.#fail(error as Error)
+      }
       this.#resumeIfFree()
     }
     settled.then(release, error => {

@@ -2,7 +2,7 @@ import { requestDirectives } from './directives.ts'
 import { isHeuristicallyCacheable } from './freshness.ts'
 import { type Judgement, judge } from './judgement.ts'
 import { staleIfErrorSeconds, staleWhileRevalidateSeconds } from './staleness.ts'
-import type { Policy, Request, Response, Section } from './types.ts'
+import type { FieldLine, Policy, Request, Response, Section } from './types.ts'
 import { hasValidator } from './validators.ts'
 import { selectingFieldNames } from './vary.ts'
 
@@ -17,12 +17,15 @@ const UNDERSTOOD = new Set([
   200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 500, 501, 502, 503, 504
 ])
 
+const MALFORMED = /[\0\r\n\u0100-\uffff]/
+
 /** Why the response to a request may not be stored, or is not worth it; undefined where it is. §3 */
 export function refusalToStore(request: Request, response: Response, policy: Policy): Refusal | undefined {
   const { statusCode } = response
   const judgement = judge(response, policy)
   const { directives, fields } = judgement
-  if (statusCode < 200 || statusCode === 206 || statusCode === 304) return refuse('status', '§3')
+  if (statusCode < 200 || statusCode > 599 || statusCode === 206 || statusCode === 304) return refuse('status', '§3')
+  if (!response.lines.every(isWellFormed)) return refuse('malformed-field', 'RFC 9110 §5.5')
   if (policy.statusCodes?.has(statusCode) === false) return refuse('status-not-listed', '§3')
   if (directives.mustUnderstand && !UNDERSTOOD.has(statusCode)) return refuse('must-understand', '§5.2.2.3')
   if (!policy.alwaysCache) {
@@ -37,6 +40,12 @@ export function refusalToStore(request: Request, response: Response, policy: Pol
 
 function refuse(reason: string, section: Section): Refusal {
   return { reason, section }
+}
+
+/** A name that is a token, and a value of bytes that can be sent again. What an origin sends has passed undici's parser;
+ * an interceptor or a mock below may say anything. RFC 9110 §5.1, §5.5 */
+function isWellFormed([name, value]: FieldLine): boolean {
+  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && !MALFORMED.test(value)
 }
 
 /** §3's last condition, and whether an entry could ever answer: fresh now, or stale by permission, or validated. */

@@ -120,7 +120,11 @@ function caching(store: CacheStore): Dispatcher {
 async function play(api: Api, situation: Situation, store: CacheStore, react?: Reaction): Promise<Heard> {
   const dispatcher = caching(store)
   const { path, headers = {}, primed } = situation
-  if (primed) await ask(dispatcher, origin.url + path)
+  if (primed) {
+    await ask(dispatcher, origin.url + path)
+    // A store that answers later is not done with the last chunk yet.
+    await quiet()
+  }
   const { handler, heard } = handlerOf(api, react)
   const accepted: unknown = dispatcher.dispatch({ origin: origin.url, path, method: 'GET', headers }, handler)
   assert.equal(typeof accepted, 'boolean')
@@ -141,7 +145,7 @@ for (const [storeName, makeStore] of Object.entries(STORES)) {
           await heard.over
           await quiet()
           assert.deepEqual(heard.calls, situation.calls)
-          assert.equal(heard.body, situation.body)
+          assert.equal(heard.body === situation.body, true)
           assert.equal(cacheInfo({ context: heard.context })?.outcome, situation.outcome)
           assert.equal(heard.context?.['fromCache'], ['hit', 'stale', 'revalidated'].includes(situation.outcome))
         })
@@ -180,7 +184,7 @@ for (const [storeName, makeStore] of Object.entries(STORES)) {
             heard.control.resume()
             await heard.over
             assert.deepEqual(heard.calls, situation.calls)
-            assert.equal(heard.body, situation.body)
+            assert.equal(heard.body === situation.body, true)
           })
 
           test(`that aborts at ${at} of ${name} gets its reason, and nothing else`, async () => {
@@ -264,7 +268,8 @@ for (const [storeName, makeStore] of Object.entries(STORES)) {
             control.resume()
           })
           await heard.over
-          assert.deepEqual([heard.calls, heard.body], [situation.calls, situation.body])
+          assert.deepEqual(heard.calls, situation.calls)
+          assert.equal(heard.body === situation.body, true)
         }
       })
 
@@ -276,7 +281,8 @@ for (const [storeName, makeStore] of Object.entries(STORES)) {
             setImmediate(() => control.resume())
           })
           await heard.over
-          assert.deepEqual([heard.calls, heard.body], [situation.calls, situation.body])
+          assert.deepEqual(heard.calls, situation.calls)
+          assert.equal(heard.body === situation.body, true)
         }
       })
 
@@ -360,7 +366,7 @@ test('a handler gets one end or one error, whatever it does in whichever callbac
         assert.deepEqual(ends, threwAtEnd ? ['end', 'error'] : ends.slice(0, 1))
         assert.equal(ends.length >= 1, true)
         assert.equal(heard.calls.at(-1), ends.at(-1))
-        if (ends[0] === 'end') assert.equal(heard.body, situation.body)
+        if (ends[0] === 'end') assert.equal(heard.body === situation.body, true)
         else assert.equal(situation.body.startsWith(heard.body), true)
       }
     ),
