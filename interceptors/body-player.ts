@@ -1,13 +1,16 @@
 import { Buffer } from 'node:buffer'
 import { CacheError } from '../lib/errors.ts'
 import type { Body } from '../stores/store.ts'
-import type { Client, Head, Source } from './handler-adapter.ts'
+import type { Client, Head, Source } from './client.ts'
 
 /** Larger pieces are handed out, and copied, in steps of this size. */
 const STEP_BYTES = 65_536
 
 /** Reads the next piece of a body that comes in pieces. */
 export type ReadNext = (iterator: AsyncIterator<Uint8Array>) => Promise<IteratorResult<Uint8Array>>
+
+/** Told that a body is of no use; the error, where nobody has been told of it yet. */
+export type OnDamage = (unreported?: Error) => void
 
 /** Plays a stored body into a client: copies, so that nobody's mutation reaches what is stored; at once as long as the
  * client takes it, further when it resumes. */
@@ -98,7 +101,7 @@ export class HeldBodyPlayer extends BodyPlayer {
 export class ReadBodyPlayer extends BodyPlayer {
   readonly #iterator: AsyncIterator<Uint8Array>
   readonly #readNext: ReadNext
-  readonly #onDamage: () => void
+  readonly #onDamage: OnDamage
   #next: IteratorResult<Uint8Array> | undefined
   #remainingBytes: number
   #reading = false
@@ -107,7 +110,7 @@ export class ReadBodyPlayer extends BodyPlayer {
     client: Client,
     trailers: Head,
     first: IteratorResult<Uint8Array>,
-    source: { iterator: AsyncIterator<Uint8Array>; readNext: ReadNext; completeLength: number; onDamage: () => void }
+    source: { iterator: AsyncIterator<Uint8Array>; readNext: ReadNext; completeLength: number; onDamage: OnDamage }
   ) {
     super(client, trailers)
     this.#iterator = source.iterator
@@ -119,13 +122,16 @@ export class ReadBodyPlayer extends BodyPlayer {
 
   protected step(): void {
     while (!this.stopped && !this.client.paused && this.#next !== undefined) {
-      const { done, value } = this.#next
+      const next = this.#next
       this.#next = undefined
-      if (done === true) return this.#remainingBytes === 0 ? this.end() : this.#damaged('ended early')
-      if (!(value instanceof Uint8Array)) return this.#damaged('holds something else than bytes')
-      this.#remainingBytes -= value.byteLength
-      if (this.#remainingBytes < 0) return this.#damaged('is longer than it was')
-      if (value.byteLength > 0) this.give(value)
+      const damage = damageIn(next, this.#remainingBytes)
+      if (damage !== undefined) {
+        this.#onDamage(damage)
+        return this.abort(damage)
+      }
+      if (next.done === true) return this.end()
+      this.#remainingBytes -= next.value.byteLength
+      if (next.value.byteLength > 0) this.give(next.value)
       this.#read()
     }
   }
@@ -151,11 +157,17 @@ export class ReadBodyPlayer extends BodyPlayer {
       }
     )
   }
+}
 
-  #damaged(how: string): void {
-    this.#onDamage()
-    this.abort(new CacheError('ERR_CACHE_BODY', `a stored body ${how}`))
-  }
+/** What is wrong with the next step of a body of which so many bytes are still to come; undefined: nothing. */
+export function damageIn(next: IteratorResult<Uint8Array>, remainingBytes: number): CacheError | undefined {
+  if (next.done === true) return remainingBytes === 0 ? undefined : damaged('ended early')
+  if (!(next.value instanceof Uint8Array)) return damaged('holds something else than bytes')
+  return next.value.byteLength <= remainingBytes ? undefined : damaged('is longer than it was')
+}
+
+function damaged(how: string): CacheError {
+  return new CacheError('ERR_CACHE_BODY', `a stored body ${how}`)
 }
 
 /** Lets go of what a body holds open. */

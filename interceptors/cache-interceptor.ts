@@ -28,6 +28,9 @@ export interface CacheInterceptor {
   close(): Promise<void>
 }
 
+/** Ends what an interceptor fetches in the background through one dispatcher: for CachedClient alone. */
+export const CANCEL_BACKGROUND = Symbol('cancel background')
+
 /** Makes an interceptor that caches what passes through the dispatchers it is composed into, by RFC 9111: one cache for
  * all of them. Throws a TypeError with code ERR_CACHE_OPTION for a bad option. */
 export function cacheInterceptor(options: CacheOptions = {}): CacheInterceptor {
@@ -41,7 +44,8 @@ export function cacheInterceptor(options: CacheOptions = {}): CacheInterceptor {
     store: settings.store,
     info: (response: object) => infoOfResponse(response, settings.cacheStatus),
     purge: (target?: PurgeTarget) => (target === undefined ? cache.purgeAll() : purgeTarget(cache, target)),
-    close: () => cache.close()
+    close: () => cache.close(),
+    [CANCEL_BACKGROUND]: (dispatch: Dispatcher.Dispatch) => cache.cancelBackground(dispatch)
   })
 }
 

@@ -1,21 +1,21 @@
-import type { Dispatcher } from 'undici'
 import { optionError } from '../lib/errors.ts'
 import type { Answer } from '../lib/rfc9111/answer.ts'
 import { sameOriginUri } from '../lib/rfc9111/cache-key.ts'
 import { formatCacheName } from '../lib/rfc9111/cache-status.ts'
-import { decideRequest, decideUnstored, type ForwardReason } from '../lib/rfc9111/decide-request.ts'
+import { decideRequest, decideUnstored } from '../lib/rfc9111/decide-request.ts'
 import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
 import type { Request } from '../lib/rfc9111/types.ts'
-import type { Revalidation } from '../lib/rfc9111/validation.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
-import type { Lookup, MaybePromise, Position, Stored } from '../stores/store.ts'
+import type { Lookup, MaybePromise } from '../stores/store.ts'
+import type { Client } from './client.ts'
 import { Flights, flightName } from './flights.ts'
-import { type AnyHandler, type Client, clientOf } from './handler-adapter.ts'
+import { type AnyHandler, clientOf } from './handler-adapter.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings } from './options.ts'
 import { OriginExchange } from './origin-exchange.ts'
-import { OUTCOME, type Outcome, type OutcomeHolder } from './outcome.ts'
+import { OUTCOME, type Outcome } from './outcome.ts'
 import { hitOutcome } from './outcomes.ts'
+import { type Ask, type AskOptions, type Dispatch, type Plan, planFor } from './plan.ts'
 import { Server } from './serve.ts'
 import { StoreGuard } from './store-guard.ts'
 import {
@@ -27,33 +27,6 @@ import {
   withRereadableHeaders
 } from './to-request.ts'
 
-export type Dispatch = Dispatcher.Dispatch
-
-/** One request as it came: where it would go, and who asked. */
-export interface Ask {
-  readonly next: Dispatch
-  readonly opts: DispatchOptions
-  /** undefined: nobody waits for the response; it is fetched in the background. */
-  readonly client: Client | undefined
-}
-
-/** With what a request goes to the origin. */
-export interface Plan {
-  readonly forward: ForwardReason
-  readonly reason: string
-  readonly revalidation: Revalidation
-  readonly stored: readonly Stored[]
-  readonly asOf: Position
-}
-
-/** What undici leaves in its options of what only this package knows. */
-interface AskOptions extends DispatchOptions {
-  cache?: unknown
-  [OUTCOME]?: OutcomeHolder
-}
-
-const NO_STORED: readonly Stored[] = []
-
 /** The cache behind an interceptor: asks the engine what to do with each request, and does it. */
 export class HttpCache {
   readonly settings: Settings
@@ -61,7 +34,8 @@ export class HttpCache {
   readonly flights = new Flights()
   readonly server: Server
   readonly #knownOrigins: KnownOrigins = new Map()
-  readonly #background = new Set<OriginExchange>()
+  /** With the dispatcher that each goes through. */
+  readonly #background = new Map<OriginExchange, Dispatch>()
   #closed = false
 
   constructor(settings: Settings) {
@@ -111,8 +85,13 @@ export class HttpCache {
     if (this.#closed) return
     this.#closed = true
     this.flights.close()
-    for (const exchange of [...this.#background]) exchange.cancel()
+    for (const exchange of [...this.#background.keys()]) exchange.cancel()
     if (this.settings.ownsStore) await this.settings.store.close()
+  }
+
+  /** Ends what goes on in the background through one dispatcher, which can close then. */
+  cancelBackground(next: Dispatch): void {
+    for (const [exchange, through] of [...this.#background]) if (through === next) exchange.cancel()
   }
 
   /** Fetches without anybody waiting, unless that is being done already. RFC 5861 §3 */
@@ -121,7 +100,7 @@ export class HttpCache {
     if (this.flights.find(name) !== undefined) return
     const flight = this.flights.start(name)
     const exchange = new OriginExchange(this, { ...ask, client: undefined }, request, plan, flight)
-    this.#background.add(exchange)
+    this.#background.set(exchange, ask.next)
     exchange.onOver = () => this.#background.delete(exchange)
     try {
       exchange.send()
@@ -263,10 +242,6 @@ export class HttpCache {
     }
     return true
   }
-}
-
-function planFor(forward: ForwardReason, reason: string): Plan {
-  return { forward, reason, revalidation: NO_REVALIDATION, stored: NO_STORED, asOf: undefined }
 }
 
 /** A handler that throws at the start ends its own request, as in undici. */

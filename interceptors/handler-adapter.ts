@@ -1,23 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { type CacheContext, OUTCOME, type Outcome, type OutcomeHolder } from './outcome.ts'
-import type { HeaderObject } from './response-lines.ts'
-
-/** What feeds a client: the origin's connection, or the player of a stored body. */
-export interface Source {
-  pause(): void
-  resume(): void
-  /** Ends the response; the source tells the client so by `fail`. */
-  abort(reason: Error): void
-}
-
-/** A response's header section, in either handler API's form, made when asked for. */
-export interface Head {
-  readonly statusCode: number
-  readonly statusText: string
-  headers(): HeaderObject
-  rawHeaders(): Buffer[]
-}
+import { Client, type Head } from './client.ts'
+import type { CacheContext, OutcomeHolder } from './outcome.ts'
 
 /** Handlers of undici 7 and before. */
 export interface LegacyHandler {
@@ -34,138 +18,6 @@ export interface LegacyHandler {
 
 /** A handler of either kind; undici 7's `compose` hands over objects that are both. */
 export type AnyHandler = Dispatcher.DispatchHandler & LegacyHandler
-
-/** The one who asked, whichever handler API it speaks. It is started once, gets one header section, and exactly one of
- * `end` and `fail`; where its own `end` throws, what it threw as well. To the new API it is the controller as well. */
-export abstract class Client implements Dispatcher.DispatchController {
-  /** Where the response comes from just now. */
-  source: Source | undefined
-  /** Whether the final header section has been delivered. */
-  hasHead = false
-  /** Whether `end` or `fail` has been delivered. */
-  isFinished = false
-  /** What the handler threw before the final header section: no failure of the origin. */
-  fault: unknown
-  readonly #holder: OutcomeHolder
-  #context: CacheContext | undefined
-  #paused = false
-  #aborted = false
-  #reason: Error | null = null
-
-  constructor(holder: OutcomeHolder | undefined) {
-    this.#holder = holder ?? { outcome: undefined }
-  }
-
-  get isStarted(): boolean {
-    return this.#context !== undefined
-  }
-
-  get paused(): boolean {
-    return this.#paused
-  }
-
-  get aborted(): boolean {
-    return this.#aborted
-  }
-
-  get reason(): Error | null {
-    return this.#reason
-  }
-
-  get rawHeaders(): Buffer[] | null {
-    return null
-  }
-
-  get rawTrailers(): Buffer[] | null {
-    return null
-  }
-
-  pause(): void {
-    if (this.#paused) return
-    this.#paused = true
-    this.source?.pause()
-  }
-
-  resume(): void {
-    if (!this.#paused) return
-    this.#paused = false
-    this.source?.resume()
-  }
-
-  abort(reason?: Error): void {
-    if (this.#aborted || this.isFinished) return
-    this.#aborted = true
-    this.#reason = reason ?? abortError()
-    if (this.source === undefined) this.fail(this.#reason)
-    else this.source.abort(this.#reason)
-  }
-
-  /** Announces the request, with what an inner dispatcher has put into its context; a later call only adds that. */
-  start(inner?: object): void {
-    const fromCache = this.#holder.outcome?.fromCache ?? false
-    if (this.#context !== undefined) {
-      Object.assign(this.#context, inner, { fromCache, [OUTCOME]: this.#holder })
-      return
-    }
-    this.#context =
-      inner === undefined ? { fromCache, [OUTCOME]: this.#holder } : { ...inner, fromCache, [OUTCOME]: this.#holder }
-    try {
-      this.deliverStart(this.#context)
-    } catch (error) {
-      this.fault = error
-      throw error
-    }
-  }
-
-  /** What the cache did, for whoever has the context. */
-  settle(outcome: Outcome): void {
-    this.#holder.outcome = outcome
-    if (this.#context !== undefined) this.#context.fromCache = outcome.fromCache
-  }
-
-  info(head: Head): void {
-    try {
-      this.deliverHead(head)
-    } catch (error) {
-      this.fault = error
-      throw error
-    }
-  }
-
-  head(head: Head): void {
-    this.hasHead = true
-    this.deliverHead(head)
-  }
-
-  data(chunk: Buffer): void {
-    this.deliverData(chunk)
-  }
-
-  end(trailers: Head): void {
-    if (this.isFinished) return
-    this.isFinished = true
-    try {
-      this.deliverEnd(trailers)
-    } catch (error) {
-      // As undici does; its retry handler throws here to be told to try again.
-      this.deliverError(error as Error)
-    }
-  }
-
-  fail(error: Error): void {
-    if (this.isFinished) return
-    this.isFinished = true
-    this.deliverError(error)
-  }
-
-  abstract upgrade(head: Head, socket: Duplex): void
-  abstract responseStarted(): void
-  protected abstract deliverStart(context: CacheContext): void
-  protected abstract deliverHead(head: Head): void
-  protected abstract deliverData(chunk: Buffer): void
-  protected abstract deliverEnd(trailers: Head): void
-  protected abstract deliverError(error: Error): void
-}
 
 /** Speaks legacy to what understands it: its raw headers are then ours, flat, so that no wrapper folds several Set-Cookie
  * lines into one. */
@@ -273,9 +125,4 @@ class LegacyClient extends Client {
     if (typeof this.#handler.onError !== 'function') throw error
     this.#handler.onError(error)
   }
-}
-
-/** What undici itself gives where a request is aborted without a reason. */
-function abortError(): Error {
-  return Object.assign(new Error('Request aborted'), { name: 'AbortError', code: 'UND_ERR_ABORTED' })
 }

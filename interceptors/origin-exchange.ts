@@ -7,18 +7,19 @@ import {
   NO_REVALIDATION,
   type ResponseDecision
 } from '../lib/rfc9111/decide-response.ts'
-import { fieldsOf, firstValue } from '../lib/rfc9111/fields.ts'
-import { framing } from '../lib/rfc9111/framing.ts'
 import { isSafe } from '../lib/rfc9111/methods.ts'
 import type { Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.ts'
 import type { MaybePromise } from '../stores/store.ts'
-import type { Ask, HttpCache, Plan } from './cache.ts'
+import type { HttpCache } from './cache.ts'
+import { isDisconnection } from './disconnection.ts'
 import type { Flight } from './flights.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-handler.ts'
 import { LinesHead, trailersHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
 import { forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
+import type { Ask, Plan } from './plan.ts'
+import { recordability } from './recordability.ts'
 import { Recorder } from './recorder.ts'
 import type { OpenBody } from './serve.ts'
 import { withFields } from './to-request.ts'
@@ -194,14 +195,10 @@ export class OriginExchange implements OriginEvents {
 
   #store(entry: Entry, request: Request, response: Response, isHttp2: boolean): void {
     const { guard, settings } = this.#cache
-    const framed = framing(response, request.method) ?? (isHttp2 ? 'frames' : undefined)
-    if (framed === undefined) return this.#forward(response, 'length-unknown')
-    if (this.#history !== undefined && this.#history.length > 1) return this.#forward(response, 'redirected')
-    const length = firstValue(fieldsOf(response.lines), 'content-length')
-    const expectedBytes =
-      framed === 'length' || (framed === 'frames' && length !== undefined) ? Number(length) : undefined
-    if (Number.isNaN(expectedBytes)) return this.#forward(response, 'length-unknown')
-    if ((expectedBytes ?? 0) > guard.maxEntrySizeBytes) return this.#forward(response, 'too-large')
+    const redirected = this.#history !== undefined && this.#history.length > 1
+    const recordable = recordability(response, request.method, { isHttp2, redirected, limit: guard.maxEntrySizeBytes })
+    if (typeof recordable === 'string') return this.#forward(response, recordable)
+    const { expectedBytes } = recordable
     const writer = guard.put(entry, isSafe(request.method) ? this.#plan.asOf : undefined)
     if (writer === undefined) return this.#forward(response, 'declined-by-store')
     this.#recorder = new Recorder({
@@ -263,22 +260,4 @@ export class OriginExchange implements OriginEvents {
     this.#flight?.land(landing)
     this.onOver?.()
   }
-}
-
-/** undici's own refusals, and what the caller did itself, say nothing of the origin. */
-const NOT_DISCONNECTIONS = new Set([
-  'UND_ERR_ABORTED',
-  'UND_ERR_CLOSED',
-  'UND_ERR_DESTROYED',
-  'UND_ERR_INVALID_ARG',
-  'UND_ERR_NOT_SUPPORTED',
-  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'
-])
-
-const ERROR_STATUSES = new Set([500, 502, 503, 504])
-
-/** Whether the origin could not be reached, or said so: undici's responseError turns statuses into errors. */
-function isDisconnection(error: Error & { code?: string; statusCode?: unknown }): boolean {
-  if (typeof error.statusCode === 'number') return ERROR_STATUSES.has(error.statusCode)
-  return error.name !== 'AbortError' && !NOT_DISCONNECTIONS.has(error.code ?? '')
 }

@@ -1,8 +1,11 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { FieldLines } from '../lib/rfc9111/types.ts'
-import type { AnyHandler, Source } from './handler-adapter.ts'
-import { type HeaderObject, linesFrom, linesFromRaw } from './response-lines.ts'
+import type { Source } from './client.ts'
+import type { AnyHandler } from './handler-adapter.ts'
+import { isFromHttp2, isRecord } from './http2.ts'
+import { LegacyController } from './legacy-controller.ts'
+import { type HeaderObject, linesFrom, linesFromRaw, toHeaderObject } from './response-lines.ts'
 
 /** How much of a response that nobody reads is let through before its connection is given up. */
 const MAX_DISCARDED_BYTES = 131_072
@@ -154,7 +157,7 @@ export class OriginHandler implements Source {
     this.#resumeLegacy = resume
     const controller = this.#legacyController()
     controller.rawHeaders = rawHeaders
-    this.onResponseStart(controller, statusCode, headersOf(linesFromRaw(rawHeaders)), statusText)
+    this.onResponseStart(controller, statusCode, toHeaderObject(linesFromRaw(rawHeaders)), statusText)
     return !controller.paused
   }
 
@@ -166,7 +169,7 @@ export class OriginHandler implements Source {
   onComplete(rawTrailers: Buffer[]): void {
     const controller = this.#legacyController()
     controller.rawTrailers = rawTrailers ?? []
-    this.onResponseEnd(controller, headersOf(linesFromRaw(controller.rawTrailers)))
+    this.onResponseEnd(controller, toHeaderObject(linesFromRaw(controller.rawTrailers)))
   }
 
   onError(error: Error): void {
@@ -224,58 +227,4 @@ export class OriginHandler implements Source {
 /** The whole of it as undici's types have it. */
 export function asDispatchHandler(handler: OriginHandler): AnyHandler {
   return handler as unknown as AnyHandler
-}
-
-class LegacyController implements Dispatcher.DispatchController {
-  rawHeaders: Buffer[] | null = null
-  rawTrailers: Buffer[] | null = null
-  aborted = false
-  paused = false
-  reason: Error | null = null
-  readonly #abort: (reason?: Error) => void
-  readonly #resume: () => void
-
-  constructor(abort: (reason?: Error) => void, resume: () => void) {
-    this.#abort = abort
-    this.#resume = resume
-  }
-
-  abort(reason: Error): void {
-    if (this.aborted) return
-    this.aborted = true
-    this.reason = reason
-    this.#abort(reason)
-  }
-
-  pause(): void {
-    this.paused = true
-  }
-
-  resume(): void {
-    if (!this.paused) return
-    this.paused = false
-    this.#resume()
-  }
-}
-
-function headersOf(lines: FieldLines): HeaderObject {
-  const headers: HeaderObject = Object.create(null)
-  for (const [name, value] of lines) {
-    const key = name.toLowerCase()
-    const known = headers[key]
-    if (known === undefined) headers[key] = value
-    else headers[key] = [known, value].flat()
-  }
-  return headers
-}
-
-/** HTTP/2 frames its content, so that its end is always known. undici 8 gives its raw headers as an object; undici 7 as
- * pairs, told apart from HTTP/1 by what HTTP/2 cannot have: a reason phrase, capitals, Connection. */
-function isFromHttp2(raw: unknown, statusText: string | undefined, lines: FieldLines): boolean {
-  if (isRecord(raw)) return true
-  return statusText === '' && lines.every(([name]) => name !== 'connection' && name === name.toLowerCase())
-}
-
-function isRecord(raw: unknown): raw is HeaderObject {
-  return typeof raw === 'object' && raw !== null && !Array.isArray(raw)
 }

@@ -1,5 +1,5 @@
 import type { FieldLine, FieldLines } from '../lib/rfc9111/types.ts'
-import type { Head } from './handler-adapter.ts'
+import type { Head } from './client.ts'
 import { type HeaderObject, toHeaderObject, toRawHeaders } from './response-lines.ts'
 
 /** A header section made from lines: an origin's, with this cache's member of Cache-Status after what others said. */

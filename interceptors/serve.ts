@@ -3,8 +3,16 @@ import { formatCacheStatus } from '../lib/rfc9111/cache-status.ts'
 import type { FieldLines } from '../lib/rfc9111/types.ts'
 import type { Body, MaybePromise, Stored } from '../stores/store.ts'
 import { AnswerHead } from './answer-head.ts'
-import { type BodyPlayer, HeldBodyPlayer, heldPieces, ReadBodyPlayer, release } from './body-player.ts'
-import type { Client } from './handler-adapter.ts'
+import {
+  type BodyPlayer,
+  damageIn,
+  HeldBodyPlayer,
+  heldPieces,
+  type OnDamage,
+  ReadBodyPlayer,
+  release
+} from './body-player.ts'
+import type { Client } from './client.ts'
 import { isPromise } from './maybe-promise.ts'
 import { LinesHead, trailersHead } from './origin-head.ts'
 import { cacheStatusOf, type Outcome } from './outcome.ts'
@@ -109,16 +117,21 @@ export class Server {
   }
 
   async #beginReading(body: AsyncIterable<Uint8Array>, { entry }: Stored): Promise<OpenBody | undefined> {
-    const onDamage = () => void this.#guard.delete(entry.key)
+    const onDamage: OnDamage = unreported => {
+      if (unreported !== undefined) this.#guard.report(unreported, 'read')
+      void this.#guard.delete(entry.key)
+    }
     let iterator: AsyncIterator<Uint8Array> | undefined
     try {
-      const opened = body[Symbol.asyncIterator]()
+      const opened = this.#guard.iterate(body)
       iterator = opened
       const readNext = (reading: AsyncIterator<Uint8Array>) => this.#guard.read(reading)
       const first = await readNext(opened)
       const { completeLength = 0 } = entry
-      if (first.done === true && completeLength > 0) {
-        onDamage()
+      const damage = damageIn(first, completeLength)
+      if (damage !== undefined) {
+        onDamage(damage)
+        release(opened)
         return undefined
       }
       const source = { iterator: opened, readNext, completeLength, onDamage }

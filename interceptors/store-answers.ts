@@ -22,7 +22,7 @@ const checkedEntries = new WeakSet<Entry>()
 function isEntry(entry: Entry | undefined): entry is Entry {
   if (typeof entry !== 'object' || entry === null) return false
   if (checkedEntries.has(entry)) return true
-  const { id, key, variantKey, vary, method, statusCode, statusText, lines, trailers } = entry
+  const { id, key, variantKey, vary, method, statusCode, statusText, lines, trailers, completeLength = 0 } = entry
   const isWhole =
     [id, key, variantKey, statusText].every(text => typeof text === 'string') &&
     [entry.requestTimeMs, entry.responseTimeMs].every(Number.isFinite) &&
@@ -30,6 +30,8 @@ function isEntry(entry: Entry | undefined): entry is Entry {
     Number.isInteger(statusCode) &&
     statusCode >= 200 &&
     statusCode <= 599 &&
+    Number.isSafeInteger(completeLength) &&
+    completeLength >= 0 &&
     Array.isArray(vary) &&
     vary.every(name => typeof name === 'string') &&
     isLines(lines) &&
@@ -61,6 +63,7 @@ export function checkedBody(body: Body | undefined, entry: Entry): Body | undefi
   throw notInContract('open')
 }
 
-function notInContract(method: string): CacheError {
+/** For an answer that is none. */
+export function notInContract(method: string): CacheError {
   return new CacheError('ERR_CACHE_STORE', `the store's ${method} answered with something its contract does not allow`)
 }

@@ -14,7 +14,7 @@ import { release } from './body-player.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings, StoreOperation } from './options.ts'
-import { checkedBody, checkedLookup } from './store-answers.ts'
+import { checkedBody, checkedLookup, notInContract } from './store-answers.ts'
 
 const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: () => UNKNOWN }
 
@@ -73,12 +73,26 @@ export class StoreGuard {
     })
   }
 
-  /** The next step of a body that comes in pieces; rejects where it fails or takes too long. */
-  read(iterator: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
-    return this.#withDeadline('read', Promise.resolve(iterator.next())).catch(error => {
+  /** Begins with a body that comes in pieces; throws what the store does. */
+  iterate(body: AsyncIterable<Uint8Array>): AsyncIterator<Uint8Array> {
+    try {
+      return body[Symbol.asyncIterator]()
+    } catch (error) {
       this.report(error, 'read')
       throw error
-    })
+    }
+  }
+
+  /** The next step of a body that comes in pieces; rejects where it fails, is none or takes too long. */
+  async read(iterator: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+    try {
+      const next = await this.#withDeadline('read', Promise.resolve(iterator.next()))
+      if (typeof next !== 'object' || next === null) throw notInContract('read')
+      return next
+    } catch (error) {
+      this.report(error, 'read')
+      throw error
+    }
   }
 
   put(entry: Entry, asOf: Position): MaybePromise<BodyWriter | undefined> {

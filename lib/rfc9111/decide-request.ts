@@ -87,7 +87,7 @@ export function decideRequest(request: Request, candidates: Candidates, policy: 
 
   const revalidation = revalidationOf(request, usable)
   if (demand !== undefined) return { kind: 'revalidate', forward: 'request', revalidation, ...demand }
-  const grounds = judgement.directives.noCache && staleForMs < 0 ? NO_CACHE : STALE
+  const grounds = staleForMs < 0 ? NO_CACHE : STALE
   return { kind: 'revalidate', forward: 'stale', revalidation, ...grounds }
 }
 

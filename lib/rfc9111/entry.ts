@@ -27,8 +27,7 @@ export function makeEntry(id: EntryId, request: Request, response: Response, pol
       responseTimeMs: response.responseTimeMs,
       completeLength: undefined,
       segments: [],
-      tags: [`origin:${new URL(request.targetUri).origin}`],
-      expiresAtMs: 0
+      tags: [`origin:${new URL(request.targetUri).origin}`]
     },
     policy
   )
@@ -56,7 +55,7 @@ function selectingNames(response: Response): readonly string[] {
 }
 
 /** Kept as long as it may be of use: through its lifetime and the stale windows, longer where it can be validated. */
-function withExpiry(entry: Entry, policy: Policy): Entry {
+function withExpiry(entry: Omit<Entry, 'expiresAtMs'>, policy: Policy): Entry {
   const judgement = judge(entry, policy)
   const outlives = hasValidator(judgement.fields) || policy.whenDisconnected === 'stale'
   const windowSeconds = Math.max(

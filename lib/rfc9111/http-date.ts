@@ -31,12 +31,13 @@ function dateMs(
   minute: string | undefined,
   second: string | undefined
 ): number | undefined {
-  const month = MONTHS.findIndex(name => name === monthName)
-  if (month === -1 || Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined
+  const month = MONTHS.indexOf(`${monthName}`)
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined
   // A leap second, :60, counts as the first second of the next minute.
   const date = new Date(0)
   date.setUTCFullYear(Number(year), month, Number(day))
-  if (date.getUTCMonth() !== month || date.getUTCDate() !== Number(day)) return undefined
+  // A day that the month does not have falls into another, and a month that is none (-1) into December.
+  if (date.getUTCMonth() !== month) return undefined
   return date.getTime() + (Number(hour) * 3600 + Number(minute) * 60 + Number(second)) * 1000
 }
 

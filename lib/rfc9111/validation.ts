@@ -1,6 +1,6 @@
 import { combinedValue, fieldsOf, firstValue } from './fields.ts'
 import type { Entry, FieldLine, FieldLines, Request, Response } from './types.ts'
-import { entityTag, isStrong, listedTags, matchesStrongly, matchesWeakly } from './validators.ts'
+import { entityTag, isStrong, listedTags, matchesWeakly } from './validators.ts'
 
 /** A request that may end in a 304 for what is stored. */
 export interface Revalidation {
@@ -35,17 +35,17 @@ function newestLastModified(candidates: readonly Entry[]): string | undefined {
 }
 
 /** The stored responses that a 304 confirms; none where it speaks of something else. §4.3.4
- * Laxer than §4.3.4: a 304 without any validator confirms the one response whose validators were sent. */
+ * Laxer than §4.3.4: a strong entity tag confirms a weak one too, and a 304 without any validator the one response whose
+ * validators were sent. */
 export function confirmedBy(response: Response, request: Request, revalidation: Revalidation): readonly Entry[] {
   const { candidates, conditions } = revalidation
   if (conditions.length === 0) return []
   const fields = fieldsOf(response.lines)
   const tag = entityTag(fields)
   if (tag !== undefined) {
-    const matches = isStrong(tag) ? matchesStrongly : matchesWeakly
     const matching = candidates.filter(({ lines }) => {
       const stored = entityTag(fieldsOf(lines))
-      return stored !== undefined && (matches(tag, stored) || (!isStrong(stored) && matchesWeakly(tag, stored)))
+      return stored !== undefined && matchesWeakly(tag, stored)
     })
     return isStrong(tag) ? matching : matching.slice(0, 1)
   }

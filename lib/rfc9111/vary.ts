@@ -1,4 +1,4 @@
-import { combinedValue, listedNames, listMembers } from './fields.ts'
+import { combinedValue, listedNames, listMembers, trimWhitespace } from './fields.ts'
 import type { Fields, Request, VariantKey } from './types.ts'
 
 const NONE: readonly string[] = []
@@ -21,8 +21,9 @@ export function variantKey(request: Request, names: readonly string[]): VariantK
   return key
 }
 
+/** No two values come out the same: what is quoted here was not what it looks like. */
 function onOneLine(value: string): string {
-  return value.includes('\n') ? JSON.stringify(value) : value
+  return /[\n"]/.test(value) ? JSON.stringify(value) : value
 }
 
 /** Laxer than §4.1 for fields whose grammar is not known to be a list: white space around commas is dropped everywhere
@@ -34,15 +35,15 @@ function normalise(name: string, value: string): string {
 }
 
 function normaliseLanguages(value: string): string {
-  return listMembers(value.toLowerCase())
-    .map(member => {
-      const [range = '', ...parameters] = member.split(';').map(part => part.trim())
-      const weight = /^q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.exec(parameters.join(';'))?.[1]
-      if (parameters.length > 0 && weight === undefined) return { text: member, weight: 0 }
-      const number = weight === undefined ? 1 : Number(weight)
-      return { text: number === 1 ? range : `${range};q=${number}`, weight: number }
-    })
-    .sort((a, b) => b.weight - a.weight || (a.text < b.text ? -1 : 1))
-    .map(({ text }) => text)
-    .join(',')
+  return listMembers(value.toLowerCase()).map(normaliseRange).sort().join(',')
+}
+
+/** A language range with its weight in one form, none for 1; what has no weight, or more than that, as it is. */
+function normaliseRange(member: string): string {
+  const semicolon = member.indexOf(';')
+  if (semicolon === -1) return member
+  const weight = /^q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.exec(trimWhitespace(member.slice(semicolon + 1)))?.[1]
+  if (weight === undefined) return member
+  const range = trimWhitespace(member.slice(0, semicolon))
+  return Number(weight) === 1 ? range : `${range};q=${Number(weight)}`
 }

@@ -17,7 +17,10 @@ import { crc32 } from 'node:zlib'
 const MAGIC = Buffer.from('uhc-log1')
 export const LOG_HEADER_BYTES = 64
 export const LINE_BYTES = 32
+const NAME_DIGITS = 32
 const LINES_PER_PIECE = 2048
+/** With more than these, what is older than the log is deleted as a whole, so that less need be remembered. */
+const MAX_CARRIED = 65_536
 
 /** `key`, `tag` and `all` delete. `swept`: nothing that was deleted before that ordinal is left. `sealed`: the next log
  * has begun, and what follows in this one counts for nothing. */
@@ -104,7 +107,7 @@ export class DeletionView {
   covers({ epoch, ordinal }: Pick<LogPosition, 'epoch' | 'ordinal'>, key: string, tags: readonly string[]): boolean {
     if (epoch !== this.epoch || ordinal < this.#floor) return true
     if (ordinal >= this.#next) return false
-    if (isAfter(this.#keys.get(key), ordinal)) return true
+    if (isAfter(this.#keys.get(key.slice(0, NAME_DIGITS)), ordinal)) return true
     return tags.some(tag => isAfter(this.#tags.get(tag), ordinal))
   }
 
@@ -116,6 +119,11 @@ export class DeletionView {
     }
   }
 
+  /** Whether it remembers single deletions from before `ordinal`. */
+  remembers(ordinal: number): boolean {
+    return [this.#keys, this.#tags].some(lines => [...lines.values()].some(each => each < ordinal))
+  }
+
   /** Forgets single deletions from before `ordinal`: of what they deleted nothing is left. */
   forget(ordinal: number): void {
     for (const lines of [this.#keys, this.#tags]) {
@@ -125,14 +133,9 @@ export class DeletionView {
     }
   }
 
-  /** Has everything from before `ordinal` count as deleted, so as to remember less. */
-  raiseFloor(ordinal: number): void {
-    this.#floor = Math.max(this.#floor, ordinal)
-    this.forget(ordinal)
-  }
-
   /** The log of the next generation, in pieces; of one that begins an epoch, its own. */
   *next(generation: number): Generator<Buffer> {
+    if (this.#keys.size + this.#tags.size > MAX_CARRIED) this.#raiseFloor(this.base)
     const header = Buffer.alloc(LOG_HEADER_BYTES)
     header.set(MAGIC)
     header.writeUInt32LE(generation, 12)
@@ -153,12 +156,18 @@ export class DeletionView {
     const ordinal = isCarried ? line.readDoubleLE(8) : own
     const name = line.toString('hex', 16)
     const kind = KINDS[line.readUInt8(0)]
-    if (kind === undefined || checksumOf(line) !== line.readUInt32LE(4)) this.raiseFloor(this.#next)
+    if (kind === undefined || checksumOf(line) !== line.readUInt32LE(4)) this.#raiseFloor(this.#next)
     else if (kind === 'key') remember(this.#keys, name, ordinal)
     else if (kind === 'tag') remember(this.#tags, name, ordinal)
-    else if (kind === 'all') this.raiseFloor(own + 1)
+    else if (kind === 'all') this.#raiseFloor(own + 1)
     else if (kind === 'swept') this.forget(line.readDoubleLE(8))
     else this.#sealed = true
+  }
+
+  /** Has everything from before `ordinal` count as deleted. */
+  #raiseFloor(ordinal: number): void {
+    this.#floor = Math.max(this.#floor, ordinal)
+    this.forget(ordinal)
   }
 }
 
@@ -166,7 +175,7 @@ export function encodeLine(kind: LineKind, name = '', ordinal = 0): Buffer {
   const line = Buffer.alloc(LINE_BYTES)
   line.writeUInt8(KINDS.indexOf(kind))
   line.writeDoubleLE(ordinal, 8)
-  line.write(name, 16, 'hex')
+  line.write(name.slice(0, NAME_DIGITS), 16, 'hex')
   line.writeUInt32LE(checksumOf(line), 4)
   return line
 }

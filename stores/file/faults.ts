@@ -16,6 +16,15 @@ export function isTaken(error: unknown): boolean {
   return TAKEN.has(codeOf(error))
 }
 
+/** Waits for what may find nothing there. */
+export async function ignoreAbsent(promise: Promise<unknown>): Promise<void> {
+  try {
+    await promise
+  } catch (error) {
+    if (!isAbsent(error)) throw error
+  }
+}
+
 /** What the promise gives; undefined where it fails. For what is tried in passing, and tried again another time. */
 export async function attempt<T>(promise: Promise<T>): Promise<T | undefined> {
   try {

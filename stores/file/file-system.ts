@@ -29,6 +29,8 @@ export interface FileHandle {
 }
 
 export interface FileStats {
+  readonly ino: number
+  readonly birthtimeMs: number
   readonly size: number
   readonly mtimeMs: number
   readonly uid: number

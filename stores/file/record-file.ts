@@ -64,7 +64,7 @@ export function encodeRecordFile(head: RecordHead, record: Uint8Array): Buffer {
   bytes.write(head.epoch, 56, 'hex')
   bytes.write(body?.id ?? '', 72, 'hex')
   bytes.write(head.variantDigest, 88, 'hex')
-  tags.forEach((tag, i) => bytes.write(tag, FIXED_BYTES + i * TAG_BYTES, 'hex'))
+  for (const [i, tag] of tags.entries()) bytes.write(tag, FIXED_BYTES + i * TAG_BYTES, 'hex')
   bytes.write(names, start - listBytes)
   bytes.writeUInt32LE(crc32(bytes.subarray(12, start)), 8)
   bytes.set(record, start)

@@ -3,13 +3,18 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CacheError, optionError } from '../../lib/errors.ts'
 import { isMissing } from './faults.ts'
-import { DIRECTORY_MODE, type FileHandle, type FileSystem, TO_READ } from './file-system.ts'
+import { DIRECTORY_MODE, FILE_MODE, type FileHandle, type FileSystem, TO_CREATE, TO_READ } from './file-system.ts'
 import { bodyName, randomName } from './names.ts'
 
 /** The layout of the files, part of the storage path: another version is a clean miss. */
 const LAYOUT_VERSION = 1
 const WRITABLE_BY_OTHERS = 0o022
 const PACKAGE_NAME = 'undici-http-cache'
+
+export interface Temporary {
+  readonly path: string
+  readonly handle: FileHandle
+}
 
 /** The folders of one store. All that it makes lies in `storage`:
  *
@@ -28,7 +33,8 @@ export class Tree {
   readonly entries: string
   readonly #directory: string
   readonly #sync: boolean
-  #isOurs = false
+  /** Whether the storage folder has been found to be there, and no one else's. */
+  isOurs = false
 
   constructor(fs: FileSystem, directory: string, serializerName: string, sync: boolean) {
     this.fs = fs
@@ -39,7 +45,11 @@ export class Tree {
   }
 
   recordPath(name: string): string {
-    return `${this.entries}/${name.slice(0, 2)}/${name}`
+    return `${this.shardPath(name)}/${name}`
+  }
+
+  shardPath(name: string): string {
+    return `${this.entries}/${name.slice(0, 2)}`
   }
 
   bodyPath(recordName: string, bodyId: string): string {
@@ -50,11 +60,6 @@ export class Tree {
     return join(this.storage, `log-${String(generation).padStart(8, '0')}`)
   }
 
-  /** A new name for what is begun while that log is the last. */
-  temporary(generation: number): string {
-    return join(this.logFolder(generation), `${randomName()}.tmp`)
-  }
-
   trash(): string {
     return join(this.storage, `trash-${randomName()}`)
   }
@@ -62,14 +67,14 @@ export class Tree {
   /** Whether there is a storage folder, and nobody else can have written what is in it; rejects with a CacheError,
    * ERR_CACHE_STORE, where somebody can. */
   async isThere(): Promise<boolean> {
-    if (this.#isOurs) return true
+    if (this.isOurs) return true
     try {
       await this.#requireOwn(this.storage)
     } catch (error) {
       if (isMissing(error)) return false
       throw error
     }
-    this.#isOurs = true
+    this.isOurs = true
     return true
   }
 
@@ -77,13 +82,21 @@ export class Tree {
   async prepare(): Promise<void> {
     await this.fs.mkdir(this.#directory, { recursive: true, mode: DIRECTORY_MODE })
     await this.#makeFolder(this.storage)
-    this.#isOurs = true
+    this.isOurs = true
   }
 
   /** Makes sure that what is renamed to `recordPath(name)` stays inside. */
   async prepareShard(name: string): Promise<void> {
     await this.#makeFolder(this.entries)
-    await this.#makeFolder(`${this.entries}/${name.slice(0, 2)}`)
+    await this.#makeFolder(this.shardPath(name))
+  }
+
+  /** A new file for what is begun while that log is the last; rejects with ENOENT where it has been retired. */
+  async openTemporary(generation: number): Promise<Temporary> {
+    const folder = this.logFolder(generation)
+    await this.#requireOwn(folder)
+    const path = join(folder, `${randomName()}.tmp`)
+    return { path, handle: await this.fs.open(path, TO_CREATE, FILE_MODE) }
   }
 
   async syncFile(handle: FileHandle): Promise<void> {
@@ -93,7 +106,7 @@ export class Tree {
   /** Makes what was renamed into a folder last. */
   async syncShard(name: string): Promise<void> {
     if (!this.#sync) return
-    const handle = await this.fs.open(`${this.entries}/${name.slice(0, 2)}`, TO_READ)
+    const handle = await this.fs.open(this.shardPath(name), TO_READ)
     try {
       await handle.sync()
     } finally {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
-import { Agent, Client, type Dispatcher, interceptors, request } from 'undici'
+import { Agent, Client, type Dispatcher, interceptors, MockAgent, request } from 'undici'
 import { type CacheInfo, type CacheOptions, cacheInfo, cacheInterceptor, MemoryStore } from 'undici-http-cache'
 import { type Reply, type Responder, startOrigin } from '../support/origin.ts'
 import { codeSpans, sectionOf, tableRows } from './markdown.ts'
@@ -109,7 +109,14 @@ const documented = rows.flatMap(([reason = '', outcomes = '']) =>
 )
 
 /** What needs more than a scenario has; tested below. */
-const OTHERS = ['hit: collapsed', 'bypass: no-origin', 'bypass: not-understood', 'bypass: closed', 'bypass: upgrade']
+const OTHERS = [
+  'hit: collapsed',
+  'miss: malformed-field',
+  'bypass: no-origin',
+  'bypass: not-understood',
+  'bypass: closed',
+  'bypass: upgrade'
+]
 
 describe('of the reasons in the README', () => {
   it('each has a test here', () => {
@@ -125,6 +132,18 @@ describe('of the reasons in the README', () => {
     const infos = await Promise.all([ask(dispatcher, origin.url), ask(dispatcher, origin.url)])
     assert.deepEqual(infos.map(wordsOf), ['miss: uri-miss', 'hit: collapsed'])
     await dispatcher.close()
+  })
+
+  it('miss: malformed-field happens, where undici has not read the response from a connection', async () => {
+    const mock = new MockAgent()
+    mock
+      .get('http://mock.example')
+      .intercept({ path: '/' })
+      .replyContentLength()
+      .reply(200, 'x', { headers: { 'cache-control': 'max-age=60', 'no token': 'x' } })
+    const info = await ask(mock.compose(cacheInterceptor()), 'http://mock.example/')
+    assert.equal(wordsOf(info), 'miss: malformed-field')
+    await mock.close()
   })
 
   it('bypass: closed happens', async () => {

@@ -102,6 +102,15 @@ describe('the README', () => {
     assert.equal(quoted, expected)
   })
 
+  it('names what package.json exports, and nothing else', () => {
+    const exported = Object.keys(manifest.exports).filter(subpath => subpath !== './package.json')
+    const named = readme.matchAll(/undici-http-cache(?:\/(?:stores|serializers)\/[\w-]+)?(?=['`])/g)
+    assert.deepEqual(
+      [...new Set([...named].map(([path]) => path))].sort(),
+      exported.map(subpath => subpath.replace('.', 'undici-http-cache')).sort()
+    )
+  })
+
   it('names the versions that package.json names', () => {
     const versions = sectionOf(readme, 'Supported versions')
     assert.match(versions, new RegExp(`^Node ${manifest.engines.node.replace('>=', '>= ')}, `, 'm'))

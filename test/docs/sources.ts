@@ -1,7 +1,8 @@
 // What the documentation has to agree with, read from the sources.
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import ts from 'typescript'
+import manifest from '../../package.json' with { type: 'json' }
 
 export const root = dirname(dirname(import.meta.dirname))
 
@@ -13,6 +14,20 @@ export function packageFiles(): readonly string[] {
       .map(file => `${folder}/${file.replaceAll('\\', '/')}`)
       .sort()
   )
+}
+
+/** Those that are reached from what package.json exports. */
+export function shippedFiles(): ReadonlySet<string> {
+  const shipped = new Set<string>()
+  const follow = (file: string): void => {
+    if (shipped.has(file)) return
+    shipped.add(file)
+    for (const [, specifier = ''] of sourceText(file).matchAll(/ from '(\.[^']+)'/g))
+      follow(posix.join(dirname(file), specifier))
+  }
+  const subpaths = Object.keys(manifest.exports).filter(subpath => subpath !== './package.json')
+  for (const subpath of subpaths) follow(subpath === '.' ? 'lib/index.ts' : `${subpath.slice('./'.length)}.ts`)
+  return shipped
 }
 
 export function sourceText(path: string): string {

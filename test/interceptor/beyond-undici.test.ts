@@ -174,7 +174,7 @@ describe('keys', () => {
 })
 
 describe('what is stored', () => {
-  test('mutating received chunks, header objects and header lists does not reach later hits', async () => {
+  test('mutating received chunks, header objects, lists and raw headers does not reach later hits', async () => {
     await using origin = await startOrigin({
       headers: { 'cache-control': 'max-age=60', 'set-cookie': ['a=1', 'b=2'], 'x-one': 'one' },
       body: 'pristine'
@@ -193,6 +193,7 @@ describe('what is stored', () => {
             seen.cookies = structuredClone(headers['set-cookie'])
             seen.one = headers['x-one']
             seen.raw = raw.map(value => value.toString()).join('|')
+            for (const value of raw) value.fill(0x78)
             raw.splice(0)
             if (Array.isArray(headers['set-cookie'])) headers['set-cookie'].splice(0, 2, 'spoiled')
             headers['x-one'] = 'spoiled'

@@ -22,9 +22,8 @@ const TIMEOUT_MS = 20_000
 interface Mutant {
   /** The file's name in the engine. */
   readonly file: string
-  readonly start: number
-  readonly end: number
-  readonly replacement: string
+  /** The whole of it, changed. */
+  readonly text: string
   /** What tells it from all others, and stays when lines move: file, function, change. */
   readonly id: string
   readonly line: number
@@ -146,15 +145,9 @@ function mutantsOf(file: string, text: string): Mutant[] {
     const times = (seen.get(id) ?? 0) + 1
     seen.set(id, times)
     const start = node.getStart(source)
+    const changed = text.slice(0, start) + enclose(node, replacement) + text.slice(node.end)
     const line = source.getLineAndCharacterOfPosition(start).line + 1
-    return {
-      file,
-      start,
-      end: node.end,
-      replacement: enclose(node, replacement),
-      id: times === 1 ? id : `${id} (${times})`,
-      line
-    }
+    return { file, text: changed, id: times === 1 ? id : `${id} (${times})`, line }
   })
 }
 
@@ -258,12 +251,10 @@ function compile(file: string, text: string): Evaluate {
 function serve(): void {
   const bench = new TestBench()
   bench.firstFailure()
-  process.on('message', ({ file, start, end, replacement }: Mutant) => {
-    const path = join(ENGINE, file)
-    const text = readFileSync(path, 'utf8')
+  process.on('message', ({ file, text }: Mutant) => {
     let killedBy: string | undefined
     try {
-      killedBy = bench.firstFailure(path, text.slice(0, start) + replacement + text.slice(end))
+      killedBy = bench.firstFailure(join(ENGINE, file), text)
     } catch (error) {
       killedBy = `compiling: ${error}`
     }

@@ -1,8 +1,12 @@
 // fromUndiciStore passes the contract suite on undici's own stores, and on one that is slow and streams.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { cacheStores } from 'undici'
 import { testStore } from 'undici-http-cache/stores/testing'
 import { fromUndiciStore } from 'undici-http-cache/stores/undici'
+import type { CacheStore } from '../../stores/store.ts'
 import { StreamingStore, sqliteStore } from './undici-stores.ts'
 
 testStore({
@@ -17,12 +21,24 @@ const sqlite = sqliteStore()
 if (typeof sqlite === 'string') test("undici's SqliteCacheStore", { skip: sqlite })
 else {
   sqlite.close()
+  const locations = new Map<CacheStore, string>()
+  const open = (location: string, maxEntrySizeBytes = 8_388_608): CacheStore => {
+    const inner = new cacheStores.SqliteCacheStore({ location, maxEntrySize: maxEntrySizeBytes + 1 })
+    const store = fromUndiciStore(inner, { maxEntrySizeBytes, synchronous: true })
+    locations.set(store, location)
+    return store
+  }
+  const locationOf = (store: CacheStore) => locations.get(store) ?? ''
   testStore({
     name: "undici's SqliteCacheStore",
+    // It looks at all of them each time, bodies included.
+    variantCount: 100,
     create: ({ maxEntrySizeBytes }) => {
-      const inner = new cacheStores.SqliteCacheStore({ maxEntrySize: maxEntrySizeBytes + 1 })
-      return fromUndiciStore(inner, { maxEntrySizeBytes, synchronous: true })
-    }
+      const directory = mkdtempSync(join(tmpdir(), 'undici-http-cache-'))
+      return open(join(directory, 'cache.db'), maxEntrySizeBytes)
+    },
+    reopen: store => open(locationOf(store)),
+    dispose: store => rmSync(dirname(locationOf(store)), { recursive: true })
   })
 }
 

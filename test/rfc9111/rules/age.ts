@@ -64,6 +64,9 @@ export const age: readonly Row[] = [
   rule('§4.2.3', 'the time that the origin took is added to Age')
     .given({ origin: took(2500, ok(cc('max-age=60'), 'Age: 10')) })
     .expect({ freshFor: 47.5 }),
+  rule('§5.1', 'a malformed Age is 0 and takes nothing off the time that the origin took')
+    .given({ origin: took(2500, ok(cc('max-age=60'), 'Age: abc')) })
+    .expect({ freshFor: 57.5 }),
   rule('§4.2.3', 'the time that the origin took is not added to what Date tells')
     .given({ origin: took(2000, ok(cc('max-age=60'), 'Date: {-10}')) })
     .expect({ freshFor: 50 }),

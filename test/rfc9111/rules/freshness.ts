@@ -1,21 +1,6 @@
 import { cc, get, ok, PRIVATE, type Row, rule, status } from './row.ts'
 
-const MALFORMED_SECONDS = [
-  '',
-  '-1',
-  '+60',
-  '60.5',
-  '60.0',
-  '1e3',
-  '60s',
-  "'60'",
-  '"60',
-  '0x3c',
-  '6 0',
-  '٦٠',
-  'NaN',
-  '60;a'
-]
+const MALFORMED_SECONDS = ['', '-1', '+60', '60.5', '60.0', '1e3', '60s', "'60'", '"60', '0x3c', '6 0', 'NaN', '60;a']
 
 export const explicitFreshness: readonly Row[] = [
   rule('§5.2.2.1', 'max-age is the lifetime')

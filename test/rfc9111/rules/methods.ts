@@ -207,6 +207,9 @@ export const post: readonly Row[] = [
   rule('RFC 9110 §9.3.3', 'a POST without Content-Location is not stored')
     .given({ request: send('POST'), origin: ok(cc('max-age=60')) })
     .expect({ ...DONE, deletes: ['/x'] }),
+  rule('RFC 9110 §9.3.3', 'no Content-Location names no path, whatever it is called')
+    .given({ request: to('/undefined', send('POST')), origin: ok(cc('max-age=60')) })
+    .expect({ ...DONE, deletes: ['/undefined'] }),
   rule('RFC 9110 §9.3.3', 'a POST with the Content-Location of another path is not stored')
     .given({ request: send('POST'), origin: ok(cc('max-age=60'), 'Content-Location: /y') })
     .expect({ ...DONE, deletes: ['/x', '/y'] }),

@@ -36,6 +36,7 @@ export const RESPONSE_OUTCOMES = {
   'forward unsafe-method': ['§4.4'],
   'forward method': ['§3'],
   'forward status': ['§3'],
+  'forward malformed-field': ['RFC 9110 §5.5'],
   'forward status-not-listed': ['§3'],
   'forward must-understand': ['§5.2.2.3'],
   'forward request-no-store': ['§5.2.1.5'],

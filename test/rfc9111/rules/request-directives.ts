@@ -95,12 +95,15 @@ export const requestDirectives: readonly Row[] = [
   rule('§5.2.1.1', 'max-stale does not lift max-age for a fresh response')
     .given({ stored: ago(10, MINUTE), request: get(cc('max-age=5, max-stale=10')) })
     .expect({ request: 'revalidate request-max-age' }),
+  rule('§5.2.1.1', 'max-stale does not lift max-age in the last millisecond of the lifetime')
+    .given({ stored: ago(59.999, MINUTE), request: get(cc('max-age=5, max-stale=10')) })
+    .expect({ request: 'revalidate request-max-age' }),
   rule('§5.2.1.2', 'max-stale lifts max-age from the moment a response goes stale')
     .given({ stored: ago(60, MINUTE), request: get(cc('max-age=5, max-stale=10')) })
     .expect({ request: 'hit max-stale' }),
   rule('§5.2.1.2', 'beyond max-stale the stale-while-revalidate window is no use')
     .given({
-      stored: ago(80, ok(cc('max-age=60, stale-while-revalidate=60'))),
+      stored: ago(70.001, ok(cc('max-age=60, stale-while-revalidate=60'))),
       request: get(cc('max-stale=10'))
     })
     .expect({ request: 'revalidate stale' }),
@@ -234,6 +237,12 @@ export const requestDirectives: readonly Row[] = [
         .given({ stored: ago(1, ok(cc(directive), cc('max-age=60'), 'Last-Modified: {-5000}')) })
         .expect({ request: 'revalidate no-cache' })
   ),
+  rule('§5.2.2.4', 'no-cache asks for a validation to the last millisecond of the lifetime')
+    .given({ stored: ago(59.999, ok(cc('max-age=60, no-cache'), 'ETag: "a"')) })
+    .expect({ request: 'revalidate no-cache' }),
+  rule('§5.2.2.4', 'with the end of its lifetime what says no-cache is simply stale')
+    .given({ stored: ago(60, ok(cc('max-age=60, no-cache'), 'ETag: "a"')) })
+    .expect({ request: 'revalidate stale' }),
   rule('§5.2.2.4', 'what went stale in spite of no-cache is stale')
     .given({ stored: ago(70, ok(cc('max-age=60, no-cache'), 'ETag: "a"')) })
     .expect({ request: 'revalidate stale' }),

@@ -172,6 +172,9 @@ export const staleIfError: readonly Row[] = [
       origin: status(500)
     })
     .expect({ request: 'revalidate request-min-fresh', response: 'serve-stale stale-if-error' }),
+  rule('RFC 5861 §4', 'a fresh response without a window does not take the place of an error')
+    .given({ stored: ago(10, ok(cc('max-age=60'))), request: get(cc('min-fresh=55')), origin: status(500) })
+    .expect({ request: 'revalidate request-min-fresh', response: 'forward no-freshness' }),
   rule('RFC 5861 §4', 'an error in place of a 304 leaves what is stored as it is')
     .given({ stored: stale('max-age=60, stale-if-error=60'), origin: status(503, 'ETag: "b"'), next: get() })
     .expect({ ...SERVED, next: 'revalidate stale' }),
@@ -223,6 +226,9 @@ export const disconnected: readonly Row[] = [
       .given({ policy: STALE_MODE, stored: stale('max-age=60'), request: get(cc(directive)), origin: UNREACHABLE })
       .expect({ failure: 'gateway-timeout disconnected' })
   ),
+  rule('§5.2.2.4', 'what says no-cache and can not be validated is stored for the sake of a 504')
+    .given({ policy: STALE_MODE, stored: ago(1, ok(cc('max-age=60, no-cache'))), origin: UNREACHABLE })
+    .expect({ request: 'revalidate no-cache', sends: [], failure: 'gateway-timeout disconnected' }),
   rule('RFC 5861 §4', 'a stale-if-error window comes first')
     .given({ policy: STALE_MODE, stored: stale('s-maxage=60, stale-if-error=60'), origin: UNREACHABLE })
     .expect({ failure: 'serve-stale stale-if-error' })

@@ -44,6 +44,22 @@ export const storability: readonly Row[] = [
     .given({ origin: status(304, cc('max-age=60')) })
     .expect({ response: 'forward not-modified' }),
 
+  ...[600, 799, 999].map(code =>
+    rule('RFC 9110 §15', `a ${code} is no status and is not stored`)
+      .given({ origin: status(code, cc('max-age=60')) })
+      .expect({ response: 'forward status' })
+  ),
+  ...['X-A: a\0b', 'X-A: a\rb', 'X-A: a\nb', 'X-A: \u0100', 'X-A: \uffff', 'X A: 1', 'X-É: 1', '\0: 1', ': 1'].map(
+    line =>
+      rule('RFC 9110 §5.5', `a response with the line ${JSON.stringify(line)} is not stored`)
+        .given({ origin: ok(cc('max-age=60'), line) })
+        .expect({ response: 'forward malformed-field' })
+  ),
+  ...['X-A: \u00ff', 'X-A: a\x7fb', "!#$%&'*+.^_`|~0-9A-Za-z: 1", 'X-A:'].map(line =>
+    rule('RFC 9110 §5.5', `a response with the line ${JSON.stringify(line)} is stored`)
+      .given({ origin: ok(cc('max-age=60'), line) })
+      .expect({ response: 'store storable' })
+  ),
   rule('§3', 'a 200 that says nothing at all is not worth storing')
     .given({ origin: ok('Content-Type: text/plain') })
     .expect({ response: 'forward no-freshness' }),
@@ -71,6 +87,15 @@ export const storability: readonly Row[] = [
   rule('RFC 5861 §4', "a response that is stale at once is stored for the policy's stale-if-error window")
     .given({ policy: { staleIfErrorSeconds: 60 }, origin: ok(cc('max-age=0')) })
     .expect({ response: 'store storable' }),
+  rule('RFC 5861 §3', 'a stale-while-revalidate window of a second is a window')
+    .given({ origin: ok(cc('max-age=0, stale-while-revalidate=1')) })
+    .expect({ response: 'store storable' }),
+  rule('RFC 5861 §4', 'a stale-if-error window of a second is a window')
+    .given({ origin: ok(cc('max-age=0, stale-if-error=1')) })
+    .expect({ response: 'store storable' }),
+  rule('§3', 'a lifetime of a millisecond is a lifetime')
+    .given({ policy: { defaultFreshnessSeconds: 0.001 }, origin: ok() })
+    .expect({ response: 'store storable', freshFor: 0.001 }),
   rule('§5.2.2.2', 'must-revalidate leaves no stale window to store a response for')
     .given({ origin: ok(cc('max-age=0, stale-while-revalidate=60, stale-if-error=60, must-revalidate')) })
     .expect({ response: 'forward no-freshness' }),
@@ -84,6 +109,9 @@ export const storability: readonly Row[] = [
   rule('§5.2.2.7', 'private makes a status storable in a private cache')
     .given({ policy: PRIVATE, origin: status(302, cc('private'), 'ETag: "a"') })
     .expect({ response: 'store storable' }),
+  rule('§3', 'a private cache needs a reason to store a status too')
+    .given({ policy: PRIVATE, origin: status(302, 'ETag: "a"') })
+    .expect({ response: 'forward no-freshness' }),
   rule('§5.2.2.7', 'private makes no status storable in a shared cache')
     .given({ origin: status(302, cc('private'), 'ETag: "a"') })
     .expect({ response: 'forward no-freshness' }),

@@ -137,6 +137,8 @@ export const vary: readonly Row[] = [
       ['en;q=0.5', 'en'],
       ['en;q=1..1', 'en;q=2..2'],
       ['en;q=x', 'en;q=y'],
+      ['en;xq=0.5', 'en;q=0.5'],
+      ['q=0.5', 'q=0.;q=0.5'],
       ['en;q=x', 'en'],
       ['en;q=0.5;a=b', 'en;q=0.5'],
       ['en;a=b', 'en'],

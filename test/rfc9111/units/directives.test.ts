@@ -90,7 +90,8 @@ describe("a response's directives", () => {
     ['="a', []],
     ['=a"', []],
     ['="a"b"', []],
-    ['="a\\b"', ['ab']]
+    ['="a\\b"', ['ab']],
+    ['="\\"a\\", b"', []]
   ]
   for (const [argument, names] of QUALIFIED) {
     test(`no-cache${argument} and private${argument} name ${names.join(' and ') || 'no fields'}`, () => {

@@ -97,6 +97,18 @@ describe('parseHttpDate', () => {
   })
 })
 
+describe('parseHttpDate of two digits of a year', () => {
+  const FIFTY_YEARS_MS = 50 * 365.2425 * 86_400_000
+  const text = 'Thursday, 15-Jan-76 12:00:00 GMT'
+  const ms = Date.UTC(2076, 0, 15, 12)
+
+  test('50 years ahead are ahead', () => assert.equal(parseHttpDate(text, ms - FIFTY_YEARS_MS), ms))
+  test('a millisecond more is long ago', () =>
+    assert.equal(parseHttpDate(text, ms - FIFTY_YEARS_MS - 1), Date.UTC(1976, 0, 15, 12)))
+  test('a leap day that the century does not have is none', () =>
+    assert.equal(parseHttpDate('Monday, 29-Feb-00 00:00:00 GMT', Date.UTC(2101, 0)), undefined))
+})
+
 describe('formatHttpDate', () => {
   test('writes an IMF-fixdate', () => assert.equal(formatHttpDate(EXAMPLE_MS), 'Sun, 06 Nov 1994 08:49:37 GMT'))
   test('drops what is less than a second', () =>

@@ -82,7 +82,10 @@ describe('variantKey', () => {
       ),
       keyOf([['a', '1']], ['a'], 'p'),
       keyOf([['a', '1']], ['a'], 'p\na:1'),
-      keyOf([], [], 'p\na:1')
+      keyOf([], [], 'p\na:1'),
+      keyOf([], [], '"p\\na:1"'),
+      keyOf([['a', '"1"']], ['a']),
+      keyOf([['a', '"\\"1\\""']], ['a'])
     ]
     assert.equal(new Set(keys).size, keys.length)
   })

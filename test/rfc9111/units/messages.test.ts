@@ -6,8 +6,12 @@ import { fieldsOf } from '../../../lib/rfc9111/fields.ts'
 import { framing, hasBody } from '../../../lib/rfc9111/framing.ts'
 import { isHeuristicallyCacheable } from '../../../lib/rfc9111/freshness.ts'
 import { agreesWithHead } from '../../../lib/rfc9111/head.ts'
+import { formatHttpDate } from '../../../lib/rfc9111/http-date.ts'
+import { describesItsTarget } from '../../../lib/rfc9111/invalidation.ts'
 import { judge } from '../../../lib/rfc9111/judgement.ts'
 import { isSafe } from '../../../lib/rfc9111/methods.ts'
+import { hasOriginConditions, hasOwnConditions } from '../../../lib/rfc9111/preconditions.ts'
+import { staleIfErrorSeconds, staleWhileRevalidateSeconds } from '../../../lib/rfc9111/staleness.ts'
 import { refusalToStore } from '../../../lib/rfc9111/storability.ts'
 import type { FieldLines, Policy, Request, Response } from '../../../lib/rfc9111/types.ts'
 
@@ -97,6 +101,75 @@ test('the safe methods are those of the registry', () => {
   assert.deepEqual([...safe, ...unsafe].filter(isSafe), safe)
 })
 
+describe('freshnessLifetime', () => {
+  const LIFETIMES: readonly (readonly [what: string, ms: number, source: string, response: Response])[] = [
+    ['stated by max-age', 60_000, 'explicit', response(200, ['Cache-Control', 'max-age=60'])],
+    ['stated by an Expires in the past', 0, 'explicit', response(200, ['Expires', formatHttpDate(NOW_MS - 5000)])],
+    ['stated by an Expires that is no date', 0, 'explicit', response(200, ['Expires', '0'])],
+    ['guessed', 100_000, 'heuristic', response(200, ['Last-Modified', formatHttpDate(NOW_MS - 1_000_000)])],
+    ['guessed from the future', 0, 'heuristic', response(200, ['Last-Modified', formatHttpDate(NOW_MS + 5000)])],
+    ['not to be guessed from what is no date', 0, 'none', response(200, ['Last-Modified', 'then'])],
+    ['not to be guessed from nothing', 0, 'none', response(200)],
+    ['not to be guessed for a status', 0, 'none', response(302, ['Last-Modified', formatHttpDate(NOW_MS - 5000)])]
+  ]
+  for (const [what, ms, source, given] of LIFETIMES) {
+    test(what, () => assert.deepEqual(judge(given, POLICY).lifetime, { ms, source }))
+  }
+
+  test('by default', () => {
+    const policy = { ...POLICY, defaultFreshnessSeconds: 30 }
+    assert.deepEqual(judge(response(200), policy).lifetime, { ms: 30_000, source: 'default' })
+  })
+})
+
+describe('the stale windows', () => {
+  for (const [directives, seconds] of [
+    ['stale-while-revalidate=5, stale-if-error=5', 5],
+    ['stale-while-revalidate=5, stale-if-error=5, must-revalidate', 0],
+    ['max-age=5', 0]
+  ] as const) {
+    test(`of ${directives} are ${seconds} seconds`, () => {
+      const judgement = judge(response(200, ['Cache-Control', directives]), POLICY)
+      assert.equal(staleWhileRevalidateSeconds(judgement, POLICY), seconds)
+      assert.equal(staleIfErrorSeconds(judgement, POLICY), seconds)
+    })
+  }
+})
+
+describe('describesItsTarget', () => {
+  for (const [statusCode, expected] of [
+    [199, false],
+    [200, true],
+    [299, true],
+    [300, false]
+  ] as const) {
+    test(`is ${expected} for a ${statusCode}`, () => {
+      assert.equal(describesItsTarget(GET, response(statusCode, ['Content-Location', '/'])), expected)
+    })
+  }
+})
+
+describe('hasOwnConditions and hasOriginConditions', () => {
+  for (const [name, own, origins] of [
+    ['If-None-Match', true, false],
+    ['If-Modified-Since', true, false],
+    ['If-Match', false, true],
+    ['If-Unmodified-Since', false, true],
+    ['If-Range', false, false]
+  ] as const) {
+    test(name, () => {
+      const fields = fieldsOf([[name, '']])
+      assert.deepEqual([hasOwnConditions(fields), hasOriginConditions(fields)], [own, origins])
+    })
+  }
+})
+
+test('storedLines adds a Date only where there is none', () => {
+  const given = response(200, ['date', 'then'])
+  assert.deepEqual(makeEntry('1', GET, given, POLICY).lines, [['date', 'then']])
+  assert.deepEqual(makeEntry('1', GET, response(200), POLICY).lines, [['Date', 'Thu, 15 Jan 2026 12:00:00 GMT']])
+})
+
 describe('agreesWithHead', () => {
   test('compares Content-Length with the length of a body that came in chunks', () => {
     const entry = makeEntry('1', GET, response(200, ['Cache-Control', 'max-age=60']), POLICY)
@@ -109,6 +182,11 @@ describe('agreesWithHead', () => {
   test('believes a stored Content-Length first', () => {
     const entry = makeEntry('1', GET, response(200, ['Cache-Control', 'max-age=60'], ['Content-Length', '5']), POLICY)
     assert.equal(agreesWithHead({ ...entry, completeLength: 6 }, response(200, ['Content-Length', '5'])), true)
+  })
+
+  test('knows no length before the body is complete', () => {
+    const entry = makeEntry('1', GET, response(200, ['Cache-Control', 'max-age=60']), POLICY)
+    assert.equal(agreesWithHead(entry, response(200, ['Content-Length', 'undefined'])), false)
   })
 
   test('takes no length for a validator', () => {

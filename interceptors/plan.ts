@@ -1,0 +1,40 @@
+import type { Dispatcher } from 'undici'
+import type { ForwardReason } from '../lib/rfc9111/decide-request.ts'
+import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
+import type { Revalidation } from '../lib/rfc9111/validation.ts'
+import type { Position, Stored } from '../stores/store.ts'
+import type { Client } from './client.ts'
+import type { OUTCOME, OutcomeHolder } from './outcome.ts'
+import type { DispatchOptions } from './to-request.ts'
+
+export type Dispatch = Dispatcher.Dispatch
+
+/** One request as it came: where it would go, and who asked. */
+export interface Ask {
+  readonly next: Dispatch
+  readonly opts: DispatchOptions
+  /** undefined: nobody waits for the response; it is fetched in the background. */
+  readonly client: Client | undefined
+}
+
+/** With what a request goes to the origin. */
+export interface Plan {
+  readonly forward: ForwardReason
+  readonly reason: string
+  readonly revalidation: Revalidation
+  readonly stored: readonly Stored[]
+  readonly asOf: Position
+}
+
+/** What undici leaves in its options of what only this package knows. */
+export interface AskOptions extends DispatchOptions {
+  cache?: unknown
+  [OUTCOME]?: OutcomeHolder
+}
+
+const NO_STORED: readonly Stored[] = []
+
+/** Nothing stored, nothing to validate. */
+export function planFor(forward: ForwardReason, reason: string): Plan {
+  return { forward, reason, revalidation: NO_REVALIDATION, stored: NO_STORED, asOf: undefined }
+}

@@ -1,0 +1,96 @@
+import { Buffer } from 'node:buffer'
+import { bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, sealFrame } from './body-file.ts'
+import { attempt } from './faults.ts'
+import { writeFully } from './file-system.ts'
+import { randomName } from './names.ts'
+import type { Temporary, Tree } from './tree.ts'
+
+/** Writes a body into a temporary file, chunk by chunk, one chunk being written while the next is collected. */
+export class BodySink {
+  readonly id = randomName()
+  readonly #tree: Tree
+  readonly #seed = bodySeed(this.id)
+  readonly #opened: Promise<Temporary>
+  #frame = Buffer.allocUnsafeSlow(FRAME_BYTES)
+  #spare: Buffer | undefined = Buffer.allocUnsafeSlow(FRAME_BYTES)
+  #filled = 0
+  #index = 0
+  #writing: Promise<void> | undefined
+  #isClosed = false
+
+  constructor(tree: Tree, generation: number) {
+    this.#tree = tree
+    this.#opened = tree.openTemporary(generation)
+    // Whoever writes next is told.
+    this.#opened.catch(() => {})
+  }
+
+  /** Takes bytes; a promise where they must wait for others to be written. */
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    const taken = this.#collect(chunk)
+    return taken === chunk.byteLength ? undefined : this.#writeRest(chunk.subarray(taken))
+  }
+
+  /** Writes what is left. Returns where the file is. */
+  async finish(): Promise<string> {
+    await this.#writing
+    const { handle, path } = await this.#opened
+    if (this.#filled > 0) await this.#writeFrame(this.#frame)
+    await this.#tree.syncFile(handle)
+    this.#isClosed = true
+    await handle.close()
+    return path
+  }
+
+  /** Removes the file. */
+  async abort(): Promise<void> {
+    if (this.#writing !== undefined) await attempt(this.#writing)
+    const opened = await attempt(this.#opened)
+    if (opened === undefined) return
+    if (!this.#isClosed) await attempt(opened.handle.close())
+    this.#isClosed = true
+    await attempt(this.#tree.fs.unlink(opened.path))
+  }
+
+  /** Returns how many bytes there was room for. */
+  #collect(chunk: Uint8Array): number {
+    const taken = Math.min(chunk.byteLength, CHUNK_BYTES - this.#filled)
+    this.#frame.set(taken === chunk.byteLength ? chunk : chunk.subarray(0, taken), this.#filled)
+    this.#filled += taken
+    if (this.#filled === CHUNK_BYTES && this.#spare !== undefined && this.#writing === undefined) this.#turnOver()
+    return taken
+  }
+
+  async #writeRest(rest: Uint8Array): Promise<void> {
+    while (rest.byteLength > 0) {
+      if (this.#filled === CHUNK_BYTES) {
+        await this.#writing
+        this.#turnOver()
+      }
+      rest = rest.subarray(this.#collect(rest))
+    }
+  }
+
+  /** Begins to write the full frame, and to fill the other. */
+  #turnOver(): void {
+    const full = this.#frame
+    this.#frame = this.#spare ?? Buffer.allocUnsafeSlow(FRAME_BYTES)
+    this.#spare = undefined
+    const writing = this.#writeFrame(full).then(() => {
+      this.#spare = full
+      this.#writing = undefined
+    })
+    // Whoever writes next is told: it stays in #writing.
+    writing.catch(() => {})
+    this.#writing = writing
+  }
+
+  async #writeFrame(frame: Buffer): Promise<void> {
+    const index = this.#index++
+    const byteLength = this.#filled
+    this.#filled = 0
+    const { handle } = await this.#opened
+    sealFrame(frame, byteLength, index, this.#seed)
+    await writeFully(handle, frame.subarray(0, byteLength + CHECKSUM_BYTES), index * FRAME_BYTES)
+  }
+}

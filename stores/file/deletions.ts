@@ -1,0 +1,162 @@
+import { CacheError } from '../../lib/errors.ts'
+import { DeletionView, encodeLine, LINE_BYTES, type LogPosition } from './deletion-view.ts'
+import { isAbsent } from './faults.ts'
+import { type FileStats, TO_APPEND } from './file-system.ts'
+import { Generations } from './generations.ts'
+import type { Tree } from './tree.ts'
+
+const MAX_ATTEMPTS = 20
+/** A log with more lines makes room for another; one with fewer does so only when that is asked for. */
+const MAX_LINES = 65_536
+
+/** What all processes have deleted, and in which order, counted by a log that they all append to.
+ *
+ * A record says where the log stood when its request began. It is there only as long as the log says of no deletion after
+ * that which reaches it: so a deletion is one line appended, wins whatever else goes on, and needs no lock and no clock.
+ * Every reader looks at the length of the log first; readers at the same time share that look. */
+export class Deletions {
+  readonly #tree: Tree
+  readonly #generations: Generations
+  #view: DeletionView | undefined
+  #file: FileStats | undefined
+  #running: Promise<void> | undefined
+  #queued: Promise<void> | undefined
+
+  constructor(tree: Tree) {
+    this.#tree = tree
+    this.#generations = new Generations(tree)
+  }
+
+  /** As of the last refresh; undefined where nothing has been stored yet. */
+  get position(): LogPosition | undefined {
+    return this.#view?.position
+  }
+
+  /** Takes notice of every deletion that was over before the call. */
+  refresh(): Promise<void> {
+    if (this.#running === undefined) return this.#start()
+    // One that has begun may have looked before the deletion that this caller must not miss.
+    this.#queued ??= this.#running.then(
+      () => this.#start(),
+      () => this.#start()
+    )
+    return this.#queued
+  }
+
+  /** Where the log stands now; begins one where there is none. */
+  async now(): Promise<LogPosition> {
+    return (await this.#ready()).position
+  }
+
+  /** Whether what was asked for at this position has been deleted, as of the last refresh. */
+  covers(position: Pick<LogPosition, 'epoch' | 'ordinal'>, key: string, tags: readonly string[]): boolean {
+    return this.#view?.covers(position, key, tags) ?? true
+  }
+
+  /** Deletes; returns when nobody who looks from then on finds what is deleted. */
+  async add(kind: 'key' | 'tag' | 'all', name?: string): Promise<void> {
+    for (let i = 0; i < MAX_ATTEMPTS; i++) {
+      const view = await this.#ready()
+      if (!(await this.#append(view, encodeLine(kind, name)))) continue
+      await this.refresh()
+      // What follows the seal of a log counts for nothing.
+      if (this.#view !== view) continue
+      if (view.lineCount > MAX_LINES) await this.#seal(view)
+      return
+    }
+    throw new CacheError('ERR_CACHE_STORE', `the log of deletions in ${this.#tree.storage} cannot be written`)
+  }
+
+  /** Ends what was begun before the current log. Returns the ordinal that nothing which is yet to be put in place can be
+   * older than; undefined where that cannot be said. */
+  async endOlder(): Promise<number | undefined> {
+    await this.refresh()
+    const view = this.#view
+    if (view === undefined) return undefined
+    return (await this.#generations.retire(view.generation)) ? view.base : undefined
+  }
+
+  /** Says that nothing is left of what was deleted before `ordinal`, and begins another log after `maxLines`. */
+  async swept(ordinal: number, maxLines: number): Promise<void> {
+    const view = this.#view
+    if (view === undefined) return
+    if (view.remembers(ordinal)) await this.#append(view, encodeLine('swept', undefined, ordinal))
+    if (view.lineCount > maxLines) await this.#seal(view)
+  }
+
+  #start(): Promise<void> {
+    this.#queued = undefined
+    const running = this.#catchUp().finally(() => {
+      // Else the one that waits is about to start.
+      if (this.#queued === undefined) this.#running = undefined
+    })
+    this.#running = running
+    return running
+  }
+
+  async #ready(): Promise<DeletionView> {
+    for (let i = 0; i < MAX_ATTEMPTS; i++) {
+      await this.refresh()
+      if (this.#view !== undefined) return this.#view
+      const { last } = await this.#generations.list()
+      await this.#generations.publish(last + 1, DeletionView.begin(last + 1).next(last + 1))
+    }
+    throw new CacheError('ERR_CACHE_STORE', `there is no log of deletions to be had in ${this.#tree.storage}`)
+  }
+
+  async #catchUp(): Promise<void> {
+    const view = this.#view
+    if (view === undefined) return this.#discover()
+    const stats = await this.#generations.stat(view.generation)
+    if (stats?.size === view.sizeBytes && isSame(stats, this.#file)) return
+    if (stats === undefined || stats.size < view.sizeBytes || !isSame(stats, this.#file)) return this.#discover()
+    await this.#generations.readOn(view)
+    if (view.isSealed) await this.#advance(view)
+    else if (view.sizeBytes < stats.size) await this.#discover()
+  }
+
+  /** Finds the last log. One that is none, or of another make, leaves nothing to be found: who writes next begins a new
+   * epoch. */
+  async #discover(): Promise<void> {
+    const { folders, last } = await this.#generations.list()
+    const file = last === folders.at(-1) ? await this.#generations.stat(last) : undefined
+    const view = file === undefined ? undefined : await this.#generations.load(last)
+    this.#file = file
+    this.#view = view
+    if (view?.isSealed) await this.#advance(view)
+  }
+
+  /** Goes on from a sealed log to the next, which is begun here if whoever sealed it could not. */
+  async #advance(sealed: DeletionView): Promise<void> {
+    const generation = sealed.generation + 1
+    if ((await this.#generations.stat(generation)) === undefined) {
+      await this.#generations.publish(generation, sealed.next(generation))
+    }
+    await this.#discover()
+  }
+
+  async #seal(view: DeletionView): Promise<void> {
+    await this.#append(view, encodeLine('sealed'))
+    await this.refresh()
+  }
+
+  async #append(view: DeletionView, line: Uint8Array): Promise<boolean> {
+    try {
+      const handle = await this.#tree.fs.open(this.#generations.logPath(view.generation), TO_APPEND)
+      try {
+        await handle.write(line, 0, LINE_BYTES, null)
+        await this.#tree.syncFile(handle)
+      } finally {
+        await handle.close()
+      }
+      return true
+    } catch (error) {
+      if (isAbsent(error)) return false
+      throw error
+    }
+  }
+}
+
+function isSame(a: FileStats | undefined, b: FileStats | undefined): boolean {
+  return a !== undefined && b !== undefined && a.ino === b.ino && a.birthtimeMs === b.birthtimeMs
+}

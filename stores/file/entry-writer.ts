@@ -1,0 +1,82 @@
+import { Buffer } from 'node:buffer'
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import type { BodyWriter } from '../store.ts'
+import { BodySink } from './body-sink.ts'
+import type { LogPosition } from './deletion-view.ts'
+import type { Placement } from './placement.ts'
+import type { Tree } from './tree.ts'
+
+/** Larger bodies get a file of their own. */
+const MAX_INLINE_BYTES = 65_536
+
+export interface EntryWriterOptions {
+  readonly tree: Tree
+  readonly placement: Placement
+  readonly position: LogPosition
+  readonly maxBytes: number
+  /** The place of this response among all that came. */
+  readonly arrival: number
+  /** Called once. */
+  readonly onOver: () => void
+}
+
+/** Takes one body: keeps it while it is small, writes it to a temporary file once it is not. */
+export class EntryWriter implements BodyWriter {
+  readonly #options: EntryWriterOptions
+  #pieces: Uint8Array[] = []
+  #sink: BodySink | undefined
+  #byteLength = 0
+  #isOver = false
+
+  constructor(options: EntryWriterOptions) {
+    this.#options = options
+  }
+
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#isOver) return undefined
+    this.#byteLength += chunk.byteLength
+    if (this.#byteLength > this.#options.maxBytes) return this.abort()
+    if (this.#sink !== undefined) return this.#sink.write(chunk)
+    this.#pieces.push(chunk)
+    return this.#byteLength <= MAX_INLINE_BYTES ? undefined : this.#spill()
+  }
+
+  async commit(entry: Entry): Promise<boolean> {
+    if (this.#isOver) return false
+    this.#isOver = true
+    const { placement, position, arrival } = this.#options
+    let stored = false
+    try {
+      stored = await placement.place(entry, await this.#finish(), position, arrival)
+    } finally {
+      this.#options.onOver()
+      if (!stored) await this.#sink?.abort()
+    }
+    return stored
+  }
+
+  async abort(): Promise<void> {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#pieces = []
+    this.#options.onOver()
+    await this.#sink?.abort()
+  }
+
+  async #spill(): Promise<void> {
+    const { tree, position } = this.#options
+    const pieces = this.#pieces
+    this.#pieces = []
+    this.#sink = new BodySink(tree, position.generation)
+    for (const piece of pieces) await this.#sink.write(piece)
+  }
+
+  async #finish() {
+    const byteLength = this.#byteLength
+    if (this.#sink !== undefined) {
+      return { kind: 'file', path: await this.#sink.finish(), id: this.#sink.id, byteLength } as const
+    }
+    const bytes = this.#pieces.length === 1 ? this.#pieces[0] : undefined
+    return { kind: 'inline', bytes: bytes ?? Buffer.concat(this.#pieces) } as const
+  }
+}

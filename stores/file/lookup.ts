@@ -1,0 +1,178 @@
+import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
+import type { StoredRecord } from '../../serializers/serializer.ts'
+import type { Body, Lookup, MaybePromise, Position, Stored } from '../store.ts'
+import { openBody } from './body-reader.ts'
+import type { LogPosition } from './deletion-view.ts'
+import { digestOf, variantName } from './names.ts'
+import type { Parts } from './parts.ts'
+import type { RecordHead } from './record-file.ts'
+import type { Removal } from './removal.ts'
+
+/** A list of selecting field names, and which variant it makes of the request. */
+interface Selection {
+  readonly variantKey: VariantKey
+  readonly digest: string
+}
+
+/** Finds what is stored. */
+export class Finder {
+  readonly #parts: Parts
+  readonly #removal: Removal
+
+  constructor(parts: Parts, removal: Removal) {
+    this.#parts = parts
+    this.#removal = removal
+  }
+
+  async find(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
+    const { tree, records, deletions } = this.#parts
+    if (!tree.isOurs && !(await tree.isThere())) return new FileLookup([], false, undefined, this.#parts)
+    const name = digestOf(key)
+    let selection: Selection | undefined
+    const [found] = await Promise.all([
+      records.read(name, head => {
+        selection = select(head.vary, variantOf)
+        return selection.digest === head.variantDigest
+      }),
+      deletions.refresh()
+    ])
+    const { position } = deletions
+    if (found === 'damaged') this.#remove(name)
+    if (found === undefined || found === 'damaged' || deletions.covers(found.head, name, [])) {
+      return new FileLookup([], false, position, this.#parts)
+    }
+    const { head, record } = found
+    const isLive = this.#isLive(name, head)
+    const stored: Stored[] = []
+    if (isLive && record !== undefined && selection !== undefined) this.#add(stored, name, key, selection, head, record)
+    if (head.lists.length > 0) {
+      const others = this.#otherSelections(head, selection, variantOf)
+      await Promise.all(others.map(other => this.#findVariant(stored, name, key, other)))
+      if (stored.length > 0) this.#parts.uses.note(name)
+      stored.sort((a, b) => b.entry.responseTimeMs - a.entry.responseTimeMs)
+    }
+    const otherVariants = head.lists.length > 0 || (isLive && record === undefined)
+    return new FileLookup(stored, otherVariants, position, this.#parts)
+  }
+
+  /** The variants that the request selects by lists other than that of the first record. */
+  #otherSelections(
+    head: RecordHead,
+    first: Selection | undefined,
+    variantOf: (fieldNames: readonly string[]) => VariantKey
+  ): readonly Selection[] {
+    const selections = new Map<string, Selection>()
+    for (const list of head.lists) {
+      const isFirst = list.join() === head.vary.join()
+      const selection = isFirst && first !== undefined ? first : select(list, variantOf)
+      if (selection.digest !== head.variantDigest) selections.set(selection.digest, selection)
+    }
+    return [...selections.values()]
+  }
+
+  async #findVariant(stored: Stored[], keyName: string, key: CacheKey, selection: Selection): Promise<void> {
+    const name = variantName(keyName, selection.digest)
+    const found = await this.#parts.records.read(name, head => head.variantDigest === selection.digest)
+    if (found === 'damaged') this.#remove(name)
+    if (found === undefined || found === 'damaged' || found.record === undefined) return
+    if (this.#isLive(keyName, found.head)) this.#add(stored, name, key, selection, found.head, found.record)
+  }
+
+  #isLive(keyName: string, head: RecordHead): boolean {
+    const { deletions, time } = this.#parts
+    return !deletions.covers(head, keyName, head.tags) && !time.hasExpired(head)
+  }
+
+  #add(
+    stored: Stored[],
+    name: string,
+    key: CacheKey,
+    { variantKey }: Selection,
+    { body }: RecordHead,
+    record: StoredRecord
+  ): void {
+    // Another key with the same digest, or a file that was put in another's place.
+    if (record.entry.key !== key) return
+    const entry = { ...record.entry, variantKey }
+    this.#parts.uses.note(name)
+    if (body === undefined) stored.push(new StoredInRecord(entry, record.body ?? new Uint8Array()))
+    else stored.push(new StoredInFile(entry, name, body, this.#parts, this.#removal))
+  }
+
+  #remove(name: string): void {
+    this.#parts.background.run(() => this.#removal.removeDamaged(name))
+  }
+}
+
+function select(list: readonly string[], variantOf: (fieldNames: readonly string[]) => VariantKey): Selection {
+  const variantKey = variantOf(list)
+  return { variantKey, digest: digestOf(variantKey) }
+}
+
+class FileLookup implements Lookup {
+  readonly stored: readonly Stored[]
+  readonly otherVariants: boolean
+  readonly #position: LogPosition | undefined
+  readonly #parts: Parts
+
+  constructor(stored: readonly Stored[], otherVariants: boolean, position: LogPosition | undefined, parts: Parts) {
+    this.stored = stored
+    this.otherVariants = otherVariants
+    this.#position = position
+    this.#parts = parts
+  }
+
+  /** Known since the lookup; only where there was no log yet, one is begun. */
+  asOf(): MaybePromise<Position> {
+    return this.#position ?? this.#parts.deletions.now()
+  }
+}
+
+/** A response whose body is part of its record. */
+class StoredInRecord implements Stored {
+  readonly entry: Entry
+  readonly #body: Uint8Array
+
+  constructor(entry: Entry, body: Uint8Array) {
+    this.entry = entry
+    this.#body = body
+  }
+
+  open(range?: ByteRange): Uint8Array | undefined {
+    if (range === undefined) return this.#body
+    return range.end <= this.#body.byteLength ? this.#body.subarray(range.start, range.end) : undefined
+  }
+}
+
+/** A response whose body is in a file of its own. */
+class StoredInFile implements Stored {
+  readonly entry: Entry
+  readonly #name: string
+  readonly #body: NonNullable<RecordHead['body']>
+  readonly #parts: Parts
+  readonly #removal: Removal
+
+  constructor(
+    entry: Entry,
+    name: string,
+    body: NonNullable<RecordHead['body']>,
+    parts: Parts,
+    removal: Removal
+  ) {
+    this.entry = entry
+    this.#name = name
+    this.#body = body
+    this.#parts = parts
+    this.#removal = removal
+  }
+
+  async open(range?: ByteRange): Promise<Body | undefined> {
+    const { tree, background } = this.#parts
+    const { id, byteLength } = this.#body
+    const wanted = range ?? { start: 0, end: byteLength }
+    if (wanted.end > byteLength) return undefined
+    const name = this.#name
+    const onDamage = () => background.run(() => this.#removal.removeWithBody(name, id))
+    return openBody({ fs: tree.fs, path: tree.bodyPath(name, id), bodyId: id, byteLength, onDamage }, wanted)
+  }
+}

@@ -1,0 +1,31 @@
+import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import type { Background } from './background.ts'
+import type { Deletions } from './deletions.ts'
+import type { RecordWriter } from './record-writer.ts'
+import type { Records } from './records.ts'
+import type { Tree } from './tree.ts'
+import type { Turns } from './turns.ts'
+import type { Uses } from './uses.ts'
+
+/** What the parts of a store share. */
+export interface Parts {
+  readonly serializer: BytesSerializer
+  readonly tree: Tree
+  readonly records: Records
+  readonly writer: RecordWriter
+  readonly deletions: Deletions
+  /** Changes to what is stored for a key take turns, by the name of the key. */
+  readonly turns: Turns
+  readonly uses: Uses
+  readonly background: Background
+  readonly time: StoreTime
+}
+
+/** The store's time is that of the last response it was given: it needs no clock. */
+export class StoreTime {
+  responseTimeMs = -Infinity
+
+  hasExpired({ expiresAtMs }: { readonly expiresAtMs: number }): boolean {
+    return expiresAtMs < this.responseTimeMs
+  }
+}

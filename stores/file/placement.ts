@@ -1,0 +1,141 @@
+import type { Buffer } from 'node:buffer'
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import { RECORD_VERSION } from '../../serializers/serializer.ts'
+import type { LogPosition } from './deletion-view.ts'
+import { attempt } from './faults.ts'
+import { digestOf, tagDigestOf, variantName } from './names.ts'
+import type { Parts } from './parts.ts'
+import { encodeRecordFile, type ParsedHead, parseHead, type RecordHead } from './record-file.ts'
+import type { ReceivedBody } from './record-writer.ts'
+
+/** Lists of selecting fields that a key remembers. */
+const MAX_LISTS = 8
+const MAX_ARRIVALS = 1000
+
+/** Where a record belongs, and what is there already. */
+interface Place {
+  readonly name: string
+  readonly lists: RecordHead['lists']
+  readonly replaced: RecordHead | undefined
+}
+
+/** Puts records in their places: the first variant of a key under the name of the key, others under names of their own,
+ * with their lists of selecting fields in the head of the first. So the only variant is found with one read, any other
+ * with two. */
+export class Placement {
+  readonly #parts: Parts
+  /** The place, among all responses that came, of those that were stored last; by key and variant. */
+  readonly #arrivals = new Map<string, number>()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Stores a response. False where a deletion, or a response that came later, was faster. */
+  place(entry: Entry, body: ReceivedBody, position: LogPosition, arrival: number): Promise<boolean> {
+    const key = digestOf(entry.key)
+    const variant = digestOf(entry.variantKey)
+    const tags = entry.tags.map(tagDigestOf)
+    return this.#parts.turns.take(key, async () => {
+      const { records, deletions, writer, time } = this.#parts
+      const [primary] = await Promise.all([records.readHead(key), deletions.refresh()])
+      if (deletions.covers(position, key, tags)) return false
+      // A slow response does not replace one that was asked for after it arrived.
+      if ((this.#arrivals.get(key + variant) ?? 0) > arrival) return false
+      const { vary, expiresAtMs } = entry
+      const place = await this.#placeFor(key, variant, vary, primary?.parsed, position)
+      if (place === undefined) return false
+      const { epoch, ordinal } = position
+      const file = body.kind === 'file' ? { id: body.id, byteLength: body.byteLength } : undefined
+      const head = { variantDigest: variant, vary, lists: place.lists, tags, expiresAtMs, epoch, ordinal, body: file }
+      const bytes = this.#encode(head, entry, body.kind === 'inline' ? body.bytes : undefined)
+      if (!(await writer.put(place.name, bytes, position.generation, body))) return false
+      time.responseTimeMs = entry.responseTimeMs
+      this.#arrived(key + variant, arrival)
+      await this.#tidy(key, variant, place)
+      return true
+    })
+  }
+
+  /** Replaces the metadata of a stored response. False where it is no longer there, or was deleted after `asOf`. */
+  freshen(entry: Entry, asOf: LogPosition | undefined): Promise<boolean> {
+    const key = digestOf(entry.key)
+    const variant = digestOf(entry.variantKey)
+    const tags = entry.tags.map(tagDigestOf)
+    return this.#parts.turns.take(key, async () => {
+      const { records, deletions, writer, time } = this.#parts
+      const [primary] = await Promise.all([records.readWhole(key), deletions.refresh()])
+      const position = asOf ?? deletions.position
+      if (position === undefined || primary === undefined) return false
+      const isPrimary = parseHead(primary)?.head.variantDigest === variant
+      const name = isPrimary ? key : variantName(key, variant)
+      const bytes = isPrimary ? primary : await records.readWhole(name)
+      const parsed = bytes === undefined ? undefined : parseHead(bytes)
+      if (bytes === undefined || parsed?.head.variantDigest !== variant) return false
+      const { head } = parsed
+      if (deletions.covers(head, key, head.tags) || deletions.covers(position, key, tags)) return false
+      const record = records.decode(bytes, parsed)
+      if (record?.entry.id !== entry.id || record.entry.key !== entry.key) return false
+      const { expiresAtMs } = entry
+      const changed = { ...head, tags, expiresAtMs, ordinal: Math.max(head.ordinal, position.ordinal) }
+      if (!(await writer.put(name, this.#encode(changed, entry, record.body), position.generation))) return false
+      time.responseTimeMs = entry.responseTimeMs
+      return true
+    })
+  }
+
+  async #placeFor(
+    key: string,
+    variant: string,
+    vary: readonly string[],
+    primary: ParsedHead | undefined,
+    position: LogPosition
+  ): Promise<Place | undefined> {
+    const { deletions, records, time } = this.#parts
+    if (primary === undefined || deletions.covers(primary.head, key, [])) {
+      return { name: key, lists: [], replaced: primary?.head }
+    }
+    const { head } = primary
+    const isGone = deletions.covers(head, key, head.tags) || time.hasExpired(head)
+    if (head.variantDigest === variant || isGone) return { name: key, lists: head.lists, replaced: head }
+    const isKnown = head.lists.some(list => list.join() === vary.join())
+    if (!isKnown && !(await this.#addList(key, vary, position))) return undefined
+    const name = variantName(key, variant)
+    return { name, lists: [], replaced: (await records.readHead(name))?.parsed?.head }
+  }
+
+  /** Has the first record of the key say that others are selected by these fields. */
+  async #addList(key: string, vary: readonly string[], { generation }: LogPosition): Promise<boolean> {
+    const bytes = await this.#parts.records.readWhole(key)
+    const parsed = bytes === undefined ? undefined : parseHead(bytes)
+    if (bytes === undefined || parsed === undefined) return false
+    const { head, recordStart } = parsed
+    const lists = [vary, ...head.lists].slice(0, MAX_LISTS)
+    return this.#parts.writer.put(key, encodeRecordFile({ ...head, lists }, bytes.subarray(recordStart)), generation)
+  }
+
+  /** Credentials can be part of a variant key: only its digest is kept. */
+  #encode(head: RecordHead, entry: Entry, body: Uint8Array | undefined): Buffer {
+    const kept = { ...entry, variantKey: `sha256-${head.variantDigest}` }
+    return encodeRecordFile(head, this.#parts.serializer.encode({ version: RECORD_VERSION, entry: kept, body }))
+  }
+
+  #arrived(variant: string, arrival: number): void {
+    this.#arrivals.delete(variant)
+    this.#arrivals.set(variant, arrival)
+    if (this.#arrivals.size <= MAX_ARRIVALS) return
+    for (const oldest of this.#arrivals.keys()) {
+      this.#arrivals.delete(oldest)
+      return
+    }
+  }
+
+  /** Removes what the new record has replaced. */
+  async #tidy(key: string, variant: string, { name, lists, replaced }: Place): Promise<void> {
+    const { tree, background } = this.#parts
+    const old = replaced?.body
+    if (old !== undefined) background.run(() => tree.fs.unlink(tree.bodyPath(name, old.id)))
+    // From the time when another variant was the first.
+    if (lists.length > 0) await attempt(tree.fs.unlink(tree.recordPath(variantName(key, variant))))
+  }
+}

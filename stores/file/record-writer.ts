@@ -1,0 +1,88 @@
+import type { Buffer } from 'node:buffer'
+import { bodyFileBytes } from './body-file.ts'
+import { attempt, isMissing } from './faults.ts'
+import { writeFully } from './file-system.ts'
+import type { Tree } from './tree.ts'
+
+/** A body that has been received: as it is, or in a temporary file. */
+export type ReceivedBody =
+  | { readonly kind: 'inline'; readonly bytes: Uint8Array }
+  | { readonly kind: 'file'; readonly path: string; readonly id: string; readonly byteLength: number }
+
+/** Writes temporary files and renames them: what is found in its place is whole. */
+export class RecordWriter {
+  readonly #tree: Tree
+  readonly #onWritten: (byteLength: number) => void
+
+  /** `onWritten` is told how many bytes have been added. */
+  constructor(tree: Tree, onWritten: (byteLength: number) => void) {
+    this.#tree = tree
+    this.#onWritten = onWritten
+  }
+
+  /** Puts a record in its place, its body's file first. False where the generation has been retired: a deletion may have
+   * been forgotten since that this record would have to know of. */
+  async put(name: string, bytes: Buffer, generation: number, body?: ReceivedBody): Promise<boolean> {
+    const { fs } = this.#tree
+    const [written, prepared] = await Promise.allSettled([
+      this.#writeTemporary(bytes, generation),
+      this.#tree.prepareShard(name)
+    ])
+    const made: string[] = []
+    try {
+      if (written.status === 'rejected') throw written.reason
+      made.push(written.value)
+      if (prepared.status === 'rejected') throw prepared.reason
+      if (body?.kind === 'file') {
+        const path = this.#tree.bodyPath(name, body.id)
+        await this.#move(body.path, path, name)
+        made.push(path)
+        this.#onWritten(bodyFileBytes(body.byteLength))
+      }
+      await this.#move(written.value, this.#tree.recordPath(name), name)
+      await this.#tree.syncShard(name)
+      this.#onWritten(bytes.byteLength)
+      return true
+    } catch (error) {
+      for (const path of made) await attempt(fs.unlink(path))
+      if (isMissing(error) && (await this.#isRetired(generation))) return false
+      throw error
+    }
+  }
+
+  async #writeTemporary(bytes: Buffer, generation: number): Promise<string> {
+    const { path, handle } = await this.#tree.openTemporary(generation)
+    try {
+      try {
+        await writeFully(handle, bytes, 0)
+        await this.#tree.syncFile(handle)
+      } finally {
+        await handle.close()
+      }
+    } catch (error) {
+      await attempt(this.#tree.fs.unlink(path))
+      throw error
+    }
+    return path
+  }
+
+  /** Once more where the folder was cleared away just then. */
+  async #move(from: string, to: string, name: string): Promise<void> {
+    try {
+      await this.#tree.fs.rename(from, to)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      await this.#tree.prepareShard(name)
+      await this.#tree.fs.rename(from, to)
+    }
+  }
+
+  async #isRetired(generation: number): Promise<boolean> {
+    try {
+      await this.#tree.fs.lstat(this.#tree.logFolder(generation))
+      return false
+    } catch (error) {
+      return isMissing(error)
+    }
+  }
+}

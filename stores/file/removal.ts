@@ -1,0 +1,73 @@
+import { ignoreAbsent } from './faults.ts'
+import { digestOf, isRecordName, keyNameOf, tagDigestOf } from './names.ts'
+import type { Parts } from './parts.ts'
+import { parseHead, type RecordHead } from './record-file.ts'
+
+/** Takes away what is stored. That it counts as deleted is for the log to say; this makes room. */
+export class Removal {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Deletes all variants of a key. The first record's files are gone on return, the others' soon after. */
+  async deleteKey(key: string): Promise<void> {
+    const { deletions, records, turns, background } = this.#parts
+    const name = digestOf(key)
+    await deletions.add('key', name)
+    const head = await turns.take(name, async () => {
+      const found = await records.readHead(name)
+      return found === undefined ? undefined : this.#removeDeleted(name, found.parsed?.head)
+    })
+    if (head !== undefined && head.lists.length > 0) background.run(() => this.#removeVariants(name))
+  }
+
+  async deleteTag(tag: string): Promise<void> {
+    await this.#parts.deletions.add('tag', tagDigestOf(tag))
+  }
+
+  /** Removes a record whose bytes are not those that were written, if that is still so. */
+  async removeDamaged(name: string): Promise<void> {
+    const { records, turns } = this.#parts
+    await turns.take(keyNameOf(name), async () => {
+      const bytes = await records.readWhole(name)
+      const parsed = bytes === undefined ? undefined : parseHead(bytes)
+      if (bytes === undefined || (parsed !== undefined && records.decode(bytes, parsed) !== undefined)) return
+      await this.unlink(name, parsed?.head)
+    })
+  }
+
+  /** Removes a record whose body is damaged or missing, if it is still its body. */
+  async removeWithBody(name: string, bodyId: string): Promise<void> {
+    const { records, turns } = this.#parts
+    await turns.take(keyNameOf(name), async () => {
+      const head = (await records.readHead(name))?.parsed?.head
+      if (head?.body?.id === bodyId) await this.unlink(name, head)
+    })
+  }
+
+  async unlink(name: string, head: RecordHead | undefined): Promise<void> {
+    const { fs } = this.#parts.tree
+    await ignoreAbsent(fs.unlink(this.#parts.tree.recordPath(name)))
+    if (head?.body !== undefined) await ignoreAbsent(fs.unlink(this.#parts.tree.bodyPath(name, head.body.id)))
+  }
+
+  /** Returns the head of what it has removed. */
+  async #removeDeleted(name: string, head: RecordHead | undefined): Promise<RecordHead | undefined> {
+    if (head !== undefined && !this.#parts.deletions.covers(head, keyNameOf(name), head.tags)) return undefined
+    await this.unlink(name, head)
+    return head
+  }
+
+  async #removeVariants(key: string): Promise<void> {
+    const { tree, records, turns } = this.#parts
+    for await (const { name } of await tree.fs.opendir(tree.shardPath(key))) {
+      if (!isRecordName(name) || keyNameOf(name) !== key || name === key) continue
+      await turns.take(key, async () => {
+        const found = await records.readHead(name)
+        if (found !== undefined) await this.#removeDeleted(name, found.parsed?.head)
+      })
+    }
+  }
+}

@@ -1,0 +1,165 @@
+import { Ages } from './ages.ts'
+import { bodyFileBytes } from './body-file.ts'
+import { attempt } from './faults.ts'
+import type { FileStats } from './file-system.ts'
+import { type KeyFiles, listKeys, listShards } from './key-files.ts'
+import { partsOfBodyName } from './names.ts'
+import type { Parts } from './parts.ts'
+import type { RecordHead } from './record-file.ts'
+import type { Removal } from './removal.ts'
+
+/** What lies about for so long has been left behind. */
+export const STALE_MS = 3_600_000
+/** How much is left where there was too much: so that it does not begin again at once. */
+const TARGET = 0.9
+/** What file systems allot. */
+const BLOCK_BYTES = 4096
+/** Keys looked at before others have their turn. */
+const BATCH = 16
+const MAX_SORTED = 1024
+
+/** A record, and what it occupies with its body. */
+interface Occupant {
+  readonly key: string
+  readonly name: string
+  readonly head: RecordHead
+  readonly stats: FileStats
+  readonly byteLength: number
+}
+
+/** One walk over all that is stored: takes away what is deleted, expired, damaged or left behind, and then, on a second
+ * walk, what was not used for longest, until the rest keeps to the limit. Holds the names of one shard at a time. */
+export class Sweep {
+  readonly #parts: Parts
+  readonly #removal: Removal
+  readonly #maxSizeBytes: number
+  readonly #pause: () => Promise<void>
+  readonly #nowMs = Date.now()
+
+  /** `pause` lets others have their turn. */
+  constructor(parts: Parts, removal: Removal, maxSizeBytes: number, pause: () => Promise<void>) {
+    this.#parts = parts
+    this.#removal = removal
+    this.#maxSizeBytes = maxSizeBytes
+    this.#pause = pause
+  }
+
+  /** Returns the bytes that are occupied in the end. */
+  async run(): Promise<number> {
+    await this.#parts.uses.flush()
+    const ages = new Ages(this.#nowMs)
+    let total = 0
+    await this.#walk(async ({ stats, byteLength }) => {
+      ages.add(stats.mtimeMs, byteLength)
+      total += byteLength
+    })
+    return total <= this.#maxSizeBytes ? total : total - (await this.#evict(total - this.#maxSizeBytes * TARGET, ages))
+  }
+
+  /** Returns the bytes that it has freed. */
+  async #evict(excessBytes: number, ages: Ages): Promise<number> {
+    const { bucket, remainingBytes } = ages.cutoff(excessBytes)
+    let freed = 0
+    let remaining = remainingBytes
+    const atCutoff: Occupant[] = []
+    const evictOldest = async (keep: number) => {
+      atCutoff.sort((a, b) => b.stats.mtimeMs - a.stats.mtimeMs)
+      while (remaining > 0 && atCutoff.length > keep) {
+        const oldest = atCutoff.pop()
+        const bytes = oldest === undefined ? 0 : await this.#remove(oldest)
+        remaining -= bytes
+        freed += bytes
+      }
+    }
+    await this.#walk(async occupant => {
+      const { mtimeMs } = occupant.stats
+      const its = ages.bucketOf(Math.max(mtimeMs, this.#parts.uses.pendingOf(occupant.name)))
+      if (its > bucket) freed += await this.#remove(occupant)
+      else if (its === bucket && atCutoff.push(occupant) >= MAX_SORTED) await evictOldest(MAX_SORTED / 2)
+    })
+    await evictOldest(0)
+    return freed
+  }
+
+  async #walk(visit: (occupant: Occupant) => Promise<void>): Promise<void> {
+    for (const shard of await listShards(this.#parts.tree)) {
+      const keys = await listKeys(this.#parts.tree, shard)
+      for (let i = 0; i < keys.length; i += BATCH) {
+        const found = await Promise.all(keys.slice(i, i + BATCH).map(files => this.#sweepKey(files)))
+        for (const occupant of found.flat()) await visit(occupant)
+        await this.#pause()
+      }
+    }
+  }
+
+  /** Returns what is left of a key. */
+  async #sweepKey({ key, records, bodies }: KeyFiles): Promise<readonly Occupant[]> {
+    const left: Occupant[] = []
+    // The key's own name, which says of the others, comes last: it has been changed before they are put in place.
+    for (const name of records.sort().reverse()) {
+      const found = await this.#parts.records.readHead(name)
+      if (found === undefined) continue
+      const { stats } = found
+      const head = found.parsed?.head
+      if (head === undefined || this.#isGone(key, head)) {
+        await this.#removeUnchanged(key, name, head, stats)
+      } else {
+        const byteLength = roundUp(stats.size) + roundUp(bodyFileBytes(head.body?.byteLength ?? 0))
+        left.push({ key, name, head, stats, byteLength })
+      }
+    }
+    const first = left.find(({ name }) => name === key)
+    const reachable: Occupant[] = []
+    for (const occupant of left) {
+      const isFound = occupant === first || (first !== undefined && leadsTo(first.head, occupant.head))
+      if (isFound || !this.#isStale(occupant.stats)) reachable.push(occupant)
+      else await this.#remove(occupant)
+    }
+    for (const name of bodies) await this.#sweepBody(name, reachable)
+    return reachable
+  }
+
+  /** A body that no record speaks of, and that is not about to get one. */
+  async #sweepBody(name: string, reachable: readonly Occupant[]): Promise<void> {
+    const { recordName, bodyId } = partsOfBodyName(name) ?? {}
+    if (reachable.some(({ name, head }) => name === recordName && head.body?.id === bodyId)) return
+    const { tree } = this.#parts
+    const path = tree.recordPath(name)
+    const stats = await attempt(tree.fs.lstat(path))
+    if (stats !== undefined && this.#isStale(stats)) await attempt(tree.fs.unlink(path))
+  }
+
+  #isGone(key: string, head: RecordHead): boolean {
+    const { deletions, time } = this.#parts
+    return deletions.covers(head, key, head.tags) || time.hasExpired(head)
+  }
+
+  #isStale({ mtimeMs }: FileStats): boolean {
+    return this.#nowMs - mtimeMs > STALE_MS
+  }
+
+  async #remove({ key, name, head, stats, byteLength }: Occupant): Promise<number> {
+    return (await this.#removeUnchanged(key, name, head, stats)) ? byteLength : 0
+  }
+
+  /** Unless it has been replaced or used since it was looked at. */
+  async #removeUnchanged(key: string, name: string, head: RecordHead | undefined, seen: FileStats): Promise<boolean> {
+    const { tree, turns } = this.#parts
+    return turns.take(key, async () => {
+      const stats = await attempt(tree.fs.lstat(tree.recordPath(name)))
+      if (stats === undefined || stats.ino !== seen.ino || stats.mtimeMs !== seen.mtimeMs) return false
+      await this.#removal.unlink(name, head)
+      return true
+    })
+  }
+}
+
+/** Whether a lookup comes from the first record of a key to this one. */
+function leadsTo(first: RecordHead, head: RecordHead): boolean {
+  if (first.variantDigest === head.variantDigest) return false
+  return first.lists.some(list => list.join() === head.vary.join())
+}
+
+function roundUp(byteLength: number): number {
+  return Math.ceil(byteLength / BLOCK_BYTES) * BLOCK_BYTES
+}
