@@ -7,5 +7,6 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
 
 /** Applies `map` now, or when the promise is fulfilled. */
 export function mapMaybe<T, U>(value: MaybePromise<T>, map: (value: T) => MaybePromise<U>): MaybePromise<U> {
-  return isPromise(value) ? value.then(map) : map(value)
+  // Not every thenable returns a promise.
+  return isPromise(value) ? Promise.resolve(value).then(map) : map(value)
 }

@@ -1,4 +1,3 @@
-import { CacheError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import type {
   Body,
@@ -12,24 +11,39 @@ import type {
 } from '../stores/store.ts'
 import { release } from './body-player.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
+import { withDeadline } from './deadline.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings, StoreOperation } from './options.ts'
+import { OwedDeletions } from './owed-deletions.ts'
 import { checkedBody, checkedLookup, notInContract } from './store-answers.ts'
 
 const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: () => UNKNOWN }
 
 /** The position that a store could not tell: nothing is stored as of it. */
 const UNKNOWN: Position = Symbol('unknown position')
-const MAX_OWED_DELETIONS = 10_000
+
+/** What is called of a store; asOf, which goes with it, is reported as 'get'. */
+type Call = StoreOperation | 'asOf'
+type GatedCall = Exclude<Call, 'abort' | 'clear' | 'close'>
 
 /** A store that cannot harm a request: whatever it throws, rejects or answers, and however long it takes, the caller gets
  * what an empty store would have said, no later than the deadline. Faults are reported, once each. */
 export class StoreGuard {
   readonly #store: CacheStore
   readonly #settings: Pick<Settings, 'storeTimeoutMs' | 'onStoreError'>
-  readonly #breaker = new CircuitBreaker()
-  /** Keys whose deletion failed: not read again before it has succeeded. */
-  readonly #owed = new Set<CacheKey>()
+  /** One for each, since a store whose lookups work may hang at bodies. */
+  readonly #breakers: { readonly [call in Call]?: CircuitBreaker } & Record<GatedCall, CircuitBreaker> = {
+    get: new CircuitBreaker(),
+    asOf: new CircuitBreaker(),
+    open: new CircuitBreaker(),
+    read: new CircuitBreaker(),
+    put: new CircuitBreaker(),
+    write: new CircuitBreaker(),
+    commit: new CircuitBreaker(),
+    update: new CircuitBreaker(),
+    delete: new CircuitBreaker()
+  }
+  readonly #owed = new OwedDeletions()
 
   constructor(store: CacheStore, settings: Pick<Settings, 'storeTimeoutMs' | 'onStoreError'>) {
     this.#store = store
@@ -42,8 +56,8 @@ export class StoreGuard {
   }
 
   get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup> {
-    if (!this.#breaker.allows()) return NOTHING
-    if (this.#owed.size > 0 && this.#owed.has(key)) return this.#getAfterDeleting(key, variantOf)
+    if (this.#owed.has(key)) return this.#getAfterDeleting(key, variantOf)
+    if (!this.#breakers.get.allows()) return NOTHING
     return this.#attempt('get', NOTHING, () =>
       mapMaybe(this.#store.get(key, variantOf), lookup => checkedLookup(lookup, key, variantOf))
     )
@@ -62,11 +76,14 @@ export class StoreGuard {
 
   /** Where the store's order of events stands now that a request is about to begin. */
   asOf(lookup: Lookup): MaybePromise<Position> {
-    return this.#attempt('get', UNKNOWN, () => lookup.asOf())
+    if (lookup === NOTHING || !this.#breakers.asOf.allows()) return UNKNOWN
+    return this.#attempt('asOf', UNKNOWN, () => lookup.asOf())
   }
 
   /** The whole body, of the length that the entry states; undefined where it cannot be had. */
   open(stored: Stored): MaybePromise<Body | undefined> {
+    const { open: opening, read: reading } = this.#breakers
+    if (!opening.allows() || !reading.allows()) return undefined
     const open = () => mapMaybe(stored.open(), body => checkedBody(body, stored.entry))
     return this.#attempt<Body | undefined>('open', undefined, open, body => {
       if (body !== undefined && Symbol.asyncIterator in body) release(body[Symbol.asyncIterator]())
@@ -86,17 +103,20 @@ export class StoreGuard {
   /** The next step of a body that comes in pieces; rejects where it fails, is none or takes too long. */
   async read(iterator: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
     try {
-      const next = await this.#withDeadline('read', Promise.resolve(iterator.next()))
+      const next = await withDeadline(Promise.resolve(iterator.next()), this.#settings.storeTimeoutMs, 'read')
       if (typeof next !== 'object' || next === null) throw notInContract('read')
+      this.#breakers.read.succeeded()
       return next
     } catch (error) {
+      this.#breakers.read.failed()
       this.report(error, 'read')
       throw error
     }
   }
 
   put(entry: Entry, asOf: Position): MaybePromise<BodyWriter | undefined> {
-    if (asOf === UNKNOWN || !this.#breaker.allows()) return undefined
+    const { put, write, commit } = this.#breakers
+    if (asOf === UNKNOWN || !put.allows() || !write.allows() || !commit.allows()) return undefined
     const options: PutOptions = asOf === undefined ? {} : { asOf }
     return this.#attempt('put', undefined, () => this.#store.put(entry, options), abortLate)
   }
@@ -115,27 +135,25 @@ export class StoreGuard {
   }
 
   update(entry: Entry, asOf: Position): MaybePromise<boolean> {
-    if (asOf === UNKNOWN || !this.#breaker.allows()) return false
+    if (asOf === UNKNOWN || !this.#breakers.update.allows()) return false
     return this.#attempt('update', false, () => this.#store.update(entry, asOf === undefined ? {} : { asOf }))
   }
 
-  /** Always tried. Where it fails, this process at least does not read the key again before it has succeeded. */
+  /** Always tried. Until it has succeeded, this process at least does not read the key. */
   delete(key: CacheKey): MaybePromise<boolean> {
-    const done = this.#attempt('delete', false, () => mapMaybe(this.#store.delete(key), () => true))
-    return mapMaybe(done, succeeded => {
-      if (succeeded) this.#owed.delete(key)
-      else this.#owe(key)
-      return succeeded
-    })
+    const deletion = this.#attempt('delete', false, () => mapMaybe(this.#store.delete(key), () => true))
+    this.#owed.note(key, deletion)
+    // Nobody waits for a store that is known to hang.
+    return isPromise(deletion) && this.#breakers.delete.isOpen ? false : deletion
   }
 
   /** For a caller who is told of the failure, and waits as long as it takes. */
   async purge(key: CacheKey): Promise<void> {
     try {
       await this.#store.delete(key)
-      this.#owed.delete(key)
+      this.#owed.note(key, true)
     } catch (error) {
-      this.#owe(key)
+      this.#owed.note(key, false)
       throw error
     }
   }
@@ -143,36 +161,25 @@ export class StoreGuard {
   /** Reports a fault that is nobody's but the store's. */
   report(error: unknown, operation: StoreOperation): void {
     try {
-      this.#settings.onStoreError(error, operation)
+      const told: unknown = this.#settings.onStoreError(error, operation)
+      if (isPromise(told)) void Promise.resolve(told).catch(() => {})
     } catch {
       // A listener's fault is no reason for a request to fail; nor is there anybody left to tell.
     }
   }
 
-  #owe(key: CacheKey): void {
-    this.#owed.add(key)
-    if (this.#owed.size <= MAX_OWED_DELETIONS) return
-    for (const oldest of this.#owed) {
-      this.#owed.delete(oldest)
-      return
-    }
-  }
-
   #getAfterDeleting(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup> {
-    return mapMaybe(this.delete(key), succeeded => (succeeded ? this.get(key, variantOf) : NOTHING))
+    const underWay = this.#owed.underWay(key)
+    if (underWay !== undefined && this.#breakers.delete.isOpen) return NOTHING
+    return mapMaybe(underWay ?? this.delete(key), succeeded => (succeeded ? this.get(key, variantOf) : NOTHING))
   }
 
   /** Runs one call of the store. `late` gets a result that came after the deadline. */
-  #attempt<T>(
-    operation: StoreOperation,
-    fallback: T,
-    call: () => MaybePromise<T>,
-    late?: (result: T) => void
-  ): MaybePromise<T> {
+  #attempt<T>(operation: Call, fallback: T, call: () => MaybePromise<T>, late?: (result: T) => void): MaybePromise<T> {
     try {
       const result = call()
       if (!isPromise(result)) {
-        this.#breaker.succeeded()
+        this.#breakers[operation]?.succeeded()
         return result
       }
       return this.#settle(operation, fallback, result, late)
@@ -182,47 +189,29 @@ export class StoreGuard {
   }
 
   async #settle<T>(
-    operation: StoreOperation,
+    operation: Call,
     fallback: T,
     promise: Promise<T>,
     late: ((result: T) => void) | undefined
   ): Promise<T> {
     try {
-      const result = await this.#withDeadline(operation, promise, late)
-      this.#breaker.succeeded()
+      const result = await withDeadline(promise, this.#settings.storeTimeoutMs, nameOf(operation), late)
+      this.#breakers[operation]?.succeeded()
       return result
     } catch (error) {
       return this.#failed(operation, fallback, error)
     }
   }
 
-  #failed<T>(operation: StoreOperation, fallback: T, error: unknown): T {
-    this.#breaker.failed()
-    this.report(error, operation)
+  #failed<T>(operation: Call, fallback: T, error: unknown): T {
+    this.#breakers[operation]?.failed()
+    this.report(error, nameOf(operation))
     return fallback
   }
+}
 
-  #withDeadline<T>(operation: StoreOperation, promise: Promise<T>, late?: (result: T) => void): Promise<T> {
-    const { storeTimeoutMs } = this.#settings
-    return new Promise((resolve, reject) => {
-      let expired = false
-      const timer = setTimeout(() => {
-        expired = true
-        reject(new CacheError('ERR_CACHE_TIMEOUT', `the store took more than ${storeTimeoutMs} ms to ${operation}`))
-      }, storeTimeoutMs)
-      promise.then(
-        result => {
-          clearTimeout(timer)
-          if (expired) late?.(result)
-          else resolve(result)
-        },
-        error => {
-          clearTimeout(timer)
-          reject(error)
-        }
-      )
-    })
-  }
+function nameOf(operation: Call): StoreOperation {
+  return operation === 'asOf' ? 'get' : operation
 }
 
 function abortLate(writer: BodyWriter | undefined): void {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { Agent, Client, type Dispatcher, fetch, type RequestInfo, type RequestInit, type Response } from 'undici'
-import { type CacheInterceptor, cacheInterceptor } from '../interceptors/cache-interceptor.ts'
-import { rememberOutcome } from '../interceptors/info.ts'
+import { CANCEL_BACKGROUND, type CacheInterceptor, cacheInterceptor } from '../interceptors/cache-interceptor.ts'
+import { outcomeOfContext, rememberOutcome } from '../interceptors/info.ts'
 import type { CacheOptions } from '../interceptors/options.ts'
 import { OUTCOME, type OutcomeHolder } from '../interceptors/outcome.ts'
 import type { CacheStore } from '../stores/store.ts'
@@ -28,6 +28,7 @@ const ANY_ORIGIN = 'http://any-origin.invalid'
 /** Not private fields: `compose()` puts a Proxy around the client, and private fields do not reach through one. */
 const STATE = Symbol('state')
 const RESOLVE = Symbol('resolve')
+const CLOSE = Symbol('close')
 
 interface State {
   readonly cache: CacheInterceptor
@@ -37,6 +38,11 @@ interface State {
   /** Does the work of a client for any origin. */
   readonly agent: Agent | undefined
   readonly dispatch: Dispatcher.Dispatch
+  /** Without the cache. */
+  readonly inner: Dispatcher.Dispatch
+  /** Closing or destroyed: every request gets the error that undici has for that. */
+  ended: boolean
+  closing: Promise<void> | undefined
 }
 
 /** An undici Client that caches, for one origin or, without one, for any: `request`, `stream`, `pipeline`, `compose`,
@@ -58,7 +64,16 @@ export class CachedClient extends Client {
       agent === undefined
         ? (opts, handler) => super.dispatch(opts, handler)
         : (opts, handler) => agent.dispatch(opts, handler)
-    this[STATE] = { cache: interceptor, ownsCache: owned, origin, agent, dispatch: interceptor(inner) }
+    this[STATE] = {
+      cache: interceptor,
+      ownsCache: owned,
+      origin,
+      agent,
+      dispatch: interceptor(inner),
+      inner,
+      ended: false,
+      closing: undefined
+    }
   }
 
   /** The cache: purge, info, store. */
@@ -67,7 +82,8 @@ export class CachedClient extends Client {
   }
 
   override dispatch(opts: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const { origin, dispatch } = this[STATE]
+    const { origin, inner, ended } = this[STATE]
+    const dispatch = ended ? inner : this[STATE].dispatch
     if (origin !== undefined) return dispatch(opts.origin === origin ? opts : { ...opts, origin }, handler)
     if (opts.origin === undefined || opts.origin === null || String(opts.origin).startsWith(ANY_ORIGIN)) {
       throw new CacheError('ERR_CACHE_ORIGIN', 'the request names no origin, and the client was made without one')
@@ -116,7 +132,9 @@ export class CachedClient extends Client {
 
   /** undici's fetch through this client; the Response has `fromCache`. A relative URL is one of the client's origin. */
   async fetch(input: RequestInfo, init: RequestInit = {}): Promise<Response & FromCache> {
-    const resource = typeof input === 'string' || input instanceof URL ? this[RESOLVE](input) : input
+    const isUrl = typeof input === 'string' || input instanceof URL
+    const url = this[RESOLVE](isUrl ? input : input.url)
+    const resource = isUrl ? url : input
     const holder: OutcomeHolder = { outcome: undefined }
     const dispatcher = this.compose(dispatch => (opts, handler) => dispatch(withHolder(opts, holder), handler))
     const response = await fetch(resource, { ...init, dispatcher })
@@ -127,12 +145,12 @@ export class CachedClient extends Client {
   override close(): Promise<void>
   override close(callback: () => void): void
   override close(callback?: (error?: Error | null) => void): Promise<void> | void {
-    const { agent, ownsCache, cache } = this[STATE]
-    if (callback === undefined) {
-      return new Promise((resolve, reject) => this.close(settling(resolve, reject)))
-    }
-    const closing = Promise.all([agent?.close(), ownsCache ? cache.close() : undefined])
-    closing.then(() => super.close(callback), callback)
+    if (callback === undefined) return new Promise((resolve, reject) => this.close(settling(resolve, reject)))
+    const state = this[STATE]
+    // undici's own error.
+    if (this.destroyed) return super.close(callback)
+    state.closing ??= this[CLOSE](() => new Promise((resolve, reject) => super.close(settling(resolve, reject))))
+    state.closing.then(() => callback(), callback)
   }
 
   override destroy(): Promise<void>
@@ -140,18 +158,32 @@ export class CachedClient extends Client {
   override destroy(callback: () => void): void
   override destroy(error: Error | null, callback: () => void): void
   override destroy(first?: unknown, second?: unknown): Promise<void> | void {
-    const { agent, ownsCache, cache } = this[STATE]
     const error = typeof first === 'function' ? null : ((first ?? null) as Error | null)
     const callback = (typeof first === 'function' ? first : second) as ((error?: Error | null) => void) | undefined
     if (callback === undefined) {
       return new Promise((resolve, reject) => this.destroy(error, settling(resolve, reject)))
     }
-    const ending = Promise.all([agent?.destroy(error), ownsCache ? cache.close() : undefined])
-    ending.then(() => super.destroy(error, callback), callback)
+    const state = this[STATE]
+    state.ended = true
+    const own = new Promise<void>((resolve, reject) => super.destroy(error, settling(resolve, reject)))
+    Promise.all([own, state.agent?.destroy(error)])
+      .then(() => closeCache(state))
+      .then(() => callback(), callback)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
+    if (!this.destroyed) await this.close()
+  }
+
+  /** Requests under way are waited for, but not those that nobody waits for. `closeOwn` destroys the client in the end. */
+  async [CLOSE](closeOwn: () => Promise<void>): Promise<void> {
+    const state = this[STATE]
+    state.ended = true
+    const { [CANCEL_BACKGROUND]: cancelBackground } = state.cache as Partial<CancelBackground>
+    cancelBackground?.(state.inner)
+    if (state.agent !== undefined) await state.agent.close()
+    await closeOwn()
+    await closeCache(state)
   }
 
   [RESOLVE](url: string | URL): URL {
@@ -167,13 +199,26 @@ export class CachedClient extends Client {
   }
 }
 
+interface CancelBackground {
+  [CANCEL_BACKGROUND](dispatch: Dispatcher.Dispatch): void
+}
+
+async function closeCache({ cache, ownsCache }: State): Promise<void> {
+  if (ownsCache) await cache.close()
+}
+
 function interceptorOf(cache: CachedClientOptions['cache']): { interceptor: CacheInterceptor; owned: boolean } {
-  if (typeof cache === 'function') return { interceptor: cache, owned: false }
+  if (isInterceptor(cache)) return { interceptor: cache, owned: false }
   if (cache === undefined) return { interceptor: cacheInterceptor(), owned: true }
   if (typeof cache !== 'object' || cache === null) {
     throw optionError('cache', 'a store, the options of cacheInterceptor() or an interceptor', cache)
   }
   return { interceptor: cacheInterceptor(isStore(cache) ? { store: cache } : cache), owned: true }
+}
+
+/** Of any copy of this package. */
+function isInterceptor(cache: unknown): cache is CacheInterceptor {
+  return typeof cache === 'function' && typeof (cache as Partial<CacheInterceptor>).purge === 'function'
 }
 
 function isStore(cache: CacheStore | CacheOptions): cache is CacheStore {
@@ -185,8 +230,9 @@ function withHolder(opts: Dispatcher.DispatchOptions, holder: OutcomeHolder): Di
 }
 
 function markFromCache<T extends object>(data: T): T & FromCache {
-  const { context } = data as { context?: { fromCache?: unknown } | null }
-  return Object.assign(data, { fromCache: context?.fromCache === true })
+  // Not context.fromCache: redirect copies the context before the response has come.
+  const { context } = data as { context?: unknown }
+  return Object.assign(data, { fromCache: outcomeOfContext(context)?.fromCache ?? false })
 }
 
 function marking(callback: Callback): Callback {

@@ -16,7 +16,7 @@ export interface CacheStatus {
   readonly detail: string | undefined
 }
 
-/** The largest Integer of structured fields. RFC 9651 §3.3.1 */
+/** The largest Integer of structured fields, which stands for Infinity. RFC 9651 §3.3.1 */
 const MAX_INTEGER = 999_999_999_999_999
 
 /** A member of the Cache-Status list. `name` is a serialised Token or String; `detail` is a Token. RFC 9211 §2 */
@@ -37,16 +37,20 @@ export function formatCacheName(name: string): string {
   return /^[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*$/.test(name) ? name : `"${name.replace(/["\\]/g, '\\$&')}"`
 }
 
-/** What the cache nearest to the client that calls itself `name` said; undefined where none did, or the field is malformed. */
+/** What the cache nearest to the client that calls itself `name` said; undefined where none did, or what it said is malformed. */
 export function parseCacheStatus(fields: Fields, name: string): CacheStatus | undefined {
   const text = combinedValue(fields, 'cache-status')
-  const member = text === undefined ? undefined : parseList(text)?.findLast(({ value }) => value.value === name)
+  if (text === undefined) return undefined
+  // What others wrote before it must not hide the nearest member.
+  const list = parseList(text) ?? parseList(text.slice(text.lastIndexOf(`, ${formatCacheName(name)}`) + 1))
+  const member = list?.findLast(({ value }) => value.value === name)
   if (member === undefined) return undefined
+  const ttlSeconds = numberOf(member, 'ttl')
   return {
     hit: member.parameters.get('hit')?.value === true,
     forward: wordOf(member, 'fwd') as ForwardReason | undefined,
     forwardStatus: numberOf(member, 'fwd-status'),
-    ttlSeconds: numberOf(member, 'ttl'),
+    ttlSeconds: ttlSeconds === MAX_INTEGER ? Infinity : ttlSeconds,
     stored: member.parameters.get('stored')?.value === true,
     collapsed: member.parameters.get('collapsed')?.value === true,
     detail: wordOf(member, 'detail')

@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 
 /** A body in a file of its own: chunks of this size, the last one shorter, each followed by its checksum. */

@@ -11,7 +11,7 @@ export class BodySink {
   readonly #tree: Tree
   readonly #seed = bodySeed(this.id)
   readonly #opened: Promise<Temporary>
-  #frame = Buffer.allocUnsafeSlow(FRAME_BYTES)
+  #frame: Buffer = Buffer.allocUnsafeSlow(FRAME_BYTES)
   #spare: Buffer | undefined = Buffer.allocUnsafeSlow(FRAME_BYTES)
   #filled = 0
   #index = 0

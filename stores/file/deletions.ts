@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { CacheError } from '../../lib/errors.ts'
 import { DeletionView, encodeLine, LINE_BYTES, type LogPosition } from './deletion-view.ts'
 import { isAbsent } from './faults.ts'
@@ -6,6 +7,8 @@ import { Generations } from './generations.ts'
 import type { Tree } from './tree.ts'
 
 const MAX_ATTEMPTS = 20
+/** How old a look at the log may be for a reader, and how long a deletion takes at the least. */
+const MOMENT_MS = 1
 /** A log with more lines makes room for another; one with fewer does so only when that is asked for. */
 const MAX_LINES = 65_536
 
@@ -13,12 +16,14 @@ const MAX_LINES = 65_536
  *
  * A record says where the log stood when its request began. It is there only as long as the log says of no deletion after
  * that which reaches it: so a deletion is one line appended, wins whatever else goes on, and needs no lock and no clock.
- * Every reader looks at the length of the log first; readers at the same time share that look. */
+ * Every reader looks at the length of the log; readers at the same time, and shortly after, share that look. */
 export class Deletions {
   readonly #tree: Tree
   readonly #generations: Generations
   #view: DeletionView | undefined
   #file: FileStats | undefined
+  #lookedAtMs = -Infinity
+  #lookingSinceMs = -Infinity
   #running: Promise<void> | undefined
   #queued: Promise<void> | undefined
 
@@ -43,6 +48,14 @@ export class Deletions {
     return this.#queued
   }
 
+  /** As `refresh`, but content with a look that began a moment ago: deleting takes longer than that. undefined: no wait. */
+  glance(): Promise<void> | undefined {
+    if (this.#view === undefined) return this.refresh()
+    const sinceMs = performance.now() - MOMENT_MS
+    if (this.#lookedAtMs > sinceMs) return undefined
+    return this.#running !== undefined && this.#lookingSinceMs > sinceMs ? this.#running : this.refresh()
+  }
+
   /** Where the log stands now; begins one where there is none. */
   async now(): Promise<LogPosition> {
     return (await this.#ready()).position
@@ -53,8 +66,14 @@ export class Deletions {
     return this.#view?.covers(position, key, tags) ?? true
   }
 
-  /** Deletes; returns when nobody who looks from then on finds what is deleted. */
-  async add(kind: 'key' | 'tag' | 'all', name?: string): Promise<void> {
+  /** Deletes; returns when nobody finds what is deleted any more. `meanwhile` is done before that. */
+  async add(kind: 'key' | 'tag' | 'all', name?: string, meanwhile?: () => Promise<unknown>): Promise<void> {
+    const writtenAtMs = await this.#write(kind, name)
+    await meanwhile?.()
+    while (performance.now() - writtenAtMs <= MOMENT_MS) await sleep(MOMENT_MS)
+  }
+
+  async #write(kind: 'key' | 'tag' | 'all', name: string | undefined): Promise<number> {
     for (let i = 0; i < MAX_ATTEMPTS; i++) {
       const view = await this.#ready()
       if (!(await this.#append(view, encodeLine(kind, name)))) continue
@@ -62,7 +81,7 @@ export class Deletions {
       // What follows the seal of a log counts for nothing.
       if (this.#view !== view) continue
       if (view.lineCount > MAX_LINES) await this.#seal(view)
-      return
+      return performance.now()
     }
     throw new CacheError('ERR_CACHE_STORE', `the log of deletions in ${this.#tree.storage} cannot be written`)
   }
@@ -86,12 +105,19 @@ export class Deletions {
 
   #start(): Promise<void> {
     this.#queued = undefined
-    const running = this.#catchUp().finally(() => {
+    this.#lookingSinceMs = performance.now()
+    this.#running = this.#look()
+    return this.#running
+  }
+
+  async #look(): Promise<void> {
+    try {
+      await this.#catchUp()
+      this.#lookedAtMs = this.#lookingSinceMs
+    } finally {
       // Else the one that waits is about to start.
       if (this.#queued === undefined) this.#running = undefined
-    })
-    this.#running = running
-    return running
+    }
   }
 
   async #ready(): Promise<DeletionView> {

@@ -1,4 +1,5 @@
-import { ignoreAbsent, isAbsent } from './faults.ts'
+import { attempt, ignoreAbsent, isAbsent } from './faults.ts'
+import type { DirectoryEntry } from './file-system.ts'
 import { isRecordName, keyNameOf, partsOfBodyName } from './names.ts'
 import type { Tree } from './tree.ts'
 
@@ -12,9 +13,9 @@ export interface KeyFiles {
 }
 
 /** The folders of entries that are there. */
-export async function listShards({ fs, entries }: Tree): Promise<readonly string[]> {
+export async function listShards(tree: Tree): Promise<readonly string[]> {
   const shards: string[] = []
-  for await (const entry of await openFolder(fs.opendir(entries))) {
+  for await (const entry of await openFolder(tree, tree.entries)) {
     if (SHARD.test(entry.name) && entry.isDirectory()) shards.push(entry.name)
   }
   return shards
@@ -23,7 +24,7 @@ export async function listShards({ fs, entries }: Tree): Promise<readonly string
 /** The files of a shard, by key; others than this store's are left out. */
 export async function listKeys(tree: Tree, shard: string): Promise<readonly KeyFiles[]> {
   const keys = new Map<string, KeyFiles>()
-  for await (const { name } of await openFolder(tree.fs.opendir(tree.shardPath(shard)))) {
+  for await (const { name } of await openFolder(tree, tree.shardPath(shard))) {
     const owner = isRecordName(name) ? name : partsOfBodyName(name)?.recordName
     if (owner === undefined || !owner.startsWith(shard)) continue
     const key = keyNameOf(owner)
@@ -35,21 +36,26 @@ export async function listKeys(tree: Tree, shard: string): Promise<readonly KeyF
 }
 
 /** Removes a folder with all that is in it; links in it are removed, not followed. */
-export async function removeFolder(fs: Tree['fs'], path: string, pause: () => Promise<void>): Promise<void> {
+export async function removeFolder(tree: Tree, path: string, pause: () => Promise<void>): Promise<void> {
   let count = 0
-  for await (const entry of await openFolder(fs.opendir(path))) {
+  for await (const entry of await openFolder(tree, path)) {
     const inner = `${path}/${entry.name}`
-    if (entry.isDirectory()) await removeFolder(fs, inner, pause)
-    else await ignoreAbsent(fs.unlink(inner))
+    if (entry.isDirectory()) await removeFolder(tree, inner, pause)
+    else await ignoreAbsent(tree.fs.unlink(inner))
     if (++count % 16 === 0) await pause()
   }
-  await ignoreAbsent(fs.rmdir(path))
+  // What was put in meanwhile goes the next time.
+  await attempt(tree.fs.rmdir(path))
 }
 
 /** Nothing where there is no such folder. */
-async function openFolder<T>(opening: Promise<AsyncIterable<T>>): Promise<AsyncIterable<T> | readonly T[]> {
+async function openFolder(
+  tree: Tree,
+  path: string
+): Promise<AsyncIterable<DirectoryEntry> | readonly DirectoryEntry[]> {
   try {
-    return await opening
+    await tree.requireOwn(path)
+    return await tree.fs.opendir(path)
   } catch (error) {
     if (isAbsent(error)) return []
     throw error

@@ -13,8 +13,8 @@ const TEMPORARY = /^[\da-f]{32}\.tmp$/
 export async function removeLeftovers(tree: Tree, pause: () => Promise<void>): Promise<void> {
   for (const name of await namesOfFolders(tree)) {
     const path = join(tree.storage, name)
-    if (TRASH.test(name)) await removeFolder(tree.fs, path, pause)
-    else if (DRAFT.test(name) && (await isStale(tree, path))) await removeFolder(tree.fs, path, pause)
+    if (TRASH.test(name)) await removeFolder(tree, path, pause)
+    else if (DRAFT.test(name) && (await isStale(tree, path))) await removeFolder(tree, path, pause)
     else if (LOG.test(name)) await removeTemporaries(tree, path, pause)
   }
 }

@@ -34,7 +34,7 @@ export class Finder {
         selection = select(head.vary, variantOf)
         return selection.digest === head.variantDigest
       }),
-      deletions.refresh()
+      deletions.glance()
     ])
     const { position } = deletions
     if (found === 'damaged') this.#remove(name)
@@ -152,13 +152,7 @@ class StoredInFile implements Stored {
   readonly #parts: Parts
   readonly #removal: Removal
 
-  constructor(
-    entry: Entry,
-    name: string,
-    body: NonNullable<RecordHead['body']>,
-    parts: Parts,
-    removal: Removal
-  ) {
+  constructor(entry: Entry, name: string, body: NonNullable<RecordHead['body']>, parts: Parts, removal: Removal) {
     this.entry = entry
     this.#name = name
     this.#body = body

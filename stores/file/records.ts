@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
-import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import type { StoredRecord } from '../../serializers/serializer.ts'
+import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import { attempt, isAbsent } from './faults.ts'
 import { type FileHandle, type FileStats, readFully, TO_READ } from './file-system.ts'
 import { Gate } from './gate.ts'

@@ -1,7 +1,10 @@
-import { ignoreAbsent } from './faults.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { attempt, ignoreAbsent, isMissing } from './faults.ts'
+import { removeFolder } from './key-files.ts'
 import { digestOf, isRecordName, keyNameOf, tagDigestOf } from './names.ts'
 import type { Parts } from './parts.ts'
 import { parseHead, type RecordHead } from './record-file.ts'
+import { stampPath } from './stamp.ts'
 
 /** Takes away what is stored. That it counts as deleted is for the log to say; this makes room. */
 export class Removal {
@@ -15,16 +18,32 @@ export class Removal {
   async deleteKey(key: string): Promise<void> {
     const { deletions, records, turns, background } = this.#parts
     const name = digestOf(key)
-    await deletions.add('key', name)
-    const head = await turns.take(name, async () => {
-      const found = await records.readHead(name)
-      return found === undefined ? undefined : this.#removeDeleted(name, found.parsed?.head)
-    })
-    if (head !== undefined && head.lists.length > 0) background.run(() => this.#removeVariants(name))
+    await deletions.add('key', name, () =>
+      turns.take(name, async () => {
+        const found = await records.readHead(name)
+        const head = found === undefined ? undefined : await this.#removeDeleted(name, found.parsed?.head)
+        if (head !== undefined && head.lists.length > 0) background.run(() => this.#removeVariants(name))
+      })
+    )
   }
 
   async deleteTag(tag: string): Promise<void> {
     await this.#parts.deletions.add('tag', tagDigestOf(tag))
+  }
+
+  /** Deletes everything; returns when the files are gone. */
+  async clear(): Promise<void> {
+    const { deletions, tree } = this.#parts
+    await deletions.add('all')
+    const trash = tree.trash()
+    try {
+      await tree.fs.rename(tree.entries, trash)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      return
+    }
+    await attempt(tree.fs.unlink(stampPath(tree)))
+    await removeFolder(tree, trash, nextTurn)
   }
 
   /** Removes a record whose bytes are not those that were written, if that is still so. */
@@ -48,9 +67,10 @@ export class Removal {
   }
 
   async unlink(name: string, head: RecordHead | undefined): Promise<void> {
-    const { fs } = this.#parts.tree
-    await ignoreAbsent(fs.unlink(this.#parts.tree.recordPath(name)))
-    if (head?.body !== undefined) await ignoreAbsent(fs.unlink(this.#parts.tree.bodyPath(name, head.body.id)))
+    const { tree } = this.#parts
+    await tree.requireOwn(tree.shardPath(name))
+    await ignoreAbsent(tree.fs.unlink(tree.recordPath(name)))
+    if (head?.body !== undefined) await ignoreAbsent(tree.fs.unlink(tree.bodyPath(name, head.body.id)))
   }
 
   /** Returns the head of what it has removed. */

@@ -1,10 +1,10 @@
-import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { CacheError } from '../../lib/errors.ts'
 import { attempt } from './faults.ts'
-import { readFully, TO_READ, writeFully } from './file-system.ts'
 import { removeLeftovers } from './leftovers.ts'
 import type { Parts } from './parts.ts'
 import type { Removal } from './removal.ts'
+import { readStamp, writeStamp } from './stamp.ts'
 import { Sweep } from './sweep.ts'
 
 const INTERVAL_MS = 3_600_000
@@ -32,7 +32,7 @@ export class Sweeper {
   #running: Promise<void> | undefined
   #waiting = 0
   #wake: (() => void) | undefined
-  #learning = false
+  #isLearning = false
   #isClosed = false
 
   constructor(parts: Parts, removal: Removal, maxSizeBytes: number) {
@@ -49,7 +49,7 @@ export class Sweeper {
   /** Tells of bytes that were written. */
   added(byteLength: number): void {
     this.#added += byteLength
-    if (this.#total === undefined && !this.#learning) this.#parts.background.run(() => this.#learn())
+    if (this.#total === undefined && !this.#isLearning) this.#parts.background.run(() => this.#learn())
     const share = Math.max(this.#maxSizeBytes / SHARE, LEAST_BYTES)
     if (this.#added > share || (this.#total ?? 0) + this.#added > this.#maxSizeBytes) this.request(0)
   }
@@ -68,10 +68,7 @@ export class Sweeper {
     this.#dueAtMs = dueAtMs
     this.#timer = setTimeout(() => {
       this.#dueAtMs = Infinity
-      this.#running ??= this.#sweep().finally(() => {
-        this.#running = undefined
-      })
-      this.#running.catch(() => this.request(RETRY_MS))
+      if (this.#running === undefined) this.#begin().catch(() => this.request(RETRY_MS))
     }, delayMs).unref()
   }
 
@@ -81,10 +78,7 @@ export class Sweeper {
     this.#wake?.()
     try {
       while (this.#running !== undefined) await attempt(this.#running)
-      this.#running = this.#sweep().finally(() => {
-        this.#running = undefined
-      })
-      await this.#running
+      await this.#begin()
     } finally {
       this.#waiting--
     }
@@ -95,5 +89,49 @@ export class Sweeper {
     clearTimeout(this.#timer)
     this.#wake?.()
     if (this.#running !== undefined) await attempt(this.#running)
+  }
+
+  #begin(): Promise<void> {
+    const running = this.#sweep().finally(() => {
+      this.#running = undefined
+    })
+    this.#running = running
+    return running
+  }
+
+  async #sweep(): Promise<void> {
+    const { tree, deletions } = this.#parts
+    if (!(await tree.isThere())) return
+    const pause = () => this.#pause()
+    const added = this.#added
+    // In this order: what has been forgotten must neither lie there any more nor be able to come.
+    const ordinal = await deletions.endOlder()
+    await removeLeftovers(tree, pause)
+    const total = await new Sweep(this.#parts, this.#removal, this.#maxSizeBytes, pause).run()
+    if (ordinal !== undefined) await deletions.swept(ordinal, MAX_LINES)
+    this.#total = total
+    this.#added -= added
+    await attempt(writeStamp(this.#parts, total))
+    this.request(INTERVAL_MS)
+  }
+
+  /** Spares a process the walk that another has just made. */
+  async #learn(): Promise<void> {
+    this.#isLearning = true
+    const stamp = await attempt(readStamp(this.#parts.tree))
+    if (stamp === undefined || Date.now() - stamp.writtenAtMs > INTERVAL_MS) return this.request(FIRST_DELAY_MS)
+    this.#total ??= stamp.totalBytes
+    this.request(INTERVAL_MS)
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#waiting > 0) await nextTurn()
+    else if (!this.#isClosed) {
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+        setTimeout(resolve, PAUSE_MS).unref()
+      })
+    }
+    if (this.#isClosed && this.#waiting === 0) throw new CacheError('ERR_CACHE_CLOSED', 'the FileStore is closed')
   }
 }

@@ -2,7 +2,7 @@ import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CacheError, optionError } from '../../lib/errors.ts'
-import { isMissing } from './faults.ts'
+import { ignoreAbsent, isMissing } from './faults.ts'
 import { DIRECTORY_MODE, FILE_MODE, type FileHandle, type FileSystem, TO_CREATE, TO_READ } from './file-system.ts'
 import { bodyName, randomName } from './names.ts'
 
@@ -69,7 +69,7 @@ export class Tree {
   async isThere(): Promise<boolean> {
     if (this.isOurs) return true
     try {
-      await this.#requireOwn(this.storage)
+      await this.requireOwn(this.storage)
     } catch (error) {
       if (isMissing(error)) return false
       throw error
@@ -94,7 +94,7 @@ export class Tree {
   /** A new file for what is begun while that log is the last; rejects with ENOENT where it has been retired. */
   async openTemporary(generation: number): Promise<Temporary> {
     const folder = this.logFolder(generation)
-    await this.#requireOwn(folder)
+    await this.requireOwn(folder)
     const path = join(folder, `${randomName()}.tmp`)
     return { path, handle: await this.fs.open(path, TO_CREATE, FILE_MODE) }
   }
@@ -105,8 +105,11 @@ export class Tree {
 
   /** Makes what was renamed into a folder last. */
   async syncShard(name: string): Promise<void> {
-    if (!this.#sync) return
-    const handle = await this.fs.open(this.shardPath(name), TO_READ)
+    if (this.#sync) await ignoreAbsent(this.#syncFolder(this.shardPath(name)))
+  }
+
+  async #syncFolder(path: string): Promise<void> {
+    const handle = await this.fs.open(path, TO_READ)
     try {
       await handle.sync()
     } finally {
@@ -116,15 +119,16 @@ export class Tree {
 
   async #makeFolder(path: string): Promise<void> {
     try {
-      await this.#requireOwn(path)
+      await this.requireOwn(path)
     } catch (error) {
       if (!isMissing(error)) throw error
       await this.fs.mkdir(path, { recursive: true, mode: DIRECTORY_MODE })
-      await this.#requireOwn(path)
+      await this.requireOwn(path)
     }
   }
 
-  async #requireOwn(path: string): Promise<void> {
+  /** Rejects with a CacheError, ERR_CACHE_STORE, for what is no folder (but, say, a link to one), or not ours alone. */
+  async requireOwn(path: string): Promise<void> {
     const stats = await this.fs.lstat(path)
     const uid = process.geteuid?.()
     if (!stats.isDirectory()) throw new CacheError('ERR_CACHE_STORE', `${path} is not a directory`)

@@ -109,6 +109,15 @@ export function testDeletions(check: Check): void {
     })
   }
 
+  check('a deletion has no say over what is asked for after it, whatever else is deleted meanwhile', async subject => {
+    await subject.store.delete(KEY)
+    const { writer, commit } = await begin(subject, 10, await (await subject.get()).asOf())
+    await subject.store.delete(OTHER_KEY)
+    await writer.write(bytesOf(10))
+    assert.equal(await commit(), true)
+    assertSame(await subject.bytes(), bytesOf(10))
+  })
+
   check('refuses to clear where it cannot', async subject => {
     if (subject.store.capabilities.clear !== false) return subject.context.skip('the store can be cleared')
     await assert.rejects(async () => subject.store.clear())

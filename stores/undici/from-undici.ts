@@ -5,7 +5,7 @@ import { sliceBlocks } from '../body-range.ts'
 import type { BodyWriter, CacheStore, Lookup, MaybePromise, PutOptions, Stored } from '../store.ts'
 import { Tombstones } from '../tombstones.ts'
 import { discard, heldPieces, readAll, readPieces, writeAll } from './body.ts'
-import type { UndiciCacheStore, UndiciKey, UndiciResult } from './contract.ts'
+import type { UndiciCacheStore, UndiciKey, UndiciResult, UndiciValue } from './contract.ts'
 import { covers, type Lists, readLists, toListsValue } from './lists.ts'
 import { allMaybe, mapMaybe } from './maybe.ts'
 import { placeOfLists, placeOfResponse } from './place.ts'
@@ -182,8 +182,8 @@ export class UndiciBackedStore implements CacheStore {
     return body === undefined ? undefined : readAll(body, completeLength)
   }
 
-  /** Writes a response, and looks whether it is what the store gives back: one that only adds, as
-   * undici-cache-redis does, might go on giving what there was before. False where it is not there, or deleted since. */
+  /** Writes a response, and looks whether it is what the store gives back: one that only adds to what it holds goes on
+   * giving what there was before, until all of the URI is deleted. False where it is not there, or deleted since. */
   async #write(entry: Entry, pieces: readonly Uint8Array[], asOf: number): Promise<boolean> {
     const { key, variantKey } = entry
     const value = toValue(entry)
@@ -191,7 +191,7 @@ export class UndiciBackedStore implements CacheStore {
     const place = placeOfResponse(key, variantKey)
     for (let attempts = 2; attempts > 0; attempts--) {
       const remembered = await this.#remember(entry)
-      const written = remembered && (await writeAll(this.#inner.createWriteStream(place, value), pieces))
+      const written = remembered && (await this.#replace(place, value, pieces))
       if (this.#tombstones.covers(entry, asOf)) {
         await this.#inner.delete(place)
         return false
@@ -213,8 +213,15 @@ export class UndiciBackedStore implements CacheStore {
     const known = await this.#lists(key)
     const deleteAt = deleteAtOf(entry)
     if (covers(known, vary, deleteAt)) return true
-    await writeAll(this.#inner.createWriteStream(placeOfLists(key), toListsValue(key, known, vary, deleteAt)), [])
+    await this.#replace(placeOfLists(key), toListsValue(key, known, vary, deleteAt), [])
     return covers(await this.#lists(key), vary, deleteAt)
+  }
+
+  /** False where the store declines. */
+  async #replace(place: UndiciKey, value: UndiciValue, pieces: readonly Uint8Array[]): Promise<boolean> {
+    // What undici-cache-redis has beyond the contract, and needs, for it adds to what it holds.
+    await (this.#inner as { deleteKeys?: (keys: UndiciKey[]) => MaybePromise<void> }).deleteKeys?.([place])
+    return writeAll(this.#inner.createWriteStream(place, value), pieces)
   }
 
   async #recordAt(place: UndiciKey): Promise<string | undefined> {

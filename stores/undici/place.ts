@@ -1,23 +1,23 @@
+import { createHash } from 'node:crypto'
 import type { CacheKey, VariantKey } from '../store.ts'
 import type { UndiciKey } from './contract.ts'
 
-/** Methods that no request has: undici's own cache, on the same store, never finds what is kept here. */
-const RESPONSES = 'UNDICI-HTTP-CACHE'
-const LISTS = 'UNDICI-HTTP-CACHE-LISTS'
-
-/** The field by which undici's stores tell variants apart. */
-export const VARIANT = 'undici-http-cache-variant'
+/** Begins the methods under which all is kept: no request has them, so that undici's own cache, on the same store, never
+ * finds what is kept here, nor is ever in its way. */
+const METHOD = 'UNDICI-HTTP-CACHE'
 
 const URI = /^(https?:\/\/[^/|]+)(\/.*)$/s
 
-/** Where one variant of a key is kept. */
+/** Where one variant of a key is kept. A digest, for the selecting fields may be credentials; and as a method, for stores
+ * look at all the variants that one method has. */
 export function placeOfResponse(key: CacheKey, variantKey: VariantKey): UndiciKey {
-  return { ...uriOf(key), method: RESPONSES, headers: { [VARIANT]: variantKey } }
+  const digest = createHash('sha256').update(variantKey, 'utf16le').digest('hex')
+  return { ...uriOf(key), method: `${METHOD}-${digest}`, headers: {} }
 }
 
 /** Where a key's lists of Vary field names are kept. */
 export function placeOfLists(key: CacheKey): UndiciKey {
-  return { ...uriOf(key), method: LISTS, headers: {} }
+  return { ...uriOf(key), method: `${METHOD}-LISTS`, headers: {} }
 }
 
 /** The URI itself where the key is one: undici's stores delete by URI, so that an invalidation by undici's own cache, on

@@ -4,9 +4,8 @@ import type { CacheKey, Entry, Policy, VariantKey } from '../../lib/rfc9111/type
 import { JsonStringSerializer } from '../../serializers/json-string.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import type { UndiciResult, UndiciValue } from './contract.ts'
-import { VARIANT } from './place.ts'
 
-/** The field that holds what undici's contract has no place for: the whole entry, as JSON. */
+/** The field that holds what undici's contract has no place for: the whole entry but for its variant key, as JSON. */
 const RECORD = 'undici-http-cache-record'
 
 /** The end of the year 9999: stores write times as dates, and know no infinity. */
@@ -39,12 +38,11 @@ export function toValue(entry: Entry): UndiciValue {
   const fields = fieldsOf(entry.lines)
   const etag = firstValue(fields, 'etag')
   const cachedAt = entry.responseTimeMs - correctedInitialAgeMs
-  const record = serializer.encode({ version: RECORD_VERSION, entry })
+  const record = serializer.encode({ version: RECORD_VERSION, entry: { ...entry, variantKey: '' } })
   return {
     statusCode: entry.statusCode,
     statusMessage: entry.statusText,
     headers: { ...fields, [RECORD]: record } as UndiciValue['headers'],
-    vary: { [VARIANT]: entry.variantKey },
     cacheControlDirectives: {},
     cachedAt,
     staleAt: withinTime(cachedAt + lifetime.ms),
@@ -64,14 +62,17 @@ export function recordOf(value: Pick<UndiciValue, 'headers'>): string | undefine
   return typeof record === 'string' ? record : undefined
 }
 
-/** The entry that a store gives back; undefined for what is damaged, or another's: stores may match loosely. */
+/** The entry that a store gives back for a variant; undefined for what is damaged, or another key's: stores may match
+ * loosely. */
 export function toEntry(result: UndiciResult, key: CacheKey, variantKey: VariantKey): Entry | undefined {
+  const known = readEntries.get(result.headers)
+  if (known?.key === key && known.variantKey === variantKey) return known
   const record = recordOf(result)
-  if (record === undefined) return undefined
-  const entry = readEntries.get(result.headers) ?? decode(record)
-  if (entry === undefined) return undefined
+  const read = record === undefined ? undefined : decode(record)
+  if (read?.key !== key) return undefined
+  const entry = { ...read, variantKey }
   readEntries.set(result.headers, entry)
-  return entry.key === key && entry.variantKey === variantKey ? entry : undefined
+  return entry
 }
 
 function decode(record: string): Entry | undefined {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { after, before, describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import {
   Client,
   type Dispatcher,
@@ -54,7 +54,7 @@ describe('new CachedClient() for any origin', () => {
     assert.deepEqual([one.requests.length, two.requests.length], [1, 1])
   })
 
-  test('takes an origin as a URL, and as the dispatcher of undici’s request()', async () => {
+  test("takes an origin as a URL, and as the dispatcher of undici's request()", async () => {
     await using origin = await startOrigin()
     await using client = new CachedClient()
     const options = { origin: new URL(origin.url), path: '/', method: 'GET' } as const
@@ -165,7 +165,7 @@ describe('new CachedClient(origin)', () => {
     assert.equal((await read(await client.request({ path: '/', method: 'GET' }))).outcome, 'hit')
   })
 
-  test('refuses what is no origin with undici’s error', () => {
+  test("refuses what is no origin with undici's error", () => {
     for (const url of ['nonsense', 'ftp://host']) {
       const expected = (() => {
         try {
@@ -384,7 +384,7 @@ describe('fromCache', () => {
 })
 
 describe('fetch()', () => {
-  test('takes a Request and an init, and is undici’s fetch in all else', async () => {
+  test("takes a Request and an init, and is undici's fetch in all else", async () => {
     await using origin = await startOrigin(({ method, body, headers }) => ({
       headers: FRESH,
       body: `${method} ${body} ${headers['x-field']}`
@@ -425,7 +425,7 @@ describe('fetch()', () => {
     assert.equal(seen, 2)
   })
 
-  test('rejects as undici’s does', async () => {
+  test("rejects as undici's does", async () => {
     const origin = await startOrigin()
     await origin.close()
     await using client = new CachedClient()
@@ -438,7 +438,7 @@ describe('fetch()', () => {
 })
 
 describe('as a dispatcher', () => {
-  test('serves undici’s fetch, the built-in one, and a process that has it as its global dispatcher', async () => {
+  test("serves undici's fetch, the built-in one, and a process that has it as its global dispatcher", async () => {
     await using origin = await startOrigin()
     await using client = new CachedClient()
     const previous = getGlobalDispatcher()

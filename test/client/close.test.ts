@@ -43,7 +43,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
       await using origin = await startOrigin()
       const client = make(origin.url)
       await read(await client.request({ origin: origin.url, path: '/', method: 'GET' }))
-      assert.equal(await client.close(), null)
+      await client.close()
       assert.deepEqual([client.closed, client.destroyed], [true, true])
       for (const path of ['/', '/other']) {
         const asked = client.request({ origin: origin.url, path, method: 'GET' })
@@ -76,6 +76,25 @@ for (const [kind, make] of Object.entries(KINDS)) {
       await assert.rejects(client.request({ ...options, path: '/other' }), { code: 'UND_ERR_CLOSED' })
       release()
       assert.equal((await read(await underWay)).body, 'late')
+      await closing
+      assert.equal(origin.requests.length, 1)
+    })
+
+    test("waits as it closes for those who wait for another's response as well", async () => {
+      let release = (): void => {}
+      const released = new Promise<void>(resolve => {
+        release = resolve
+      })
+      await using origin = await startOrigin(async () => {
+        await released
+        return { headers: { 'cache-control': 'max-age=60' }, body: 'late' }
+      })
+      const client = make(origin.url)
+      const asked = [1, 2, 3].map(() => client.request({ origin: origin.url, path: '/', method: 'GET' }).then(read))
+      while (origin.requests.length === 0) await new Promise(setImmediate)
+      const closing = client.close()
+      release()
+      for (const { body } of await Promise.all(asked)) assert.equal(body, 'late')
       await closing
       assert.equal(origin.requests.length, 1)
     })
@@ -116,10 +135,12 @@ for (const [kind, make] of Object.entries(KINDS)) {
       await using origin = await startOrigin(() => undefined)
       const client = make(origin.url)
       const error = new Error('own')
-      const asked = [1, 2].map(() => client.request({ origin: origin.url, path: '/', method: 'GET' }))
+      const asked = [1, 2].map(() =>
+        client.request({ origin: origin.url, path: '/', method: 'GET' }).catch((reason: unknown) => reason)
+      )
       while (origin.requests.length === 0) await new Promise(setImmediate)
       await client.destroy(error)
-      const errors = await Promise.all(asked.map(one => one.catch((reason: unknown) => reason)))
+      const errors = await Promise.all(asked)
       // Who has waited for another's response asks for itself, and finds the client destroyed.
       assert.equal(errors[0], error)
       assert.equal(errors[1] === error || (errors[1] as { code?: string }).code === 'UND_ERR_DESTROYED', true)

@@ -102,12 +102,17 @@ describe('the README', () => {
     assert.equal(quoted, expected)
   })
 
-  it('names what package.json exports, and nothing else', () => {
-    const exported = Object.keys(manifest.exports).filter(subpath => subpath !== './package.json')
-    const named = readme.matchAll(/undici-http-cache(?:\/(?:stores|serializers)\/[\w-]+)?(?=['`])/g)
+  it('names only what package.json exports, and every serializer', () => {
+    const exported = Object.keys(manifest.exports).map(subpath => subpath.replace('.', 'undici-http-cache'))
+    const matches = readme.matchAll(/undici-http-cache(?:\/(?:stores|serializers)\/[\w-]+)?(?=['`])/g)
+    const named = new Set([...matches].map(([path]) => path))
     assert.deepEqual(
-      [...new Set([...named].map(([path]) => path))].sort(),
-      exported.map(subpath => subpath.replace('.', 'undici-http-cache')).sort()
+      [...named].filter(path => !exported.includes(path)),
+      []
+    )
+    assert.deepEqual(
+      exported.filter(path => path.includes('/serializers/') && !named.has(path)),
+      []
     )
   })
 

@@ -16,17 +16,20 @@ export function packageFiles(): readonly string[] {
   )
 }
 
-/** Those that are reached from what package.json exports. */
+/** Those that are reached from the front door and from the serializers. */
 export function shippedFiles(): ReadonlySet<string> {
   const shipped = new Set<string>()
   const follow = (file: string): void => {
     if (shipped.has(file)) return
     shipped.add(file)
-    for (const [, specifier = ''] of sourceText(file).matchAll(/ from '(\.[^']+)'/g))
-      follow(posix.join(dirname(file), specifier))
+    for (const [, specifier = ''] of sourceText(file).matchAll(/ from '(\.[^']+)'/g)) {
+      follow(posix.join(posix.dirname(file), specifier))
+    }
   }
-  const subpaths = Object.keys(manifest.exports).filter(subpath => subpath !== './package.json')
-  for (const subpath of subpaths) follow(subpath === '.' ? 'lib/index.ts' : `${subpath.slice('./'.length)}.ts`)
+  follow('lib/index.ts')
+  for (const subpath of Object.keys(manifest.exports)) {
+    if (subpath.startsWith('./serializers/')) follow(`${subpath.slice('./'.length)}.ts`)
+  }
   return shipped
 }
 
@@ -44,8 +47,11 @@ export function interfaceMembers(path: string, name: string): readonly string[] 
   return names.filter(name => name !== undefined && ts.isIdentifier(name)).map(name => (name as ts.Identifier).text)
 }
 
+/** Functions that return a reason. */
+const REASONING = /reason|recordability/i
+
 /** Every word that stands as a reason in the sources: a property, parameter or variable of that name, or what a
- * function whose name speaks of reasons returns. */
+ * function returns that gives reasons. */
 export function reasonsInSources(): ReadonlySet<string> {
   const files = packageFiles().filter(file => /^(lib\/rfc9111|interceptors)\//.test(file))
   const sources = files.map(parse)
@@ -59,7 +65,7 @@ export function reasonsInSources(): ReadonlySet<string> {
       .map(({ initializer }) => initializer),
     ...all(source, ts.isCallExpression).map(call => call.arguments[parameters.get(calleeName(call)) ?? -1]),
     ...all(source, ts.isReturnStatement)
-      .filter(statement => /reason/i.test(ts.findAncestor(statement, isFunction)?.name?.getText() ?? ''))
+      .filter(statement => REASONING.test(ts.findAncestor(statement, isFunction)?.name?.getText() ?? ''))
       .map(({ expression }) => expression)
   ])
   return new Set(expressions.flatMap(literals))

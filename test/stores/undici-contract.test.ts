@@ -31,8 +31,6 @@ else {
   const locationOf = (store: CacheStore) => locations.get(store) ?? ''
   testStore({
     name: "undici's SqliteCacheStore",
-    // It looks at all of them each time, bodies included.
-    variantCount: 100,
     create: ({ maxEntrySizeBytes }) => {
       const directory = mkdtempSync(join(tmpdir(), 'undici-http-cache-'))
       return open(join(directory, 'cache.db'), maxEntrySizeBytes)

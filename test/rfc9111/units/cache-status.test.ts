@@ -49,7 +49,7 @@ describe('Cache-Status', () => {
   test('an unlimited lifetime is the largest Integer', () => {
     const text = 'c; ttl=999999999999999'
     assert.equal(formatCacheStatus('c', { ...NOTHING, ttlSeconds: Infinity }), text)
-    assert.deepEqual(parse('c', text), { ...NOTHING, ttlSeconds: 999_999_999_999_999 })
+    assert.deepEqual(parse('c', text), { ...NOTHING, ttlSeconds: Infinity })
   })
 
   test('of several caches of one name the last is the nearest', () => {
@@ -62,7 +62,24 @@ describe('Cache-Status', () => {
     assert.equal(parse('c', ''), undefined)
   })
 
-  test('a malformed field has no status', () => assert.equal(parse('c', 'c; hit, d;;'), undefined))
+  test('a malformed member has no status', () => {
+    assert.equal(parse('c', 'c; hit;;'), undefined)
+    assert.equal(parse('c', 'c; hit, d;;'), undefined)
+    assert.equal(parse('c', 'd;;'), undefined)
+  })
+
+  test('a malformed member does not hide the nearer ones', () => {
+    assert.deepEqual(parse('c', 'd;;, c; hit'), { ...NOTHING, hit: true })
+    assert.deepEqual(parse('c', 'd;;', 'c; hit; detail=c'), { ...NOTHING, hit: true, detail: 'c' })
+    assert.deepEqual(parse('hit', 'd;;', 'hit; hit'), { ...NOTHING, hit: true })
+    assert.deepEqual(parse('a b', 'd;;', '"a b"; hit'), { ...NOTHING, hit: true })
+  })
+
+  test('a malformed member does not make one cache pass for another', () => {
+    assert.equal(parse('c', 'd;;, abc; hit'), undefined)
+    assert.equal(parse('c', 'd;;, cd; hit'), undefined)
+    assert.equal(parse('c', 'd;;, e; fwd=c'), undefined)
+  })
 
   test('values of another type count as absent', () => {
     assert.deepEqual(parse('c', 'c; hit=1; fwd=1; fwd-status=a; ttl=1.5; stored="x"; collapsed=?0; detail'), NOTHING)

@@ -1,0 +1,195 @@
+import { CacheError, optionError } from '../lib/errors.ts'
+import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import { MessagePackSerializer } from '../serializers/message-pack.ts'
+import { acceptBytesSerializer, type BytesSerializer } from '../serializers/serializer-option.ts'
+import { Background } from './file/background.ts'
+import { LogPosition } from './file/deletion-view.ts'
+import { Deletions } from './file/deletions.ts'
+import { EntryWriter } from './file/entry-writer.ts'
+import { acceptFileSystem, type FileSystem } from './file/file-system.ts'
+import { listStored } from './file/listing.ts'
+import { Finder } from './file/lookup.ts'
+import { nativeFileSystem } from './file/native-file-system.ts'
+import { type Parts, StoreTime } from './file/parts.ts'
+import { Placement } from './file/placement.ts'
+import { RecordWriter } from './file/record-writer.ts'
+import { Records } from './file/records.ts'
+import { Removal } from './file/removal.ts'
+import { Sweeper } from './file/sweeper.ts'
+import { acceptDirectory, Tree } from './file/tree.ts'
+import { Turns } from './file/turns.ts'
+import { Uses } from './file/uses.ts'
+import type { BodyWriter, CacheStore, Lookup, PutOptions } from './store.ts'
+
+export type { FileHandle, FileStats, FileSystem } from './file/file-system.ts'
+
+export interface FileStoreOptions {
+  /** Where the files go; made if it is not there. A path or a file: URL; by default `undici-http-cache` in
+   * $XDG_CACHE_HOME, or in ~/.cache. Any number of processes may share it. What others keep there is left alone. */
+  readonly directory?: string | URL
+  /** Upper bound of what the files occupy, in blocks of 4 KiB; kept by a sweep in the background, which removes what was
+   * not used for longest. Bytes; 2 GiB by default. */
+  readonly maxSizeBytes?: number
+  /** Larger bodies are not stored. Bytes; half of maxSizeBytes by default, and at most maxSizeBytes. */
+  readonly maxEntrySizeBytes?: number
+  /** How records are written; MessagePackSerializer by default, which needs the package `msgpackr`. What another
+   * serializer has written is left alone. */
+  readonly serializer?: BytesSerializer
+  /** The file system: Node's own by default, or anything that looks like `node:fs/promises`, such as `memfs`. */
+  readonly fs?: FileSystem | { readonly promises: FileSystem }
+  /** Waits until what was written has reached the disk, so that a power failure loses nothing; several times slower.
+   * False by default: what a power failure damages is then found out, and removed. */
+  readonly fsync?: boolean
+}
+
+const GIBIBYTE = 1_073_741_824
+const DELAY_AFTER_TAG_MS = 10_000
+
+/** Keeps responses in files: they outlive the process, and any number of processes share them, without locks.
+ *
+ * Every lookup reads one file where the key has a single variant. Bodies beyond 64 KiB are streamed both ways. Whatever
+ * is damaged is found out by checksums, before its first byte is served or, in the middle of a large body, before that
+ * part is: the body then fails with a CacheError, ERR_CACHE_BODY, and the response is removed. Nothing of a request's
+ * credentials is written: a variant key is kept as a digest, which `entries()` gives in its place.
+ *
+ * Files have the mode 0600, folders 0700. A folder that belongs to another user, or that others can write to, is not
+ * used: methods reject with a CacheError, ERR_CACHE_STORE. After close() they reject with ERR_CACHE_CLOSED, but for `get`,
+ * which finds nothing.
+ * Throws a TypeError with ERR_CACHE_OPTION for a bad option. */
+export class FileStore implements CacheStore {
+  readonly capabilities = {
+    synchronous: false,
+    updateInPlace: true,
+    tags: true,
+    ranges: true,
+    shared: true
+  } as const
+  readonly maxEntrySizeBytes: number
+  /** Where this store's files are: a folder in `directory` that is named after the serializer. */
+  readonly path: string
+  readonly #parts: Parts
+  readonly #finder: Finder
+  readonly #placement: Placement
+  readonly #removal: Removal
+  readonly #sweeper: Sweeper
+  readonly #writers = new Set<EntryWriter>()
+  #arrivals = 0
+  #isClosed = false
+
+  constructor(options: FileStoreOptions = {}) {
+    const { maxSizeBytes = 2 * GIBIBYTE, maxEntrySizeBytes = Math.ceil(maxSizeBytes / 2), fsync = false } = options
+    assertBytes('maxSizeBytes', maxSizeBytes)
+    if (maxEntrySizeBytes !== Infinity) assertBytes('maxEntrySizeBytes', maxEntrySizeBytes)
+    if (typeof fsync !== 'boolean') throw optionError('fsync', 'true or false', fsync)
+    const fs = options.fs === undefined ? nativeFileSystem : acceptFileSystem(options.fs)
+    const serializer =
+      options.serializer === undefined ? new MessagePackSerializer() : acceptBytesSerializer(options.serializer)
+    const tree = new Tree(fs, acceptDirectory(options.directory), serializer.name, fsync)
+    this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
+    this.path = tree.storage
+    this.#parts = {
+      serializer,
+      tree,
+      records: new Records(tree, serializer),
+      writer: new RecordWriter(tree, byteLength => this.#sweeper.added(byteLength)),
+      deletions: new Deletions(tree),
+      turns: new Turns(),
+      uses: new Uses(tree),
+      background: new Background(),
+      time: new StoreTime()
+    }
+    this.#removal = new Removal(this.#parts)
+    this.#placement = new Placement(this.#parts)
+    this.#finder = new Finder(this.#parts, this.#removal)
+    this.#sweeper = new Sweeper(this.#parts, this.#removal, maxSizeBytes)
+  }
+
+  async get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
+    return this.#isClosed ? NOTHING : this.#finder.find(key, variantOf)
+  }
+
+  /** Declined, too, while a sweep has yet to make room for what is there already. */
+  async put(_entry: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
+    this.#assertOpen()
+    const arrival = ++this.#arrivals
+    if (options.extend !== undefined || this.#sweeper.isFull) return undefined
+    const position = options.asOf === undefined ? await this.#parts.deletions.now() : options.asOf
+    if (!(position instanceof LogPosition)) return undefined
+    const { tree } = this.#parts
+    const writer: EntryWriter = new EntryWriter({
+      tree,
+      placement: this.#placement,
+      position,
+      maxBytes: this.maxEntrySizeBytes,
+      arrival,
+      onOver: () => this.#writers.delete(writer)
+    })
+    this.#writers.add(writer)
+    return writer
+  }
+
+  async update(entry: Entry, { asOf }: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
+    this.#assertOpen()
+    if (asOf !== undefined && !(asOf instanceof LogPosition)) return false
+    if (!(await this.#parts.tree.isThere())) return false
+    return this.#placement.freshen(entry, asOf)
+  }
+
+  async delete(key: CacheKey): Promise<void> {
+    this.#assertOpen()
+    await this.#removal.deleteKey(key)
+  }
+
+  /** In effect at once; the files go with the next sweep. */
+  async deleteByTag(tag: string): Promise<void> {
+    this.#assertOpen()
+    await this.#removal.deleteTag(tag)
+    this.#sweeper.request(DELAY_AFTER_TAG_MS)
+  }
+
+  /** In effect at once; waits until the files are gone. */
+  async clear(): Promise<void> {
+    this.#assertOpen()
+    await this.#removal.clear()
+    this.#sweeper.cleared()
+  }
+
+  /** All that is stored, with the digests of variant keys in the place of variant keys. */
+  async *entries(): AsyncGenerator<Entry> {
+    this.#assertOpen()
+    yield* listStored(this.#parts)
+  }
+
+  /** Removes at once what is deleted, expired or left behind, and what is too much: all that happens by itself in the
+   * background as well, once an hour and when there is too much. */
+  async sweep(): Promise<void> {
+    this.#assertOpen()
+    await this.#sweeper.run()
+  }
+
+  /** Ends what is going on. The files stay. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await Promise.allSettled([...this.#writers].map(writer => writer.abort()))
+    await this.#sweeper.close()
+    await this.#parts.background.idle()
+    await this.#parts.uses.flush()
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new CacheError('ERR_CACHE_CLOSED', 'the FileStore is closed')
+  }
+}
+
+const NOTHING: Lookup = {
+  stored: [],
+  otherVariants: false,
+  asOf() {
+    throw new CacheError('ERR_CACHE_CLOSED', 'the FileStore is closed')
+  }
+}
+
+function assertBytes(name: string, value: unknown): void {
+  if (!Number.isSafeInteger(value) || Number(value) <= 0) throw optionError(name, 'a positive integer (bytes)', value)
+}

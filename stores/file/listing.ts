@@ -1,0 +1,20 @@
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import { listKeys, listShards } from './key-files.ts'
+import type { Parts } from './parts.ts'
+
+/** All that is stored, a shard at a time. */
+export async function* listStored({ tree, records, deletions, time }: Parts): AsyncGenerator<Entry> {
+  if (!(await tree.isThere())) return
+  await deletions.refresh()
+  for (const shard of await listShards(tree)) {
+    for (const { key, records: names } of await listKeys(tree, shard)) {
+      for (const name of names) {
+        const found = await records.read(
+          name,
+          head => !deletions.covers(head, key, head.tags) && !time.hasExpired(head)
+        )
+        if (found !== undefined && found !== 'damaged' && found.record !== undefined) yield found.record.entry
+      }
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import { Buffer } from 'node:buffer'
+import { crc32 } from 'node:zlib'
+import { DIGEST_BYTES } from './digests.ts'
+
+/** Layout of a record, numbers little-endian:
+ *
+ *      0  CRC-32 of what follows
+ *      4  magic
+ *      8  position in the order of deletions that it is stored as of
+ *     16  number of the change when its response was asked for
+ *     24  responseTimeMs
+ *     32  expiresAtMs
+ *     40  bytes of a body in chunks
+ *     48  name of that body; zeros: the body is part of the record
+ *     56  digest of the variant key, 32 bytes
+ *     88  bytes of the entry's id (1), unused (1), number of tags (2)
+ *     92  id, tags of 16 bytes each, serialized record
+ */
+const MAGIC = 0x31_43_48_55
+const FIXED_BYTES = 92
+export const BODY_NAME_BYTES = 8
+const NO_BODY = Buffer.alloc(BODY_NAME_BYTES)
+
+/** A body that lies in chunks of its own. */
+export interface ChunkedBody {
+  readonly name: Buffer
+  readonly byteLength: number
+}
+
+/** What a record says of itself without a serializer. */
+export interface RecordHead {
+  readonly asOf: number
+  readonly arrival: number
+  readonly responseTimeMs: number
+  readonly expiresAtMs: number
+  /** undefined: the body is part of the record. */
+  readonly body: ChunkedBody | undefined
+  readonly variantDigest: Buffer
+  readonly entryId: string
+  readonly tags: readonly Buffer[]
+}
+
+export interface ParsedRecord {
+  readonly head: RecordHead
+  /** A view of the bytes that were parsed. */
+  readonly payload: Buffer
+}
+
+export function encodeRecord(head: RecordHead, payload: Uint8Array): Buffer {
+  const id = Buffer.from(head.entryId)
+  const start = FIXED_BYTES + id.length + head.tags.length * DIGEST_BYTES
+  const bytes = Buffer.allocUnsafeSlow(start + payload.byteLength)
+  bytes.writeUInt32LE(MAGIC, 4)
+  bytes.writeDoubleLE(head.asOf, 8)
+  bytes.writeDoubleLE(head.arrival, 16)
+  bytes.writeDoubleLE(head.responseTimeMs, 24)
+  bytes.writeDoubleLE(head.expiresAtMs, 32)
+  bytes.writeDoubleLE(head.body?.byteLength ?? 0, 40)
+  bytes.set(head.body?.name ?? NO_BODY, 48)
+  bytes.set(head.variantDigest, 56)
+  bytes.writeUInt8(id.length, 88)
+  bytes.writeUInt8(0, 89)
+  bytes.writeUInt16LE(head.tags.length, 90)
+  bytes.set(id, FIXED_BYTES)
+  for (const [i, tag] of head.tags.entries()) bytes.set(tag, FIXED_BYTES + id.length + i * DIGEST_BYTES)
+  bytes.set(payload, start)
+  bytes.writeUInt32LE(crc32(bytes.subarray(4)), 0)
+  return bytes
+}
+
+/** undefined where the bytes are damaged. The head shares no memory with them. */
+export function parseRecord(bytes: Uint8Array): ParsedRecord | undefined {
+  const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  if (record.length < FIXED_BYTES || record.readUInt32LE(4) !== MAGIC) return undefined
+  if (crc32(record.subarray(4)) !== record.readUInt32LE(0)) return undefined
+  const tagsStart = FIXED_BYTES + record.readUInt8(88)
+  const start = tagsStart + record.readUInt16LE(90) * DIGEST_BYTES
+  if (start > record.length) return undefined
+  const tags: Buffer[] = []
+  for (let at = tagsStart; at < start; at += DIGEST_BYTES) tags.push(copyOf(record, at, DIGEST_BYTES))
+  const name = copyOf(record, 48, BODY_NAME_BYTES)
+  const head: RecordHead = {
+    asOf: record.readDoubleLE(8),
+    arrival: record.readDoubleLE(16),
+    responseTimeMs: record.readDoubleLE(24),
+    expiresAtMs: record.readDoubleLE(32),
+    body: name.equals(NO_BODY) ? undefined : { name, byteLength: record.readDoubleLE(40) },
+    variantDigest: copyOf(record, 56, 32),
+    entryId: record.toString('latin1', FIXED_BYTES, tagsStart),
+    tags
+  }
+  return { head, payload: record.subarray(start) }
+}
+
+function copyOf(bytes: Buffer, start: number, length: number): Buffer {
+  return Buffer.from(bytes.subarray(start, start + length))
+}
