@@ -5,6 +5,8 @@ import type { Client, Head, Source } from './client.ts'
 
 /** Larger pieces are handed out, and copied, in steps of this size. */
 const STEP_BYTES = 65_536
+/** So much is handed out at a time, to a client that never pauses; then everything else has its turn. */
+const MAX_TURN_BYTES = 4_194_304
 
 /** Reads the next piece of a body that comes in pieces. */
 export type ReadNext = (iterator: AsyncIterator<Uint8Array>) => Promise<IteratorResult<Uint8Array>>
@@ -78,9 +80,15 @@ export class HeldBodyPlayer extends BodyPlayer {
   }
 
   protected step(): void {
+    let turnBytes = 0
     while (!this.stopped && !this.client.paused) {
       const piece = this.#pieces[this.#index]
       if (piece === undefined) return this.end()
+      if (turnBytes > MAX_TURN_BYTES) {
+        setImmediate(() => this.play())
+        return
+      }
+      turnBytes += Math.min(piece.byteLength - this.#offset, STEP_BYTES)
       if (piece.byteLength - this.#offset <= STEP_BYTES) {
         const rest = this.#offset === 0 ? piece : piece.subarray(this.#offset)
         this.#index++

@@ -43,7 +43,7 @@ export interface CacheContext {
 export function cacheStatusOf(outcome: Outcome): CacheStatus {
   const { forward, forwardStatus, collapsed, stored, freshForSeconds, reason } = outcome
   const hit = outcome.outcome === 'hit' || outcome.outcome === 'stale'
-  const saysMore = reason !== 'fresh' && reason !== forward && reason !== 'storable'
+  const saysMore = reason !== 'fresh' && reason !== forward && reason !== 'collapsed'
   return {
     hit,
     forward: hit ? undefined : forward,
@@ -57,16 +57,16 @@ export function cacheStatusOf(outcome: Outcome): CacheStatus {
 
 /** The way back from a Cache-Status field: what fetch's Response has kept of the outcome. */
 export function infoOf(status: CacheStatus, ageSeconds: number | undefined): CacheInfo {
-  const { hit, forward, forwardStatus, ttlSeconds, detail } = status
-  const stale = hit && ttlSeconds !== undefined && ttlSeconds < 0
-  const outcome = hit ? (stale ? 'stale' : 'hit') : outcomeOfForward(status)
+  const { hit, forward, forwardStatus, ttlSeconds, detail, collapsed } = status
+  // Only what is fresh is a hit without more words.
+  const outcome = hit ? (detail === undefined ? 'hit' : 'stale') : outcomeOfForward(status)
   return {
     fromCache: hit || outcome === 'revalidated',
     outcome,
     ageSeconds,
     freshForSeconds: ttlSeconds,
     stored: hit || status.stored || (forwardStatus === 304 && outcome === 'revalidated'),
-    reason: detail ?? forward ?? 'fresh'
+    reason: detail ?? (collapsed ? 'collapsed' : (forward ?? 'fresh'))
   }
 }
 

@@ -51,15 +51,13 @@ export class Server {
         if (body === undefined) {
           if (!client.isFinished) attempt(client, vanished)
         } else {
-          this.play(client, answer, body, outcome)
+          this.#playInTurn(client, answer, body, outcome)
         }
       })
     } else if (opened === undefined) {
       vanished()
-    } else if (this.#budget.take(answer.entry.completeLength ?? 0)) {
-      this.play(client, answer, opened, outcome)
     } else {
-      setImmediate(() => this.play(client, answer, opened, outcome))
+      this.#playInTurn(client, answer, opened, outcome)
     }
   }
 
@@ -69,6 +67,12 @@ export class Server {
     if (stored === undefined) return undefined
     const body = this.#guard.open(stored)
     return isPromise(body) ? body.then(opened => this.#begin(opened, stored)) : this.#begin(body, stored)
+  }
+
+  #playInTurn(client: Client, answer: Answer, body: OpenBody, outcome: Outcome): void {
+    const bytes = answer.body === 'none' ? 0 : (answer.entry.completeLength ?? 0)
+    if (this.#budget.take(bytes)) this.play(client, answer, body, outcome)
+    else this.#budget.defer(bytes, () => this.play(client, answer, body, outcome))
   }
 
   /** Delivers the header section and as much of the body as the client takes; to one who has gone, nothing. */
@@ -94,6 +98,12 @@ export class Server {
   /** §5.2.1.7, §5.2.2.2: 504 with an empty body. */
   gatewayTimeout(client: Client | undefined, reason: string): void {
     if (client === undefined) return
+    if (this.#budget.take(0)) this.#playGatewayTimeout(client, reason)
+    else this.#budget.defer(0, () => this.#playGatewayTimeout(client, reason))
+  }
+
+  #playGatewayTimeout(client: Client, reason: string): void {
+    if (client.isFinished) return
     const outcome = unsatisfiableOutcome(reason)
     const player = new HeldBodyPlayer(client, trailersHead([]), NO_PIECES)
     client.source = player

@@ -1,28 +1,66 @@
 const MAX_HITS = 128
 const MAX_BYTES = 4_194_304
-const RESET_AFTER = 16
+const MAX_MS = 1
+/** So many cost no look at the clock, and no turn of their own. */
+const UNTIMED_HITS = 16
+const HITS_PER_LOOK = 8
 
 /** Bounds what is answered within one turn of the event loop: hits that are answered at once, each asking for the next,
  * would otherwise keep timers and sockets waiting for ever. */
 export class TurnBudget {
   #hits = 0
   #bytes = 0
-  #resets = false
+  #startedAtMs = 0
+  #isSpent = false
+  /** Whether a turn is due in which counting begins anew. */
+  #isDue = false
+  readonly #waiting: { readonly bytes: number; readonly answer: () => void }[] = []
 
-  /** Whether one more answer of that many bytes fits into this turn. */
+  /** Whether one more answer of that many bytes fits into this turn, and nobody was there before; else it is to be
+   * deferred. */
   take(bytes: number): boolean {
-    this.#hits++
-    this.#bytes += bytes
-    if (!this.#resets && (this.#hits >= RESET_AFTER || this.#bytes > MAX_BYTES)) {
-      this.#resets = true
-      setImmediate(this.#reset).unref()
-    }
-    return this.#hits <= MAX_HITS && this.#bytes <= MAX_BYTES
+    if (this.#isSpent || this.#waiting.length > 0) return false
+    this.#spend(bytes)
+    return true
   }
 
-  readonly #reset = (): void => {
+  /** Gives the answer in a later turn, after those that wait already. */
+  defer(bytes: number, answer: () => void): void {
+    this.#waiting.push({ bytes, answer })
+    this.#arrangeTurn()
+  }
+
+  #spend(bytes: number): void {
+    this.#hits++
+    this.#bytes += bytes
+    if (this.#hits < UNTIMED_HITS && this.#bytes < MAX_BYTES) return
+    this.#arrangeTurn()
+    this.#isSpent = this.#hits >= MAX_HITS || this.#bytes >= MAX_BYTES || this.#isOverTime()
+  }
+
+  #isOverTime(): boolean {
+    return this.#hits % HITS_PER_LOOK === 0 && performance.now() - this.#startedAtMs > MAX_MS
+  }
+
+  #arrangeTurn(): void {
+    if (this.#isDue) return
+    this.#isDue = true
+    this.#startedAtMs = performance.now()
+    setImmediate(this.#turn)
+  }
+
+  readonly #turn = (): void => {
     this.#hits = 0
     this.#bytes = 0
-    this.#resets = false
+    this.#isSpent = false
+    this.#isDue = false
+    // Arranged first, should an answer throw.
+    if (this.#waiting.length > 0) this.#arrangeTurn()
+    while (!this.#isSpent) {
+      const next = this.#waiting.shift()
+      if (next === undefined) return
+      this.#spend(next.bytes)
+      next.answer()
+    }
   }
 }

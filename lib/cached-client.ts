@@ -18,7 +18,12 @@ export interface FromCache {
 }
 
 /** Options of get(): those of request() but for what the URL says. */
-export type GetOptions = Omit<Dispatcher.RequestOptions, 'origin' | 'path' | 'method' | 'body'>
+export type GetOptions = Omit<Dispatcher.RequestOptions, 'origin' | 'path' | 'method' | 'body'> & OptOut
+
+/** `cache: false` sends this one request past the cache. */
+export interface OptOut {
+  cache?: boolean
+}
 
 type Callback = (error: Error | null, data: unknown) => void
 
@@ -92,22 +97,24 @@ export class CachedClient extends Client {
   }
 
   override request<T = null>(
-    options: Dispatcher.RequestOptions<T>,
+    options: Dispatcher.RequestOptions<T> & OptOut,
     callback: (error: Error | null, data: Dispatcher.ResponseData<T> & FromCache) => void
   ): void
-  override request<T = null>(options: Dispatcher.RequestOptions<T>): Promise<Dispatcher.ResponseData<T> & FromCache>
+  override request<T = null>(
+    options: Dispatcher.RequestOptions<T> & OptOut
+  ): Promise<Dispatcher.ResponseData<T> & FromCache>
   override request(options: Dispatcher.RequestOptions, callback?: unknown): unknown {
     if (callback !== undefined) return super.request(options, marking(callback as Callback))
     return super.request(options).then(markFromCache)
   }
 
   override stream<T = null>(
-    options: Dispatcher.RequestOptions<T>,
+    options: Dispatcher.RequestOptions<T> & OptOut,
     factory: (data: Dispatcher.StreamFactoryData<T> & FromCache) => NodeJS.WritableStream,
     callback: (error: Error | null, data: Dispatcher.StreamData<T>) => void
   ): void
   override stream<T = null>(
-    options: Dispatcher.RequestOptions<T>,
+    options: Dispatcher.RequestOptions<T> & OptOut,
     factory: (data: Dispatcher.StreamFactoryData<T> & FromCache) => NodeJS.WritableStream
   ): Promise<Dispatcher.StreamData<T>>
   override stream(options: Dispatcher.RequestOptions, factory: unknown, callback?: unknown): unknown {

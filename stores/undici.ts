@@ -35,8 +35,8 @@ const MEBIBYTE = 1_048_576
  * ```
  *
  * Entries come back in full, trailers and repeated field lines included: what undici's contract has no place for is kept
- * in a field of its own, under a method that no request has, so that undici's own cache on the same store never finds it.
- * A deletion by URI reaches both.
+ * in a field of its own, under methods that no request has, so that undici's own cache on the same store never finds it.
+ * A deletion by URI reaches both. The values of selecting fields are kept as digests.
  *
  * What the contract cannot do, `capabilities` says:
  * - `updateInPlace` is false: `update` reads the body and writes it once more, and answers false where it cannot.
@@ -48,8 +48,10 @@ const MEBIBYTE = 1_048_576
  * - There is no `entries`.
  *
  * `commit` and `update` look whether the store gives back what was written, and answer false where it does not: it was
- * too large, or evicted at once. MemoryCacheStore counts bodies alone; it and SqliteCacheStore look at each variant of a
- * key in turn. `close` closes the undici store as well, where it can be.
+ * too large, or evicted at once. Where it gives back what it held before, as a store does that only adds, all of that URI
+ * is deleted and the response written once more; of undici-cache-redis, whose `deleteKeys` is used, only its variant.
+ * A key whose responses have Vary takes up one place more than it has variants. `close` closes the undici store as well,
+ * where that can be closed.
  *
  * Throws a TypeError with ERR_CACHE_OPTION for what is no such store, and for a bad option. */
 export function fromUndiciStore(undiciStore: UndiciCacheStore, options: FromUndiciStoreOptions = {}): CacheStore {

@@ -38,7 +38,11 @@ export class Placement {
     const tags = entry.tags.map(tagDigestOf)
     return this.#parts.turns.take(key, async () => {
       const { records, deletions, writer, time } = this.#parts
-      const [primary] = await Promise.all([records.readHead(key), deletions.refresh()])
+      const [primary] = await Promise.all([
+        records.readHead(key),
+        deletions.refresh(),
+        writer.prepare(key, position.generation)
+      ])
       if (deletions.covers(position, key, tags)) return false
       // A slow response does not replace one that was asked for after it arrived.
       if ((this.#arrivals.get(key + variant) ?? 0) > arrival) return false
@@ -78,6 +82,7 @@ export class Placement {
       if (record?.entry.id !== entry.id || record.entry.key !== entry.key) return false
       const { expiresAtMs } = entry
       const changed = { ...head, tags, expiresAtMs, ordinal: Math.max(head.ordinal, position.ordinal) }
+      await writer.prepare(name, position.generation)
       if (!(await writer.put(name, this.#encode(changed, entry, record.body), position.generation))) return false
       time.responseTimeMs = entry.responseTimeMs
       return true

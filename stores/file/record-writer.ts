@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import { bodyFileBytes } from './body-file.ts'
-import { attempt, isMissing } from './faults.ts'
+import { attempt, ignoreAbsent, isMissing } from './faults.ts'
 import { writeFully } from './file-system.ts'
 import type { Tree } from './tree.ts'
 
@@ -20,38 +20,40 @@ export class RecordWriter {
     this.#onWritten = onWritten
   }
 
-  /** Puts a record in its place, its body's file first. False where the generation has been retired: a deletion may have
-   * been forgotten since that this record would have to know of. */
-  async put(name: string, bytes: Buffer, generation: number, body?: ReceivedBody): Promise<boolean> {
-    const { fs } = this.#tree
-    const [written, prepared] = await Promise.allSettled([
-      this.#writeTemporary(bytes, generation),
-      this.#tree.prepareShard(name)
+  /** Makes sure that nothing which is written from now on for that name comes to lie elsewhere. */
+  async prepare(name: string, generation: number): Promise<void> {
+    await Promise.all([
+      this.#tree.prepareShard(name),
+      ignoreAbsent(this.#tree.requireOwn(this.#tree.logFolder(generation)))
     ])
+  }
+
+  /** Puts a record in its place, its body's file first; after `prepare`. False where the generation has been retired: a
+   * deletion may have been forgotten since that this record would have to know of. */
+  async put(name: string, bytes: Buffer, generation: number, body?: ReceivedBody): Promise<boolean> {
     const made: string[] = []
     try {
-      if (written.status === 'rejected') throw written.reason
-      made.push(written.value)
-      if (prepared.status === 'rejected') throw prepared.reason
+      const temporary = await this.#writeTemporary(bytes, generation)
+      made.push(temporary)
       if (body?.kind === 'file') {
         const path = this.#tree.bodyPath(name, body.id)
         await this.#move(body.path, path, name)
         made.push(path)
         this.#onWritten(bodyFileBytes(body.byteLength))
       }
-      await this.#move(written.value, this.#tree.recordPath(name), name)
+      await this.#move(temporary, this.#tree.recordPath(name), name)
       await this.#tree.syncShard(name)
       this.#onWritten(bytes.byteLength)
       return true
     } catch (error) {
-      for (const path of made) await attempt(fs.unlink(path))
+      for (const path of made) await attempt(this.#tree.fs.unlink(path))
       if (isMissing(error) && (await this.#isRetired(generation))) return false
       throw error
     }
   }
 
   async #writeTemporary(bytes: Buffer, generation: number): Promise<string> {
-    const { path, handle } = await this.#tree.openTemporary(generation)
+    const { path, handle } = await this.#tree.createTemporary(generation)
     try {
       try {
         await writeFully(handle, bytes, 0)

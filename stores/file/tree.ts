@@ -93,9 +93,13 @@ export class Tree {
 
   /** A new file for what is begun while that log is the last; rejects with ENOENT where it has been retired. */
   async openTemporary(generation: number): Promise<Temporary> {
-    const folder = this.logFolder(generation)
-    await this.requireOwn(folder)
-    const path = join(folder, `${randomName()}.tmp`)
+    await this.requireOwn(this.logFolder(generation))
+    return this.createTemporary(generation)
+  }
+
+  /** The same where the folder has just been looked at. */
+  async createTemporary(generation: number): Promise<Temporary> {
+    const path = `${this.logFolder(generation)}/${randomName()}.tmp`
     return { path, handle: await this.fs.open(path, TO_CREATE, FILE_MODE) }
   }
 

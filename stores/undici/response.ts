@@ -4,7 +4,7 @@ import type { CacheKey, Entry, FieldLine, VariantKey } from '../../lib/rfc9111/t
 import type { UndiciKey, UndiciResult, UndiciValue } from './contract.ts'
 
 /** The part of a value that is undici's verdict, and no response has a place for. */
-type Verdict = Pick<UndiciValue, 'vary' | 'etag' | 'cacheControlDirectives' | 'cachedAt' | 'staleAt' | 'deleteAt'>
+type Verdict = Pick<UndiciValue, 'etag' | 'cacheControlDirectives' | 'cachedAt' | 'staleAt' | 'deleteAt'>
 
 /** The trailer that holds it, as JSON: undici's contract has no trailers. */
 const VERDICT = 'undici-cache-verdict'
@@ -25,7 +25,7 @@ export function variantOf(method: string, values: UndiciValue['vary']): (names: 
 /** A response of undici's as an entry, before its body is known. `nowMs` is when it arrived. */
 export function entryOf(key: UndiciKey, value: UndiciValue, nowMs: number): Entry {
   const { vary: values, etag, cacheControlDirectives, cachedAt, staleAt, deleteAt } = value
-  const verdict = { vary: values, etag, cacheControlDirectives, cachedAt, staleAt, deleteAt }
+  const verdict = { etag, cacheControlDirectives, cachedAt, staleAt, deleteAt }
   const vary = Object.keys(values ?? {}).sort()
   const entryKey = cacheKeyOf(key)
   return {
@@ -47,14 +47,17 @@ export function entryOf(key: UndiciKey, value: UndiciValue, nowMs: number): Entr
   }
 }
 
-/** The entry as undici gave it, its body apart; undefined for one that undici did not give. */
-export function resultOf(entry: Entry): Omit<UndiciResult, 'body'> | undefined {
+/** The entry as undici gave it, its body apart; undefined for one that undici did not give. The values of the selecting
+ * fields are those of the request that selects it: they may be credentials, and are not kept. */
+export function resultOf(entry: Entry, { headers = {} }: UndiciKey): Omit<UndiciResult, 'body'> | undefined {
   const json = entry.trailers.find(([name]) => name === VERDICT)?.[1]
   if (json === undefined) return undefined
   const verdict: Verdict = JSON.parse(json)
   const { statusCode, statusText: statusMessage } = entry
   const { cacheControlDirectives = {} } = verdict
-  return { ...verdict, cacheControlDirectives, statusCode, statusMessage, headers: headersOf(entry.lines) }
+  const result = { ...verdict, cacheControlDirectives, statusCode, statusMessage, headers: headersOf(entry.lines) }
+  if (entry.vary.length === 0) return result
+  return { ...result, vary: Object.fromEntries(entry.vary.map(name => [name, headers[name] ?? null])) }
 }
 
 function headersOf(lines: readonly FieldLine[]): UndiciResult['headers'] {

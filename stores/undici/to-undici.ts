@@ -36,7 +36,7 @@ export class StoreForUndici implements UndiciCacheStore {
     return this.#attempt(undefined, () =>
       mapMaybe(this.#lookup(key), lookup => {
         if (lookup === undefined) return undefined
-        const found = newestOf(lookup, Date.now())
+        const found = newestOf(lookup, key)
         if (found === undefined || !isReusable(found.result, key)) this.#remember(key, lookup)
         return found === undefined ? undefined : this.#withBody(found.stored, found.result)
       })
@@ -124,11 +124,11 @@ export class StoreForUndici implements UndiciCacheStore {
 }
 
 /** The newest response that undici stored and has not told to delete by now. */
-function newestOf({ stored }: Lookup, nowMs: number) {
+function newestOf({ stored }: Lookup, key: UndiciKey) {
   let newest: { readonly stored: Stored; readonly result: Omit<UndiciResult, 'body'> } | undefined
   for (const each of stored) {
-    const result = resultOf(each.entry)
-    if (result === undefined || result.deleteAt <= nowMs) continue
+    const result = resultOf(each.entry, key)
+    if (result === undefined || result.deleteAt <= Date.now()) continue
     const { responseTimeMs = -Infinity } = newest?.stored.entry ?? {}
     if (each.entry.responseTimeMs >= responseTimeMs) newest = { stored: each, result }
   }

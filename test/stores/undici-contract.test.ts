@@ -1,4 +1,4 @@
-// fromUndiciStore passes the contract suite on undici's own stores, and on one that is slow and streams.
+// fromUndiciStore passes the contract suite on undici's own stores, and on stranger ones.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -7,7 +7,7 @@ import { cacheStores } from 'undici'
 import { testStore } from 'undici-http-cache/stores/testing'
 import { fromUndiciStore } from 'undici-http-cache/stores/undici'
 import type { CacheStore } from '../../stores/store.ts'
-import { StreamingStore, sqliteStore } from './undici-stores.ts'
+import { DeletingStore, StreamingStore, sqliteStore } from './undici-stores.ts'
 
 testStore({
   name: "undici's MemoryCacheStore",
@@ -43,4 +43,13 @@ else {
 testStore({
   name: "an asynchronous store by undici's contract that streams",
   create: ({ maxEntrySizeBytes }) => fromUndiciStore(new StreamingStore(), { maxEntrySizeBytes })
+})
+
+testStore({
+  name: 'a store as undici-cache-redis is',
+  create: ({ maxEntrySizeBytes }) => {
+    const inner = new DeletingStore()
+    const clear = () => void inner.rows.splice(0, inner.rows.length)
+    return fromUndiciStore(inner, { maxEntrySizeBytes, clear })
+  }
 })

@@ -52,7 +52,7 @@ interface Row {
   readonly chunks: readonly string[]
 }
 
-/** As undici-cache-redis: adds a response to those it has, answers with the oldest that matches, keeps base64. */
+/** Adds a response to those it has, and answers with the oldest that matches. */
 export class AddingStore implements UndiciCacheStore {
   readonly rows: Row[] = []
 
@@ -83,6 +83,15 @@ export class AddingStore implements UndiciCacheStore {
   async delete(key: Key) {
     await turn()
     const kept = this.rows.filter(row => row.key.origin !== key.origin || row.key.path !== key.path)
+    this.rows.splice(0, this.rows.length, ...kept)
+  }
+}
+
+/** As undici-cache-redis, which has a method beyond the contract. */
+export class DeletingStore extends AddingStore {
+  async deleteKeys(keys: readonly Key[]) {
+    await turn()
+    const kept = this.rows.filter(row => !keys.some(key => isAt(row, key)))
     this.rows.splice(0, this.rows.length, ...kept)
   }
 }

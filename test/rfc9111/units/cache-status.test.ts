@@ -68,6 +68,10 @@ describe('Cache-Status', () => {
     assert.equal(parse('c', 'd;;'), undefined)
   })
 
+  test('what looks like a member in the String of another is none', () => {
+    assert.deepEqual(parse('c', 'c; hit, d; detail="x, c"'), { ...NOTHING, hit: true })
+  })
+
   test('a malformed member does not hide the nearer ones', () => {
     assert.deepEqual(parse('c', 'd;;, c; hit'), { ...NOTHING, hit: true })
     assert.deepEqual(parse('c', 'd;;', 'c; hit; detail=c'), { ...NOTHING, hit: true, detail: 'c' })
@@ -79,6 +83,7 @@ describe('Cache-Status', () => {
     assert.equal(parse('c', 'd;;, abc; hit'), undefined)
     assert.equal(parse('c', 'd;;, cd; hit'), undefined)
     assert.equal(parse('c', 'd;;, e; fwd=c'), undefined)
+    assert.equal(parse('c', ';c; hit'), undefined)
   })
 
   test('values of another type count as absent', () => {

@@ -1,0 +1,160 @@
+import { join, resolve } from 'node:path'
+import { optionError } from '../lib/errors.ts'
+import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import { MessagePackSerializer } from '../serializers/message-pack.ts'
+import type { Serializer } from '../serializers/serializer.ts'
+import { acceptBytesSerializer } from '../serializers/serializer-option.ts'
+import { BodySink } from './lmdb/body-sink.ts'
+import { defaultDirectory } from './lmdb/default-directory.ts'
+import { EntryReader } from './lmdb/entry-reader.ts'
+import { EntryWriter } from './lmdb/entry-writer.ts'
+import { LookupInLmdb } from './lmdb/known-key.ts'
+import { Opening } from './lmdb/opening.ts'
+import type { BodyWriter, CacheStore, Lookup, PutOptions } from './store.ts'
+
+export interface LmdbStoreOptions {
+  /** Where the database lies: `http-cache.mdb` and what belongs to it. Made, for its owner alone, where it does not exist.
+   * `$XDG_CACHE_HOME/undici-http-cache/lmdb` by default, or `~/.cache/undici-http-cache/lmdb`. */
+  readonly directory?: string
+  /** Upper bound of what is stored by all processes together. Bytes; 2 GiB by default. The file itself does not shrink, and
+   * is larger by what is being written and by gaps. */
+  readonly maxSizeBytes?: number
+  /** Larger bodies are not stored. Bytes; half of maxSizeBytes by default. */
+  readonly maxEntrySizeBytes?: number
+  /** To bytes; MessagePackSerializer by default. What another serializer has written is not found. */
+  readonly serializer?: Serializer<Uint8Array>
+  /** What this process may keep decoded, so that the next hit need not; 0: nothing. Bytes; 16 MiB by default. Never served
+   * without asking the database whether it still holds. */
+  readonly maxMemorySizeBytes?: number
+  /** How exactly the last use is known that eviction goes by: it is noted at most so often for a response.
+   * Milliseconds; 10,000 by default. */
+  readonly recencyMs?: number
+}
+
+const MEBIBYTE = 1_048_576
+
+/** Keeps responses in a memory-mapped LMDB database that any number of processes share. Needs the package `lmdb`.
+ *
+ * Lookups, and bodies up to 64 KiB, are answered in the same tick; larger bodies are read in chunks, each verified
+ * before it is given out. Writes are gathered and done in the next turn of the event loop. The least recently used go first.
+ *
+ * The database is opened with the first use, and opening is tried again later where it fails: each method then throws, or
+ * rejects with, what the file system or LMDB has thrown, as it does where the disk is full. A data file that is no LMDB
+ * database, was cut short, or was not written to the disk before the system crashed is set aside as
+ * `http-cache.mdb.damaged`, and an empty one takes its place. Damage within: a miss, and in the midst of a body an error
+ * with ERR_CACHE_BODY. After close() everything fails with ERR_CACHE_CLOSED.
+ *
+ * The directory is to be on a local disk, not on a network's. A file that somebody cuts short, or whose tree of pages
+ * somebody overwrites, while it is open ends the process: LMDB trusts what is mapped.
+ *
+ * Throws a TypeError with ERR_CACHE_OPTION for a bad option. */
+export class LmdbStore implements CacheStore {
+  readonly capabilities = {
+    synchronous: true,
+    updateInPlace: true,
+    tags: true,
+    ranges: true,
+    shared: true
+  } as const
+  readonly maxEntrySizeBytes: number
+  /** Where the database lies, as an absolute path. */
+  readonly directory: string
+  readonly #opening: Opening
+  readonly #reader: EntryReader
+  readonly #writer: EntryWriter
+
+  constructor(options: LmdbStoreOptions = {}) {
+    const { maxSizeBytes = 2048 * MEBIBYTE, maxEntrySizeBytes = Math.ceil(maxSizeBytes / 2) } = options
+    const { directory = defaultDirectory(), maxMemorySizeBytes = 16 * MEBIBYTE, recencyMs = 10_000 } = options
+    if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
+      throw optionError('directory', 'the path of a directory', directory)
+    }
+    assertAmount('maxSizeBytes', maxSizeBytes, 1)
+    if (maxEntrySizeBytes !== Infinity) assertAmount('maxEntrySizeBytes', maxEntrySizeBytes, 1)
+    assertAmount('maxMemorySizeBytes', maxMemorySizeBytes, 0)
+    assertAmount('recencyMs', recencyMs, 0)
+    const serializer = acceptBytesSerializer(options.serializer ?? new MessagePackSerializer())
+    this.directory = resolve(directory)
+    this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
+    this.#opening = new Opening(join(this.directory, 'http-cache.mdb'), maxSizeBytes)
+    this.#writer = new EntryWriter(this.#opening, serializer)
+    this.#reader = new EntryReader(this.#opening, serializer, maxMemorySizeBytes, recencyMs)
+  }
+
+  get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Lookup {
+    const known = this.#reader.find(key)
+    const stored = known === undefined ? [] : this.#reader.select(known, variantOf)
+    return new LookupInLmdb(stored, this.#reader, known)
+  }
+
+  put(entry: Entry, options: PutOptions = {}): BodyWriter | undefined {
+    const { database } = this.#opening.opened()
+    if (options.extend !== undefined) return undefined
+    const position = this.#reader.position()
+    const asOf = typeof options.asOf === 'number' ? options.asOf : position
+    if (asOf < position && this.#reader.isOvertaken(entry, asOf)) return undefined
+    const arrival = database.changes() ?? 0
+    const sink = new BodySink(database)
+    let open = true
+    const close = () => {
+      if (open) sink.discard()
+      open = false
+    }
+    return {
+      write: chunk => {
+        if (!open) return
+        if (sink.byteLength + chunk.byteLength > this.maxEntrySizeBytes) return close()
+        return sink.write(chunk)
+      },
+      commit: async finished => {
+        if (!open) return false
+        try {
+          const body = await sink.finish()
+          const stored = await this.#writer.store(finished, body, asOf, arrival)
+          if (!stored) sink.discard()
+          return stored
+        } catch (error) {
+          sink.discard()
+          throw error
+        } finally {
+          open = false
+        }
+      },
+      abort: close
+    }
+  }
+
+  async update(entry: Entry, options: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
+    return this.#writer.update(entry, typeof options.asOf === 'number' ? options.asOf : undefined)
+  }
+
+  async delete(key: CacheKey): Promise<void> {
+    await this.#writer.delete(key)
+  }
+
+  async deleteByTag(tag: string): Promise<void> {
+    await this.#writer.deleteByTag(tag)
+    this.#opening.sweepSoon()
+  }
+
+  async clear(): Promise<void> {
+    await this.#writer.clear()
+    this.#opening.sweepSoon()
+  }
+
+  /** Removes at once what has expired, was deleted or is too much, which otherwise happens now and then in the background.
+   * Not needed; for who wants the space. */
+  async sweep(): Promise<void> {
+    await this.#opening.opened().sweeper.sweep()
+  }
+
+  /** Writes what is still to be written, to the disk, and closes the database. */
+  async close(): Promise<void> {
+    await this.#opening.close()
+  }
+}
+
+function assertAmount(name: string, value: unknown, least: number): void {
+  if (Number.isSafeInteger(value) && Number(value) >= least) return
+  throw optionError(name, least === 0 ? 'an integer that is not negative' : 'a positive integer (bytes)', value)
+}

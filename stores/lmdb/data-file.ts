@@ -1,0 +1,149 @@
+import { Buffer } from 'node:buffer'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
+import { uptime } from 'node:os'
+import { dirname } from 'node:path'
+
+/** Where things are in LMDB's two meta pages, which a data file begins with. */
+const MAGIC_OFFSET = 24
+const MAGIC = 0xbeefc0de
+const DATA_VERSION = 2
+const META_BYTES = 168
+/** Pages at the end that were given back before they were written may be missing. */
+const MISSING_BYTES = 1_048_576
+
+interface Meta {
+  readonly pageBytes: number
+  readonly lastPage: number
+  readonly transaction: number
+}
+
+/** Makes sure of a directory and a data file in it that LMDB can open: it ends the process where the file is foreign, or
+ * cut short. Such a file is set aside as `.damaged`, and so is one that a crash of the operating system has caught
+ * unwritten. Links are not followed. Throws what the file system throws. */
+export function prepareDataFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  for (const file of [path, lockPathOf(path)]) removeForeign(file)
+  if (!isIntact(path)) setAside(path)
+  // To be made by nobody else, and by nobody with more rights.
+  for (const file of [path, lockPathOf(path)]) closeSync(openSync(file, openFlags(), 0o600))
+  noteSynced(path, undefined)
+}
+
+export function lockPathOf(path: string): string {
+  return `${path}-lock`
+}
+
+/** The last transaction in the file; undefined for an empty one. */
+export function lastTransactionOf(path: string): number | undefined {
+  const file = openSync(path, 'r')
+  try {
+    return newestMeta(file)?.transaction
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Remembers that all transactions up to this one have reached the disk; undefined: none that were not known to. */
+export function noteSynced(path: string, transaction: number | undefined): void {
+  const note = readNote(path)
+  if (transaction === undefined && note?.boot === bootName()) return
+  const temporary = `${path}-synced.${process.pid}`
+  rmSync(temporary, { force: true })
+  writeFileSync(temporary, `${bootName()} ${transaction ?? note?.transaction ?? 0}`, { mode: 0o600, flag: 'wx' })
+  renameSync(temporary, `${path}-synced`)
+}
+
+function isIntact(path: string): boolean {
+  let file: number
+  try {
+    file = openSync(path, openFlags() & ~constants.O_CREAT)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true
+    throw error
+  }
+  try {
+    const { size } = fstatSync(file)
+    if (size === 0) return true
+    const meta = newestMeta(file)
+    if (meta === undefined) return false
+    const expected = (meta.lastPage + 1) * meta.pageBytes
+    if (size < expected - MISSING_BYTES) return false
+    if (size < expected) ftruncateSync(file, expected)
+    const note = readNote(path)
+    return note?.boot === bootName() || (note !== undefined && note.transaction >= meta.transaction)
+  } finally {
+    closeSync(file)
+  }
+}
+
+function newestMeta(file: number): Meta | undefined {
+  const first = readMeta(file, 0)
+  const second = first === undefined ? undefined : readMeta(file, first.pageBytes)
+  if (first === undefined || second === undefined) return undefined
+  return first.transaction > second.transaction ? first : second
+}
+
+function readMeta(file: number, offset: number): Meta | undefined {
+  const bytes = Buffer.alloc(META_BYTES)
+  if (readSync(file, bytes, 0, META_BYTES, offset) < META_BYTES) return undefined
+  if (bytes.readUInt32LE(MAGIC_OFFSET) !== MAGIC || bytes.readUInt32LE(MAGIC_OFFSET + 4) !== DATA_VERSION)
+    return undefined
+  const pageBytes = bytes.readUInt32LE(48)
+  if (pageBytes < 512 || pageBytes > 65_536) return undefined
+  return { pageBytes, lastPage: Number(bytes.readBigUInt64LE(144)), transaction: Number(bytes.readBigUInt64LE(152)) }
+}
+
+function setAside(path: string): void {
+  rmSync(`${path}.damaged`, { force: true, recursive: true })
+  renameSync(path, `${path}.damaged`)
+  rmSync(lockPathOf(path), { force: true })
+  rmSync(`${path}-synced`, { force: true })
+}
+
+/** What is not a file of this store's own making: a link above all. */
+function removeForeign(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found !== undefined && !found.isFile()) rmSync(path, { recursive: true, force: true })
+}
+
+function readNote(path: string): { readonly boot: string; readonly transaction: number } | undefined {
+  try {
+    const [boot = '', transaction] = readFileSync(`${path}-synced`, 'latin1').split(' ')
+    return { boot, transaction: Number(transaction) }
+  } catch {
+    return undefined
+  }
+}
+
+let boot: string | undefined
+
+/** What changes whenever the operating system starts. */
+function bootName(): string {
+  boot ??= readBootName()
+  return boot
+}
+
+function readBootName(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+  } catch {
+    return `up-since-${Math.round((Date.now() / 1000 - uptime()) / 600)}`
+  }
+}
+
+function openFlags(): number {
+  return constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
+}

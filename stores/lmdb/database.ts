@@ -1,0 +1,200 @@
+import { Buffer } from 'node:buffer'
+import { type Database, open, type RootDatabase } from 'lmdb'
+import { CacheError } from '../../lib/errors.ts'
+import { lastTransactionOf, noteSynced, prepareDataFile } from './data-file.ts'
+import { changesIn, encodeMarks, type Marks, newMarks, parseMarks } from './marks.ts'
+
+export type Table = Database<Buffer, Uint8Array>
+
+/** How long a batch of writes may hold the event loop, and other processes' writes. */
+const BATCH_MS = 4
+const TABLES = ['marks', 'keys', 'records', 'uses', 'order', 'deletions', 'bodies', 'leaving'] as const
+const MARKS = Buffer.from('marks')
+const BYTES = { encoding: 'binary', keyEncoding: 'binary' } as const
+
+export type Tables = { readonly [Name in (typeof TABLES)[number]]: Table }
+
+/** A write under way: what it does is done together with all else of its batch, or not at all. */
+export interface Batch {
+  readonly tables: Tables
+  readonly marks: Marks
+  /** To be called where records or deletions change. Gives the number of the change. */
+  change(): number
+}
+
+interface Task {
+  run(batch: Batch): void
+  fail(error: unknown): void
+}
+
+/** The LMDB environment of one data file. Reads are answered at once from the memory map, as of this turn of the event
+ * loop or later; writes wait for the next turn, where they are one transaction. */
+export class LmdbDatabase {
+  readonly tables: Tables
+  readonly #path: string
+  readonly #root: RootDatabase<Buffer, Uint8Array>
+  #tasks: Task[] = []
+  #scheduled = false
+  #current = false
+  #syncedTransaction: number | undefined
+  #closed = false
+  /** Called after a batch has been committed. */
+  onCommit: ((marks: Marks) => void) | undefined
+
+  /** Throws what the file system or LMDB throws. */
+  constructor(path: string, mapBytes: number) {
+    prepareDataFile(path)
+    this.#path = path
+    // Not synced with each transaction: a crash of a process harms nothing, and one of the system is found out at the next
+    // opening. A fsync would hold the event loop.
+    this.#root = open<Buffer, Uint8Array>({
+      ...BYTES,
+      path,
+      noSubdir: true,
+      noSync: true,
+      mapSize: mapBytes,
+      maxReaders: 1024,
+      permissionsMode: 0o600
+    } as Parameters<typeof open>[0]) as RootDatabase<Buffer, Uint8Array>
+    const tables = TABLES.map(name => [name, this.#root.openDB<Buffer, Uint8Array>(name, BYTES)] as const)
+    this.tables = Object.fromEntries(tables) as Tables
+  }
+
+  /** To be called before a read: the map as it is now. What other processes write while the current callback runs
+   * cannot be known to it, so one look at the map serves it all. */
+  refresh(): void {
+    if (this.#closed) throw new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed')
+    if (this.#current) return
+    this.#root.resetReadTxn()
+    this.#current = true
+    process.nextTick(this.#outdate)
+  }
+
+  /** The number of the last change; undefined while there was none. */
+  changes(): number | undefined {
+    const bytes = this.tables.marks.getBinaryFast(MARKS)
+    return bytes === undefined ? undefined : changesIn(bytes)
+  }
+
+  /** The marks as they are now; undefined where there are none, or damaged ones. */
+  marks(): Marks | undefined {
+    const bytes = this.tables.marks.getBinaryFast(MARKS)
+    return bytes === undefined ? undefined : parseMarks(bytes)
+  }
+
+  /** Rejects with what LMDB throws: a full disk, for one. Then nothing of it is written. */
+  write<T>(work: (batch: Batch) => T): Promise<T> {
+    if (this.#closed) return Promise.reject(new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed'))
+    return new Promise((resolve, reject) => {
+      let result: T
+      this.#tasks.push({
+        run: batch => {
+          result = work(batch)
+          batches.get(batch)?.push(() => resolve(result))
+        },
+        fail: reject
+      })
+      this.#schedule()
+    })
+  }
+
+  /** Resolves once everything that was asked for is written. */
+  async flush(): Promise<void> {
+    while (this.#tasks.length > 0) await new Promise(resolve => setImmediate(resolve))
+  }
+
+  /** Brings what has been committed to the disk, so that it outlives a crash of the system. */
+  async sync(): Promise<void> {
+    const transaction = lastTransactionOf(this.#path)
+    if (transaction === undefined || transaction === this.#syncedTransaction) return
+    await new Promise<void>((resolve, reject) => {
+      const root = this.#root as unknown as { sync(done: (error?: Error | null) => void): void }
+      root.sync(error => (error ? reject(error) : resolve()))
+    })
+    noteSynced(this.#path, transaction)
+    this.#syncedTransaction = transaction
+  }
+
+  /** After flush(); nothing works any more. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const task of this.#tasks.splice(0)) task.fail(new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed'))
+    await this.#root.close()
+  }
+
+  readonly #outdate = (): void => {
+    this.#current = false
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      if (this.#closed) return
+      const tasks = this.#tasks
+      this.#tasks = []
+      this.#run(tasks)
+      if (this.#tasks.length > 0) this.#schedule()
+    })
+  }
+
+  /** Runs as many as time allows, and puts the others back. Where one fails, each is run alone. */
+  #run(tasks: Task[]): void {
+    const deadline = performance.now() + BATCH_MS
+    let count = 0
+    try {
+      this.#transact(batch => {
+        while (count < tasks.length && (count === 0 || performance.now() < deadline)) tasks[count++]?.run(batch)
+      })
+    } catch (error) {
+      if (count === 1) tasks[0]?.fail(error)
+      else for (const task of tasks.slice(0, count)) this.#runAlone(task)
+    }
+    if (count < tasks.length) this.#tasks = [...tasks.slice(count), ...this.#tasks]
+  }
+
+  #runAlone(task: Task): void {
+    try {
+      this.#transact(batch => task.run(batch))
+    } catch (error) {
+      task.fail(error)
+    }
+  }
+
+  #transact(work: (batch: Batch) => void): void {
+    const { tables } = this
+    const settled: (() => void)[] = []
+    let written: Marks | undefined
+    this.#root.transactionSync(() => {
+      const marks = this.#marksToWrite()
+      let changed = false
+      const change = () => {
+        if (!changed) marks.changes++
+        changed = true
+        return marks.changes
+      }
+      const batch: Batch = { tables, marks, change }
+      batches.set(batch, settled)
+      work(batch)
+      void tables.marks.put(MARKS, encodeMarks(marks))
+      written = marks
+    })
+    this.#root.resetReadTxn()
+    for (const settle of settled) settle()
+    if (written !== undefined) this.onCommit?.(written)
+  }
+
+  /** Where they are damaged nothing that is stored can be trusted. */
+  #marksToWrite(): Marks {
+    const marks = this.marks()
+    if (marks !== undefined) return marks
+    const { keys, records, uses, order, deletions, bodies, leaving } = this.tables
+    for (const table of [keys, records, uses, order, deletions, bodies, leaving]) table.clearSync()
+    return newMarks()
+  }
+}
+
+/** What is to be told once a batch is committed. */
+const batches = new WeakMap<Batch, (() => void)[]>()

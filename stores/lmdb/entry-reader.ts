@@ -1,0 +1,189 @@
+import { Buffer } from 'node:buffer'
+import { LRUCache } from 'lru-cache'
+import { CacheError } from '../../lib/errors.ts'
+import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
+import { RECORD_VERSION } from '../../serializers/serializer.ts'
+import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import { readChunks } from './body-reader.ts'
+import type { LmdbDatabase } from './database.ts'
+import { isDeleted, isOvertaken } from './deletions.ts'
+import { DIGEST_BYTES, digestOf, keyDigestIn, keyDigestOf, spaceOf } from './digests.ts'
+import { type KeyRow, parseKeyRow } from './key-row.ts'
+import { type KnownKey, type LookupSource, type OpenChunks, StoredInLmdb } from './known-key.ts'
+import type { Marks } from './marks.ts'
+import type { Opening } from './opening.ts'
+import type { ParsedRecord } from './record-bytes.ts'
+import { readRecord, recordNames, removeRecord } from './rows.ts'
+
+/** Objects around a decoded record. */
+const OVERHEAD_BYTES = 1000
+const MAX_LOOKED_AT = 32
+
+/** Everything that is asked of the database, answered at once. What was decoded is kept, and believed for as long as the
+ * number of the last change says so: one small read a hit. */
+export class EntryReader implements LookupSource {
+  readonly #opening: Opening
+  readonly #serializer: BytesSerializer
+  readonly #space: Buffer
+  readonly #recencyMs: number
+  readonly #known: LRUCache<CacheKey, KnownKey> | undefined
+
+  constructor(opening: Opening, serializer: BytesSerializer, maxMemorySizeBytes: number, recencyMs: number) {
+    this.#opening = opening
+    this.#serializer = serializer
+    this.#space = spaceOf(serializer.name, RECORD_VERSION)
+    this.#recencyMs = recencyMs
+    if (maxMemorySizeBytes === 0) return
+    this.#known = new LRUCache<CacheKey, KnownKey>({
+      maxSize: maxMemorySizeBytes,
+      sizeCalculation: known => known.byteLength
+    })
+  }
+
+  /** What is stored for a key; undefined: nothing. */
+  find(key: CacheKey): KnownKey | undefined {
+    const database = this.#database()
+    const changes = database.changes()
+    if (changes === undefined) return undefined
+    const known = this.#known?.get(key)
+    if (known !== undefined && known.changes === changes) return known
+    return this.#verify(database, known, key)
+  }
+
+  /** The responses among them that a request selects. */
+  select(known: KnownKey, variantOf: (fieldNames: readonly string[]) => VariantKey): StoredInLmdb[] {
+    const nowMs = Date.now()
+    const found: StoredInLmdb[] = []
+    for (const list of known.lists) {
+      const variantKey = variantOf(list)
+      const stored = known.variants.get(variantKey) ?? this.#read(known, variantKey)
+      if (stored === undefined || stored.entry.expiresAtMs < nowMs || found.includes(stored)) continue
+      found.push(stored)
+      if (nowMs - stored.usedAtMs < this.#recencyMs) continue
+      stored.usedAtMs = nowMs
+      this.#opening.opened().sweeper.used(stored.name, nowMs)
+    }
+    return found
+  }
+
+  position(): number {
+    return this.#database().marks()?.position ?? 0
+  }
+
+  isOvertaken(entry: Entry, asOf: number): boolean {
+    const database = this.#database()
+    const marks = database.marks()
+    return marks !== undefined && isOvertaken(database.tables, marks, entry, asOf)
+  }
+
+  /** Whether the key holds responses beside those found, as far as a short look tells. */
+  hasOthers(known: KnownKey, found: readonly StoredInLmdb[]): boolean {
+    const database = this.#database()
+    const marks = database.marks()
+    if (marks === undefined) return false
+    const names = recordNames(database.tables, known.rowName, MAX_LOOKED_AT)
+    if (names.length === MAX_LOOKED_AT) return true
+    return names.some(name => {
+      if (found.some(stored => Buffer.compare(stored.name, name) === 0)) return false
+      return this.#live(database, marks, name) !== undefined
+    })
+  }
+
+  #database(): LmdbDatabase {
+    const { database } = this.#opening.opened()
+    database.refresh()
+    return database
+  }
+
+  /** Something has changed since: what is known still holds, or is read anew. */
+  #verify(database: LmdbDatabase, known: KnownKey | undefined, key: CacheKey): KnownKey | undefined {
+    const marks = database.marks()
+    const rowName = known?.rowName ?? Buffer.concat([this.#space, keyDigestOf(key)])
+    const row = marks === undefined ? undefined : readRow(database, rowName)
+    if (marks === undefined || row === undefined) {
+      this.#known?.delete(key)
+      return undefined
+    }
+    if (known !== undefined && known.stamp === row.stamp) {
+      if (known.position !== marks.position) dropDeleted(database, marks, known)
+      known.changes = marks.changes
+      known.position = marks.position
+      return known
+    }
+    const { lists, stamp } = row
+    const { changes, position } = marks
+    const byteLength = OVERHEAD_BYTES + key.length
+    const fresh: KnownKey = { key, rowName, lists, stamp, changes, position, variants: new Map(), byteLength }
+    this.#known?.set(key, fresh)
+    return fresh
+  }
+
+  #read(known: KnownKey, variantKey: VariantKey): StoredInLmdb | undefined {
+    const database = this.#database()
+    const marks = database.marks()
+    if (marks === undefined) return undefined
+    const digest = digestOf(variantKey)
+    const name = Buffer.concat([known.rowName, digest.subarray(0, DIGEST_BYTES)])
+    const size = database.tables.records.getBinaryFast(name)?.length
+    if (size === undefined) return undefined
+    const parsed = readRecord(database.tables, name)
+    if (parsed === undefined) return this.#remove(name)
+    const { head } = parsed
+    if (!head.variantDigest.equals(digest)) return undefined
+    const stored = this.#decode(known.key, variantKey, name, parsed)
+    if (stored === undefined || isDeleted(database.tables, marks, keyDigestIn(name), head)) return undefined
+    known.variants.set(variantKey, stored)
+    known.byteLength += 2 * size + OVERHEAD_BYTES
+    if (this.#known?.peek(known.key) === known) this.#known.set(known.key, known)
+    return stored
+  }
+
+  #decode(key: CacheKey, variantKey: VariantKey, name: Buffer, parsed: ParsedRecord): StoredInLmdb | undefined {
+    const { head, payload } = parsed
+    try {
+      // The serializer may keep views of what it is given, and LMDB overwrites what it gave.
+      const { entry, body } = this.#serializer.decode(new Uint8Array(payload))
+      if (entry.key !== key || entry.variantKey !== head.variantDigest.toString('hex')) return undefined
+      if (head.body === undefined && body?.byteLength !== entry.completeLength) return this.#remove(name)
+      return new StoredInLmdb({ ...entry, variantKey }, head, name, body, this.#openChunks)
+    } catch (error) {
+      this.#remove(name)
+      if (error instanceof CacheError) return undefined
+      throw error
+    }
+  }
+
+  readonly #openChunks: OpenChunks = (stored, range) => {
+    const { body } = stored.head
+    if (body === undefined) throw new CacheError('ERR_CACHE_BODY', 'a stored body is not in chunks')
+    return readChunks(this.#database(), body, range, () => this.#remove(stored.name, stored.entry.id))
+  }
+
+  #live(database: LmdbDatabase, marks: Marks, name: Uint8Array): ParsedRecord | undefined {
+    const parsed = readRecord(database.tables, name)
+    if (parsed === undefined || parsed.head.expiresAtMs < Date.now()) return undefined
+    return isDeleted(database.tables, marks, keyDigestIn(name), parsed.head) ? undefined : parsed
+  }
+
+  /** Removes what is damaged: a record, unless another has come in its place. */
+  #remove(name: Uint8Array, entryId?: string): undefined {
+    const { database } = this.#opening.opened()
+    database
+      .write(batch => {
+        const held = readRecord(batch.tables, name)?.head.entryId
+        if (held === entryId || held === undefined || entryId === undefined) removeRecord(batch, name, Date.now())
+      })
+      .catch(() => {})
+  }
+}
+
+function readRow(database: LmdbDatabase, rowName: Uint8Array): KeyRow | undefined {
+  const bytes = database.tables.keys.getBinaryFast(rowName)
+  return bytes === undefined ? undefined : parseKeyRow(bytes)
+}
+
+function dropDeleted({ tables }: LmdbDatabase, marks: Marks, known: KnownKey): void {
+  for (const [variantKey, { head }] of known.variants) {
+    if (isDeleted(tables, marks, keyDigestIn(known.rowName), head)) known.variants.delete(variantKey)
+  }
+}

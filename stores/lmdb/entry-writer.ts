@@ -1,0 +1,123 @@
+import { Buffer } from 'node:buffer'
+import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
+import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
+import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import type { Batch } from './database.ts'
+import { isDeleted, isOvertaken, noteDeletion } from './deletions.ts'
+import { DIGEST_BYTES, digestOf, keyDigestOf, SPACE_BYTES, spaceOf, tagDigestOf } from './digests.ts'
+import { leave, stay } from './leaving.ts'
+import type { Opening } from './opening.ts'
+import { type ChunkedBody, encodeRecord, type RecordHead } from './record-bytes.ts'
+import { putRecord, readRecord, recordNames, removeRecord } from './rows.ts'
+
+/** Records removed with their key at once; a sweep removes the others, which nobody finds any more. */
+const MAX_REMOVED = 64
+
+/** Everything that changes what is stored; each is one write, which happens whole or not at all. */
+export class EntryWriter {
+  readonly #opening: Opening
+  readonly #serializer: BytesSerializer
+  readonly #space: Buffer
+
+  constructor(opening: Opening, serializer: BytesSerializer) {
+    this.#opening = opening
+    this.#serializer = serializer
+    this.#space = spaceOf(serializer.name, RECORD_VERSION)
+  }
+
+  /** False: overtaken by a deletion, or by a response that was asked for later. */
+  async store(entry: Entry, body: Uint8Array | ChunkedBody, asOf: number, arrival: number): Promise<boolean> {
+    const variantDigest = digestOf(entry.variantKey)
+    const inline = body instanceof Uint8Array ? body : undefined
+    const chunked = body instanceof Uint8Array ? undefined : body
+    const payload = this.#encode(entry, variantDigest, inline)
+    const name = this.#nameOf(entry.key, variantDigest)
+    return this.#opening.opened().database.write(batch => {
+      const { tables, marks } = batch
+      if (isOvertaken(tables, marks, entry, asOf)) return false
+      const held = readRecord(tables, name)?.head
+      if (held !== undefined && isLater(held, arrival, entry.responseTimeMs)) return false
+      if (chunked !== undefined && !stay(batch, chunked)) return false
+      if (held?.body !== undefined) leave(batch, held.body, Date.now())
+      const head = headOf(entry, marks.position, arrival, chunked, variantDigest)
+      putRecord(batch, name, encodeRecord(head, payload), entry.vary, Date.now())
+      return true
+    })
+  }
+
+  /** False: no longer stored, or overtaken by a deletion. */
+  async update(entry: Entry, asOf: number | undefined): Promise<boolean> {
+    const variantDigest = digestOf(entry.variantKey)
+    const name = this.#nameOf(entry.key, variantDigest)
+    return this.#opening.opened().database.write(batch => {
+      const { tables, marks } = batch
+      const held = readRecord(tables, name)
+      if (held === undefined || held.head.entryId !== entry.id) return false
+      if (isDeleted(tables, marks, keyDigestOf(entry.key), held.head)) return false
+      const { head } = held
+      // Before the next read, which overwrites what the last one gave.
+      const { body } = head.body === undefined ? this.#serializer.decode(held.payload) : {}
+      if (asOf !== undefined && isOvertaken(tables, marks, entry, asOf)) return false
+      const payload = this.#encode(entry, variantDigest, body)
+      const updated = headOf(entry, marks.position, marks.changes, head.body, variantDigest)
+      putRecord(batch, name, encodeRecord(updated, payload), entry.vary, Date.now())
+      return true
+    })
+  }
+
+  async delete(key: CacheKey): Promise<void> {
+    const digest = keyDigestOf(key)
+    await this.#opening.opened().database.write(batch => {
+      noteDeletion(batch, 'key', digest)
+      this.#removeRow(batch, Buffer.concat([this.#space, digest]))
+    })
+  }
+
+  async deleteByTag(tag: string): Promise<void> {
+    const digest = tagDigestOf(tag)
+    await this.#opening.opened().database.write(batch => noteDeletion(batch, 'tag', digest))
+  }
+
+  async clear(): Promise<void> {
+    await this.#opening.opened().database.write(batch => {
+      batch.change()
+      batch.marks.clearedAt = ++batch.marks.position
+    })
+  }
+
+  #removeRow(batch: Batch, rowName: Buffer): void {
+    for (const name of recordNames(batch.tables, rowName, MAX_REMOVED)) removeRecord(batch, name, Date.now())
+  }
+
+  /** Nothing of a request's fields is written: the digest stands for the variant key. */
+  #encode(entry: Entry, variantDigest: Buffer, body: Uint8Array | undefined): Uint8Array {
+    const digested: Entry = { ...entry, variantKey: variantDigest.toString('hex') }
+    const record: StoredRecord = { version: RECORD_VERSION, entry: digested }
+    return this.#serializer.encode(body === undefined ? record : { ...record, body })
+  }
+
+  #nameOf(key: CacheKey, variantDigest: Buffer): Buffer {
+    const name = Buffer.allocUnsafeSlow(SPACE_BYTES + 2 * DIGEST_BYTES)
+    name.set(this.#space)
+    name.set(keyDigestOf(key), SPACE_BYTES)
+    name.set(variantDigest.subarray(0, DIGEST_BYTES), SPACE_BYTES + DIGEST_BYTES)
+    return name
+  }
+}
+
+/** A slow response does not replace one that was asked for after it arrived. */
+function isLater(held: RecordHead, arrival: number, responseTimeMs: number): boolean {
+  return held.arrival > arrival || (held.arrival === arrival && held.responseTimeMs > responseTimeMs)
+}
+
+function headOf(
+  entry: Entry,
+  asOf: number,
+  arrival: number,
+  body: ChunkedBody | undefined,
+  variantDigest: Buffer
+): RecordHead {
+  const { responseTimeMs, expiresAtMs, id } = entry
+  const tags = entry.tags.map(tagDigestOf)
+  return { asOf, arrival, responseTimeMs, expiresAtMs, body, variantDigest, entryId: id, tags }
+}

@@ -1,0 +1,93 @@
+import { CacheError } from '../../lib/errors.ts'
+import { LmdbDatabase } from './database.ts'
+import { Sweeper } from './sweeper.ts'
+
+const TEND_MS = 30_000
+const SWEEP_SOON_MS = 1000
+/** Where opening fails, it is tried again after so long. */
+const RETRY_MS = 1000
+const MAP_BYTES = 1_073_741_824
+
+export interface Opened {
+  readonly database: LmdbDatabase
+  readonly sweeper: Sweeper
+}
+
+/** Opens the database when it is first needed, and tends it until it is closed. Keeps no process alive. */
+export class Opening {
+  readonly #path: string
+  readonly #maxSizeBytes: number
+  #opened: Opened | undefined
+  #failure: { readonly error: unknown; readonly untilMs: number } | undefined
+  #timer: NodeJS.Timeout | undefined
+  #soon: NodeJS.Timeout | undefined
+  #closing: Promise<void> | undefined
+  readonly #background = new Set<Promise<void>>()
+
+  constructor(path: string, maxSizeBytes: number) {
+    this.#path = path
+    this.#maxSizeBytes = maxSizeBytes
+  }
+
+  /** Throws what opening has failed with; ERR_CACHE_CLOSED after close(). */
+  opened(): Opened {
+    if (this.#closing !== undefined) throw new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed')
+    this.#opened ??= this.#open()
+    return this.#opened
+  }
+
+  /** Has everything looked over, a little later, by this process. */
+  sweepSoon(): void {
+    if (this.#soon !== undefined || this.#closing !== undefined) return
+    this.#soon = setTimeout(() => {
+      this.#soon = undefined
+      this.#run(async ({ sweeper }) => sweeper.sweep())
+    }, SWEEP_SOON_MS).unref()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  #open(): Opened {
+    if (this.#failure !== undefined && this.#failure.untilMs > performance.now()) throw this.#failure.error
+    try {
+      const mapBytes = Math.ceil((2 * this.#maxSizeBytes) / MAP_BYTES + 1) * MAP_BYTES
+      const database = new LmdbDatabase(this.#path, mapBytes)
+      const sweeper = new Sweeper(database, this.#maxSizeBytes)
+      database.onCommit = marks => sweeper.evictWhereFull(marks)
+      this.#timer = setInterval(() => this.#run(tend), TEND_MS).unref()
+      return { database, sweeper }
+    } catch (error) {
+      this.#failure = { error, untilMs: performance.now() + RETRY_MS }
+      throw error
+    }
+  }
+
+  /** Work that nobody waits for but close(). What fails is tried again another time. */
+  #run(work: (opened: Opened) => Promise<void>): void {
+    if (this.#opened === undefined || this.#background.size > 0) return
+    const done = work(this.#opened)
+      .catch(() => {})
+      .finally(() => this.#background.delete(done))
+    this.#background.add(done)
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#timer)
+    clearTimeout(this.#soon)
+    if (this.#opened === undefined) return
+    const { database, sweeper } = this.#opened
+    await sweeper.stop()
+    await Promise.all(this.#background)
+    await database.flush()
+    await database.sync().catch(() => {})
+    await database.close()
+  }
+}
+
+async function tend({ database, sweeper }: Opened): Promise<void> {
+  await sweeper.tend()
+  await database.sync()
+}

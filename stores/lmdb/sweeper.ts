@@ -1,0 +1,152 @@
+import { Buffer } from 'node:buffer'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Batch, LmdbDatabase } from './database.ts'
+import { forgetDeletions, isDeleted } from './deletions.ts'
+import { keyDigestIn } from './digests.ts'
+import { reap } from './leaving.ts'
+import type { Marks } from './marks.ts'
+import { nameInPlace, oldestPlaces, readRecord, removeRecord, use } from './rows.ts'
+
+const SWEEP_EVERY_MS = 600_000
+/** How far below the bound eviction goes, so that it does not begin again at once. */
+const TARGET = 0.95
+/** Beyond this, bodies that are being read go too. */
+const HARD_LIMIT = 1.25
+/** Records looked at, or evicted, in one go. */
+const SLICE = 32
+
+/** Keeps the database within its bounds, in slices of less than a few milliseconds, each a write of its own. */
+export class Sweeper {
+  readonly #database: LmdbDatabase
+  readonly #maxSizeBytes: number
+  /** Uses that are not yet written, by the latin1 of the record's name. */
+  readonly #uses = new Map<string, { readonly name: Uint8Array; readonly atMs: number }>()
+  #evicting: Promise<void> | undefined
+  #closed = false
+
+  constructor(database: LmdbDatabase, maxSizeBytes: number) {
+    this.#database = database
+    this.#maxSizeBytes = maxSizeBytes
+  }
+
+  used(name: Uint8Array, atMs: number): void {
+    this.#uses.set(Buffer.from(name).toString('latin1'), { name, atMs })
+    if (this.#uses.size >= 1000) void this.noteUses().catch(() => {})
+  }
+
+  /** Writes down what was used, in slices. */
+  async noteUses(): Promise<void> {
+    const uses = [...this.#uses.values()]
+    this.#uses.clear()
+    for (let i = 0; i < uses.length; i += SLICE) {
+      await this.#database.write(({ tables }) => {
+        for (const { name, atMs } of uses.slice(i, i + SLICE)) {
+          if (tables.uses.getBinaryFast(name) !== undefined) use(tables, name, atMs)
+        }
+      })
+    }
+  }
+
+  /** Called with the marks after each write: evicts where there is too much. */
+  evictWhereFull(marks: Marks): void {
+    if (this.#evicting !== undefined || this.#closed || !this.#isOver(marks, 1)) return
+    this.#evicting = this.#evict()
+      .catch(() => {})
+      .finally(() => {
+        this.#evicting = undefined
+      })
+  }
+
+  /** What is to be done now and then: bodies that nobody reads, and, where it is time, everything. */
+  async tend(): Promise<void> {
+    await this.noteUses()
+    await this.reap()
+    this.#database.refresh()
+    const marks = this.#database.marks()
+    if (marks !== undefined && marks.sweptAtMs < Date.now() - SWEEP_EVERY_MS) await this.sweep()
+  }
+
+  async reap(): Promise<void> {
+    while (!this.#closed && (await this.#database.write(batch => reap(batch, this.#reapBefore(batch)))))
+      await nextTurn()
+  }
+
+  /** Looks everything over: removes what has expired or was deleted, then what is too much. */
+  async sweep(): Promise<void> {
+    this.#database.refresh()
+    const position = this.#database.marks()?.position
+    if (position === undefined) return
+    let start: Uint8Array | undefined
+    for (;;) {
+      const names = this.#namesAfter(start)
+      start = names.at(-1)
+      if (start === undefined || this.#closed) break
+      const dead = names.filter(name => this.#isDead(name))
+      if (dead.length > 0) {
+        await this.#database.write(batch => {
+          for (const name of dead) if (isDead(batch, name, Date.now())) removeRecord(batch, name, Date.now())
+        })
+      }
+      await nextTurn()
+    }
+    if (this.#closed) return
+    await this.#database.write(batch => {
+      batch.marks.sweptAtMs = Date.now()
+      forgetDeletions(batch, position, Date.now())
+    })
+    await this.reap()
+    await this.#evict()
+  }
+
+  async stop(): Promise<void> {
+    this.#closed = true
+    await this.#evicting
+    await this.noteUses().catch(() => {})
+  }
+
+  async #evict(): Promise<void> {
+    // What was used a moment ago is not to go first.
+    await this.noteUses()
+    let more = true
+    while (more && !this.#closed) {
+      more = await this.#database.write(batch => this.#evictSome(batch))
+      await nextTurn()
+    }
+    await this.reap()
+  }
+
+  #evictSome(batch: Batch): boolean {
+    for (const place of oldestPlaces(batch.tables, SLICE)) {
+      if (!this.#isOver(batch.marks, TARGET)) return false
+      removeRecord(batch, nameInPlace(place), Date.now())
+      void batch.tables.order.remove(place)
+    }
+    return this.#isOver(batch.marks, TARGET) && oldestPlaces(batch.tables, 1).length > 0
+  }
+
+  #isOver({ usedBytes, leavingBytes }: Marks, share: number): boolean {
+    return usedBytes - leavingBytes > this.#maxSizeBytes * share
+  }
+
+  #reapBefore({ marks }: Batch): number {
+    const isTight = marks.usedBytes > this.#maxSizeBytes * HARD_LIMIT
+    return isTight ? Date.now() + 60_000 : Date.now()
+  }
+
+  #namesAfter(start: Uint8Array | undefined): Uint8Array[] {
+    this.#database.refresh()
+    const { records } = this.#database.tables
+    const range = start === undefined ? {} : { start, exclusiveStart: true }
+    return [...records.getKeys({ ...range, limit: SLICE })] as Uint8Array[]
+  }
+
+  #isDead(name: Uint8Array): boolean {
+    const marks = this.#database.marks()
+    return marks !== undefined && isDead({ tables: this.#database.tables, marks }, name, Date.now())
+  }
+}
+
+function isDead({ tables, marks }: Pick<Batch, 'tables' | 'marks'>, name: Uint8Array, nowMs: number): boolean {
+  const head = readRecord(tables, name)?.head
+  return head === undefined || head.expiresAtMs < nowMs || isDeleted(tables, marks, keyDigestIn(name), head)
+}

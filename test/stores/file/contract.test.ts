@@ -1,0 +1,69 @@
+// Every CacheStore's tests, on a FileStore with each kind of serializer, and on a file system in memory.
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { memfs } from 'memfs'
+import { JsonBytesSerializer } from 'undici-http-cache/serializers/json-bytes'
+import { MessagePackSerializer } from 'undici-http-cache/serializers/message-pack'
+import { FileStore, type FileStoreOptions } from 'undici-http-cache/stores/file'
+import { testStore } from 'undici-http-cache/stores/testing'
+import type { BodyWriter, Entry, PutOptions } from '../../../stores/store.ts'
+import { isStress } from './support.ts'
+
+/** A FileStore keeps digests of variant keys, and lists those; the suite is told which keys they are of. */
+class ListingStore extends FileStore {
+  readonly options: FileStoreOptions
+  readonly #variantKeys = new Map<string, string>()
+
+  constructor(options: FileStoreOptions) {
+    super(options)
+    this.options = options
+  }
+
+  override put(entry: Entry, options?: PutOptions): Promise<BodyWriter | undefined> {
+    const digest = createHash('sha256').update(entry.variantKey, 'utf16le').digest('hex')
+    this.#variantKeys.set(`sha256-${digest}`, entry.variantKey)
+    return super.put(entry, options)
+  }
+
+  override async *entries(): AsyncGenerator<Entry> {
+    for await (const entry of super.entries()) {
+      yield { ...entry, variantKey: this.#variantKeys.get(entry.variantKey) ?? 'unknown' }
+    }
+  }
+}
+
+const json = new JsonBytesSerializer()
+
+/** Every bit turned round, as one that encrypts would. */
+const custom = {
+  name: 'turned-round',
+  encode: (record: Parameters<typeof json.encode>[0]) => json.encode(record).map(byte => byte ^ 0xff),
+  decode: (encoded: Uint8Array) => json.decode(encoded.map(byte => byte ^ 0xff))
+}
+
+for (const serializer of [new MessagePackSerializer(), json, custom]) {
+  testFileStore(`FileStore with ${serializer.name}`, { serializer })
+}
+
+if (isStress) testFileStore('FileStore with fsync', { fsync: true })
+
+testStore({
+  name: 'FileStore on memfs',
+  create: ({ maxEntrySizeBytes }) =>
+    new ListingStore({ fs: memfs().fs, directory: '/cache', maxEntrySizeBytes } as unknown as FileStoreOptions),
+  reopen: store => new ListingStore((store as ListingStore).options)
+})
+
+function testFileStore(name: string, options: FileStoreOptions): void {
+  testStore({
+    name,
+    create: async ({ maxEntrySizeBytes }) => {
+      const directory = await mkdtemp(join(tmpdir(), 'file-store-'))
+      return new ListingStore({ ...options, directory, maxEntrySizeBytes })
+    },
+    reopen: store => new ListingStore((store as ListingStore).options),
+    dispose: async store => rm((store as ListingStore).options.directory ?? '', { recursive: true })
+  })
+}

@@ -1,0 +1,161 @@
+// A FileStore in a directory of its own, and short ways to store and find.
+import { randomUUID } from 'node:crypto'
+import { lstatSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FileStore, type FileStoreOptions } from 'undici-http-cache/stores/file'
+import type { Body, CacheStore, Entry, Lookup, Stored } from '../../../stores/store.ts'
+
+/** What takes minutes is done where STRESS=1 is set; else a short form of it. */
+export const isStress = process.env['STRESS'] === '1'
+
+export const KEY = 'https://store.test/a?b=1'
+export const VARIANT = 'GET\n'
+export const TAG = 'origin:https://store.test'
+
+const HOUR_MS = 3_600_000
+
+export interface OpenStore extends AsyncDisposable {
+  readonly store: FileStore
+  readonly directory: string
+  /** Another store on the same directory, closed with the first. */
+  reopen(options?: FileStoreOptions): FileStore
+}
+
+/** `await using` closes the stores and removes the directory. */
+export async function openStore(options: FileStoreOptions = {}): Promise<OpenStore> {
+  const parent = await mkdtemp(join(tmpdir(), 'file-store-'))
+  const directory = join(parent, 'cache')
+  const opened: FileStore[] = []
+  const reopen = (changed: FileStoreOptions = {}) => {
+    const store = new FileStore({ directory, ...options, ...changed })
+    opened.push(store)
+    return store
+  }
+  return {
+    store: reopen(),
+    directory,
+    reopen,
+    async [Symbol.asyncDispose]() {
+      for (const store of opened) await store.close()
+      await rm(parent, { recursive: true })
+    }
+  }
+}
+
+export function entryOf(changes: Partial<Entry> = {}): Entry {
+  const responseTimeMs = Date.now()
+  return {
+    id: randomUUID(),
+    key: KEY,
+    variantKey: VARIANT,
+    vary: [],
+    method: 'GET',
+    statusCode: 200,
+    statusText: 'OK',
+    lines: [['Cache-Control', 'max-age=3600']],
+    trailers: [],
+    requestTimeMs: responseTimeMs,
+    responseTimeMs,
+    completeLength: undefined,
+    segments: [],
+    tags: [TAG],
+    expiresAtMs: responseTimeMs + HOUR_MS,
+    ...changes
+  }
+}
+
+/** Stores a response; undefined where the store would not. */
+export async function put(
+  store: CacheStore,
+  changes: Partial<Entry> = {},
+  body: Uint8Array = Buffer.from('body'),
+  asOf?: unknown
+): Promise<Entry | undefined> {
+  const entry = entryOf(changes)
+  const writer = await store.put(entry, asOf === undefined ? {} : { asOf })
+  if (writer === undefined) return undefined
+  for (let at = 0; at < body.byteLength; at += 65_536) await writer.write(body.subarray(at, at + 65_536))
+  const whole = finished(entry, body.byteLength)
+  return (await writer.commit(whole)) ? whole : undefined
+}
+
+export function finished(entry: Entry, byteLength: number): Entry {
+  return { ...entry, completeLength: byteLength, segments: [{ start: 0, end: byteLength, bodyId: entry.id }] }
+}
+
+/** `accept` is what the request says in that field. */
+export async function get(store: CacheStore, key = KEY, accept?: string): Promise<Lookup> {
+  return store.get(key, names => variantKey(names, accept))
+}
+
+export async function find(store: CacheStore, key = KEY, accept?: string): Promise<Stored | undefined> {
+  return (await get(store, key, accept)).stored[0]
+}
+
+export function variantKey(names: readonly string[], accept: string | undefined): string {
+  return names.includes('accept') ? `${VARIANT}\naccept:${accept}` : VARIANT
+}
+
+/** The body of what is found, read to its end. */
+export async function read(store: CacheStore, key = KEY): Promise<Buffer | undefined> {
+  const body = await (await find(store, key))?.open()
+  return body === undefined ? undefined : bytesOf(body)
+}
+
+export async function bytesOf(body: Body): Promise<Buffer> {
+  if (body instanceof Uint8Array) return Buffer.from(body)
+  const pieces: Uint8Array[] = []
+  for await (const piece of body) pieces.push(piece)
+  return Buffer.concat(pieces)
+}
+
+/** Bytes without a period. */
+export function noise(length: number, seed = 1): Buffer {
+  const words = new Uint32Array(Math.ceil(length / 4))
+  let state = seed
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    words[i] = state
+  }
+  return Buffer.from(words.buffer, 0, length)
+}
+
+/** All files below a directory, by path relative to it; folders end in a slash. */
+export function filesIn(directory: string): string[] {
+  const paths = readdirSync(directory, { recursive: true, encoding: 'utf8' })
+  return paths.map(path => (lstatSync(join(directory, path)).isDirectory() ? `${path}/` : path)).sort()
+}
+
+/** The record files of a store. */
+export function recordsOf(store: FileStore): string[] {
+  return entriesOf(store).filter(path => !path.includes('~'))
+}
+
+/** The files of large bodies. */
+export function bodiesOf(store: FileStore): string[] {
+  return entriesOf(store).filter(path => path.includes('~'))
+}
+
+export function temporariesOf(store: FileStore): string[] {
+  return filesIn(store.path)
+    .filter(path => path.endsWith('.tmp'))
+    .map(path => join(store.path, path))
+}
+
+function entriesOf(store: FileStore): string[] {
+  return filesIn(store.path)
+    .filter(path => path.startsWith('entries/') && !path.endsWith('/'))
+    .map(path => join(store.path, path))
+}
+
+export async function until(condition: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+  const deadline = performance.now() + withinMs
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${condition}`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}
