@@ -28,8 +28,8 @@ export interface CacheInterceptor {
   close(): Promise<void>
 }
 
-/** Ends what an interceptor fetches in the background through one dispatcher: for CachedClient alone. */
-export const CANCEL_BACKGROUND = Symbol('cancel background')
+/** Has an interceptor let go of one dispatcher, which is about to close: for CachedClient alone. */
+export const RELEASE = Symbol('release')
 
 /** Makes an interceptor that caches what passes through the dispatchers it is composed into, by RFC 9111: one cache for
  * all of them. Throws a TypeError with code ERR_CACHE_OPTION for a bad option. */
@@ -45,7 +45,7 @@ export function cacheInterceptor(options: CacheOptions = {}): CacheInterceptor {
     info: (response: object) => infoOfResponse(response, settings.cacheStatus),
     purge: (target?: PurgeTarget) => (target === undefined ? cache.purgeAll() : purgeTarget(cache, target)),
     close: () => cache.close(),
-    [CANCEL_BACKGROUND]: (dispatch: Dispatcher.Dispatch) => cache.cancelBackground(dispatch)
+    [RELEASE]: (dispatch: Dispatcher.Dispatch) => cache.release(dispatch)
   })
 }
 

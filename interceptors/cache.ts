@@ -4,11 +4,12 @@ import { sameOriginUri } from '../lib/rfc9111/cache-key.ts'
 import { formatCacheName } from '../lib/rfc9111/cache-status.ts'
 import { decideRequest, decideUnstored } from '../lib/rfc9111/decide-request.ts'
 import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
+import { unconditional } from '../lib/rfc9111/preconditions.ts'
 import type { Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { Lookup, MaybePromise } from '../stores/store.ts'
 import type { Client } from './client.ts'
-import { Flights, flightName } from './flights.ts'
+import { Flights, flightName, type Landing } from './flights.ts'
 import { type AnyHandler, clientOf } from './handler-adapter.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings } from './options.ts'
@@ -19,6 +20,7 @@ import { type Ask, type AskOptions, type Dispatch, type Plan, planFor } from './
 import { Server } from './serve.ts'
 import { StoreGuard } from './store-guard.ts'
 import {
+  copyOptions,
   type DispatchOptions,
   hasContent,
   type KnownOrigins,
@@ -36,6 +38,8 @@ export class HttpCache {
   readonly #knownOrigins: KnownOrigins = new Map()
   /** With the dispatcher that each goes through. */
   readonly #background = new Map<OriginExchange, Dispatch>()
+  /** Requests that wait for the store, and the dispatcher they will go through. */
+  readonly #waiting = new Map<Promise<void>, Dispatch>()
   #closed = false
 
   constructor(settings: Settings) {
@@ -72,7 +76,8 @@ export class HttpCache {
     const text = String(url)
     const key = URL.canParse(text) ? sameOriginUri(text, text) : undefined
     if (key === undefined) throw optionError('url', 'an absolute http(s) URL', url)
-    await this.guard.purge(key)
+    // As a URL has it, and as it was written: that is how `{ origin, path }` sends it.
+    await Promise.all([...new Set([key, text, text.replace(/#.*$/s, '')])].map(name => this.guard.purge(name)))
   }
 
   /** Removes everything. Rejects where the store could not. */
@@ -89,15 +94,22 @@ export class HttpCache {
     if (this.settings.ownsStore) await this.settings.store.close()
   }
 
-  /** Ends what goes on in the background through one dispatcher, which can close then. */
-  cancelBackground(next: Dispatch): void {
+  /** Lets a dispatcher close: what goes on in the background through it ends, and who waits here for a store or for
+   * another's response is sent on. Settles once nobody does. */
+  async release(next: Dispatch): Promise<void> {
     for (const [exchange, through] of [...this.#background]) if (through === next) exchange.cancel()
+    this.flights.close()
+    for (;;) {
+      const waiting = [...this.#waiting].filter(([, through]) => through === next).map(([promise]) => promise)
+      if (waiting.length === 0) return
+      await Promise.all(waiting)
+    }
   }
 
   /** Fetches without anybody waiting, unless that is being done already. RFC 5861 §3 */
   #refresh(ask: Ask, request: Request, plan: Plan): void {
     const name = flightName(request) ?? request.key
-    if (this.flights.find(name) !== undefined) return
+    if (this.#closed || this.flights.find(name) !== undefined) return
     const flight = this.flights.start(name)
     const exchange = new OriginExchange(this, { ...ask, client: undefined }, request, plan, flight)
     this.#background.set(exchange, ask.next)
@@ -123,23 +135,27 @@ export class HttpCache {
 
   #lookUp(ask: Ask, request: Request, isLate = false): boolean {
     const lookup = this.guard.get(request.key, names => variantKey(request, names))
-    return this.#when(ask, lookup, found => this.#obey(ask, request, found, isLate))
+    return this.#when(ask, lookup, (found, later) => this.#obey(later, request, found, isLate))
   }
 
-  /** Goes on at once where the store has answered at once; else the client is told that its request is under way. */
-  #when<T>(ask: Ask, answer: MaybePromise<T>, proceed: (answer: T) => boolean): boolean {
-    if (!isPromise(answer)) return proceed(answer)
+  /** Goes on at once where the store has answered at once; else the client is told that its request is under way, and
+   * the request is kept as it stands. */
+  #when<T>(ask: Ask, answer: MaybePromise<T>, proceed: (answer: T, ask: Ask) => boolean): boolean {
+    if (!isPromise(answer)) return proceed(answer, ask)
     const { client } = ask
+    const kept = asItStands(ask)
     if (client !== undefined && !client.isStarted) startClient(client)
     // The guard's promises do not reject.
-    void answer.then(value => {
+    const waiting = answer.then(value => {
+      this.#waiting.delete(waiting)
       if (client?.isFinished) return
       try {
-        proceed(value)
+        proceed(value, kept)
       } catch (error) {
         client?.fail(error as Error)
       }
     })
+    this.#waiting.set(waiting, ask.next)
     return true
   }
 
@@ -158,29 +174,25 @@ export class HttpCache {
         )
       }
       case 'stale-while-revalidate': {
-        const { revalidation } = decision
-        const served = this.#serve(
-          ask,
-          request,
-          found,
-          decision.answer,
-          hitOutcome(decision.answer, decision.reason, true, false)
-        )
+        const { answer, revalidation } = decision
+        const kept = asItStands(ask)
+        this.#serve(ask, request, found, answer, hitOutcome(answer, decision.reason, true, false))
         void mapMaybe(this.guard.asOf(found), asOf => {
-          this.#refresh(ask, request, { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf })
+          const plan = { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf }
+          this.#refresh(kept, unconditional(request), plan)
         })
-        return served
+        return true
       }
       case 'revalidate':
       case 'miss': {
         if (found.deeper !== undefined) {
           const deeper = this.guard.deeper(found, request.key, names => variantKey(request, names))
-          return this.#when(ask, deeper, other => this.#obey(ask, request, other, isLate))
+          return this.#when(ask, deeper, (other, later) => this.#obey(later, request, other, isLate))
         }
         const revalidation = decision.kind === 'revalidate' ? decision.revalidation : NO_REVALIDATION
         const { forward, reason } = decision
-        return this.#when(ask, this.guard.asOf(found), asOf =>
-          this.#fetchOrWait(ask, request, { forward, reason, revalidation, stored: found.stored, asOf }, isLate)
+        return this.#when(ask, this.guard.asOf(found), (asOf, later) =>
+          this.#fetchOrWait(later, request, { forward, reason, revalidation, stored: found.stored, asOf }, isLate)
         )
       }
       case 'unsatisfiable':
@@ -195,12 +207,13 @@ export class HttpCache {
     const { client } = ask
     if (client === undefined) return true
     const stored = found.stored.find(({ entry }) => entry === answer.entry)
-    const vanished = () => {
-      this.#when(ask, this.guard.asOf(found), asOf =>
-        this.fetch(ask, request, { ...planFor('miss', 'body-vanished'), asOf })
+    const opened = this.server.open(answer, stored)
+    const kept = isPromise(opened) ? asItStands(ask) : ask
+    this.server.serve(client, answer, opened, outcome, () => {
+      this.#when(kept, this.guard.asOf(found), (asOf, later) =>
+        this.fetch(later, request, { ...planFor('miss', 'body-vanished'), asOf })
       )
-    }
-    this.server.serve(client, answer, stored, outcome, vanished)
+    })
     return true
   }
 
@@ -208,29 +221,25 @@ export class HttpCache {
   #fetchOrWait(ask: Ask, request: Request, plan: Plan, isLate: boolean): boolean {
     const name = isLate ? undefined : flightName(request)
     const flight = name === undefined ? undefined : this.flights.find(name)
-    if (flight === undefined) return this.fetch(ask, request, plan, name)
+    if (flight === undefined) return this.fetch(mayAskAgain(plan) ? asItStands(ask) : ask, request, plan, name)
     const { client } = ask
     if (client === undefined) return true
+    const kept = asItStands(ask)
     if (!client.isStarted) startClient(client)
-    let timer: NodeJS.Timeout | undefined
-    const leave = flight.wait(landing => {
+    if (client.isFinished) return true
+    const proceed = (landing: Landing) => {
       clearTimeout(timer)
+      leave()
       client.source = undefined
       try {
-        if (landing === 'stored') this.#lookUp(ask, request, true)
-        else this.fetch(ask, request, plan)
+        if (landing === 'stored') this.#lookUp(kept, request, true)
+        else this.fetch(kept, request, plan)
       } catch (error) {
         client.fail(error as Error)
       }
-    })
-    const { headersTimeout } = ask.opts
-    if (headersTimeout) {
-      timer = setTimeout(() => {
-        leave()
-        client.source = undefined
-        this.fetch(ask, request, plan)
-      }, headersTimeout)
     }
+    const leave = flight.wait(proceed)
+    const timer = setTimeout(() => proceed('nothing'), Math.min(ask.opts.headersTimeout || Infinity, LONGEST_WAIT_MS))
     client.source = {
       pause() {},
       resume() {},
@@ -242,6 +251,19 @@ export class HttpCache {
     }
     return true
   }
+}
+
+/** What an origin has to give its header section to another's request, before those who wait ask for themselves. */
+const LONGEST_WAIT_MS = 30_000
+
+/** The request as it stands: its caller may use the same objects for the next one, once dispatch has returned. */
+function asItStands(ask: Ask): Ask {
+  return { ...ask, opts: copyOptions(ask.opts) }
+}
+
+/** Whether the origin's response may be such that the request is sent once more. */
+function mayAskAgain({ revalidation }: Plan): boolean {
+  return revalidation.conditions.length > 0
 }
 
 /** A handler that throws at the start ends its own request, as in undici. */

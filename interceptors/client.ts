@@ -117,11 +117,13 @@ export abstract class Client implements Dispatcher.DispatchController {
   }
 
   head(head: Head): void {
+    if (this.isFinished) return
     this.hasHead = true
     this.deliverHead(head)
   }
 
   data(chunk: Buffer): void {
+    if (this.isFinished) return
     this.deliverData(chunk)
   }
 

@@ -37,6 +37,7 @@ export class OriginExchange implements OriginEvents {
   readonly #flight: Flight | undefined
   readonly #handler = new OriginHandler(this)
   #requestTimeMs = 0
+  #isOver = false
   #history: readonly unknown[] | undefined
   #recorder: Recorder | undefined
 
@@ -51,12 +52,12 @@ export class OriginExchange implements OriginEvents {
   /** Dispatches the request. What the inner dispatcher throws at once is thrown on. */
   send(): boolean {
     const { next, client } = this.#ask
-    this.#requestTimeMs = this.#cache.settings.now()
     if (client !== undefined) {
       client.source = this.#handler
       if (client.paused) this.#handler.pause()
     }
     try {
+      this.#requestTimeMs = this.#cache.settings.now()
       return next(this.#optionsToSend(), asDispatchHandler(this.#handler))
     } catch (error) {
       this.#finish('nothing')
@@ -99,9 +100,13 @@ export class OriginExchange implements OriginEvents {
       this.#forward(response, this.#plan.reason)
       return undefined
     }
+    if (this.#isRedirected()) return this.#ignoreRedirected(response, request)
     const exchange = { request, response, revalidation: this.#plan.revalidation, entryId: randomUUID() }
     const decision = decideResponse(exchange, this.#cache.settings.policy)
-    const settled = mapMaybe(this.#applyToStore(decision), () => this.#obey(decision, request, response, isHttp2))
+    const settled = mapMaybe(this.#applyToStore(decision), () => {
+      // It may have ended while the store was at work.
+      if (!this.#isOver) return this.#obey(decision, request, response, isHttp2)
+    })
     return isPromise(settled) ? settled : undefined
   }
 
@@ -117,6 +122,7 @@ export class OriginExchange implements OriginEvents {
   }
 
   failed(error: Error): void {
+    this.#isOver = true
     this.#recorder?.abort()
     this.#finish('nothing')
     const request = this.#request
@@ -137,11 +143,14 @@ export class OriginExchange implements OriginEvents {
     const { policy, now } = this.#cache.settings
     const decision = decideFailure(request, this.#plan.revalidation, policy, now())
     if (decision.kind === 'error') client.fail(error)
-    else if (decision.kind === 'gateway-timeout') this.#cache.server.gatewayTimeout(client, decision.reason)
     else {
+      // Nothing more comes from here: until there is an answer, an abort ends the request by itself.
+      client.source = undefined
+      const { server } = this.#cache
+      if (decision.kind === 'gateway-timeout') return server.gatewayTimeout(client, decision.reason)
+      const opened = server.open(decision.answer, this.#storedOf(decision.answer))
       const outcome = staleOutcome(decision.answer, decision.reason)
-      const stored = this.#storedOf(decision.answer)
-      this.#cache.server.serve(client, decision.answer, stored, outcome, () => client.fail(error))
+      server.serve(client, decision.answer, opened, outcome, () => client.fail(error))
     }
   }
 
@@ -187,16 +196,29 @@ export class OriginExchange implements OriginEvents {
     }
   }
 
+  /** A redirect was followed below the cache: the response is not that of the URL that was asked for. */
+  #isRedirected(): boolean {
+    return this.#history !== undefined && this.#history.length > 1
+  }
+
+  #ignoreRedirected(response: Response, request: Request): undefined {
+    const { guard } = this.#cache
+    if (!isSafe(request.method)) void guard.delete(request.key)
+    if (response.statusCode === 304 && this.#plan.revalidation.conditions.length > 0) this.#refetch(request)
+    else this.#forward(response, 'redirected')
+  }
+
   #forward(response: Response, reason: string): void {
-    // Who waits would wait in vain.
-    this.#flight?.land('nothing')
+    // Who waits would wait in vain; and without anybody waiting, the rest is of no use.
+    if (this.#ask.client === undefined) this.#handler.discard()
+    this.#finish('nothing')
     this.#deliver(response, forwardedOutcome(this.#plan, reason))
   }
 
   #store(entry: Entry, request: Request, response: Response, isHttp2: boolean): void {
     const { guard, settings } = this.#cache
-    const redirected = this.#history !== undefined && this.#history.length > 1
-    const recordable = recordability(response, request.method, { isHttp2, redirected, limit: guard.maxEntrySizeBytes })
+    const isFramed = isHttp2 && request.targetUri.startsWith('https:')
+    const recordable = recordability(response, request.method, isFramed, guard.maxEntrySizeBytes)
     if (typeof recordable === 'string') return this.#forward(response, recordable)
     const { expectedBytes } = recordable
     const writer = guard.put(entry, isSafe(request.method) ? this.#plan.asOf : undefined)
@@ -208,10 +230,15 @@ export class OriginExchange implements OriginEvents {
       expectedBytes,
       maxBufferedBytes: settings.maxBufferedBytes,
       onDrain: () => this.#handler.resumeForStore(),
-      onSettled: stored => this.#finish(stored ? 'stored' : 'nothing')
+      onSettled: stored => this.#recorded(stored)
     })
     this.#flight?.headArrived(settings.coalesceTimeoutMs)
     this.#deliver(response, storedOutcome(this.#plan, entry, settings.policy))
+  }
+
+  #recorded(stored: boolean): void {
+    if (!stored && this.#ask.client === undefined) this.#handler.discard()
+    this.#finish(stored ? 'stored' : 'nothing')
   }
 
   /** Sends what is stored in place of what came. */

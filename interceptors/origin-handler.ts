@@ -9,6 +9,7 @@ import { type HeaderObject, linesFrom, linesFromRaw, toHeaderObject } from './re
 
 /** How much of a response that nobody reads is let through before its connection is given up. */
 const MAX_DISCARDED_BYTES = 131_072
+const MAX_DISCARDING_MS = 5_000
 
 /** What the origin's side tells: each in its order, the last of them `ended` or `failed`. */
 export interface OriginEvents {
@@ -31,6 +32,7 @@ export class OriginHandler implements Source {
   #abortReason: Error | undefined
   #discarding = false
   #discardedBytes = 0
+  #discardTimer: NodeJS.Timeout | undefined
   /** What came while the header section's promise was not settled. */
   #held: (() => void)[] | undefined
   #clientPaused = false
@@ -76,6 +78,7 @@ export class OriginHandler implements Source {
     this.#discarding = true
     this.#clientPaused = false
     this.#recorderPaused = false
+    this.#discardTimer ??= setTimeout(() => this.#controller?.abort(notNeeded()), MAX_DISCARDING_MS).unref()
     this.#resumeIfFree()
   }
 
@@ -88,7 +91,7 @@ export class OriginHandler implements Source {
       return
     }
     this.#events.started(context)
-    if (this.#clientPaused) controller.pause()
+    if (this.#clientPaused || this.#recorderPaused) controller.pause()
   }
 
   onRequestUpgrade(_controller: unknown, statusCode: number, headers: HeaderObject, socket: Duplex): void {
@@ -122,7 +125,7 @@ export class OriginHandler implements Source {
     if (this.#over) return
     if (this.#discarding) {
       this.#discardedBytes += chunk.byteLength
-      if (this.#discardedBytes > MAX_DISCARDED_BYTES) controller?.abort(new Error('the response was not needed'))
+      if (this.#discardedBytes > MAX_DISCARDED_BYTES) controller?.abort(notNeeded())
     } else if (this.#held !== undefined) {
       this.#held.push(() => this.#events.received(chunk))
     } else {
@@ -131,6 +134,7 @@ export class OriginHandler implements Source {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController | null, trailers: HeaderObject): void {
+    clearTimeout(this.#discardTimer)
     if (this.#over || this.#discarding) return
     const raw: unknown = controller?.rawTrailers
     // undici 7 gives the trailers of HTTP/2 in `rawTrailers` alone.
@@ -141,6 +145,7 @@ export class OriginHandler implements Source {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
+    clearTimeout(this.#discardTimer)
     if (this.#held === undefined) this.#fail(error)
     else this.#held.push(() => this.#fail(error))
   }
@@ -190,14 +195,15 @@ export class OriginHandler implements Source {
     this.#held = held
     this.#controller?.pause()
     const release = () => {
-      this.#held = undefined
       try {
-        if (!this.#discarding) for (const event of held) event()
+        // What comes while these are told waits behind them.
+        for (const event of held) if (!this.#discarding) event()
       } catch (error) {
         // A client's own, which nobody above waits for.
         this.#controller?.abort(error as Error)
         this.#fail(error as Error)
       }
+      this.#held = undefined
       this.#resumeIfFree()
     }
     settled.then(release, error => {
@@ -227,4 +233,8 @@ export class OriginHandler implements Source {
 /** The whole of it as undici's types have it. */
 export function asDispatchHandler(handler: OriginHandler): AnyHandler {
   return handler as unknown as AnyHandler
+}
+
+function notNeeded(): Error {
+  return new Error('the response was not needed')
 }

@@ -43,8 +43,13 @@ export class Server {
   }
 
   /** Serves an answer; calls `vanished` in its place where the body cannot be had, before the client has got anything. */
-  serve(client: Client, answer: Answer, stored: Stored | undefined, outcome: Outcome, vanished: () => void): void {
-    const opened = this.open(answer, stored)
+  serve(
+    client: Client,
+    answer: Answer,
+    opened: MaybePromise<OpenBody | undefined>,
+    outcome: Outcome,
+    vanished: () => void
+  ): void {
     if (isPromise(opened)) {
       if (!client.isStarted) attempt(client, () => client.start())
       void opened.then(body => {
@@ -78,8 +83,8 @@ export class Server {
   /** Delivers the header section and as much of the body as the client takes; to one who has gone, nothing. */
   play(client: Client, answer: Answer, body: OpenBody, outcome: Outcome): void {
     const player = body(client, answer.body === 'none' ? [] : answer.entry.trailers)
-    if (client.isFinished) {
-      player.abort(new Error('nobody waits for the response'))
+    if (client.isFinished || client.aborted) {
+      player.abort(client.reason ?? new Error('nobody waits for the response'))
       return
     }
     client.source = player
@@ -103,9 +108,12 @@ export class Server {
   }
 
   #playGatewayTimeout(client: Client, reason: string): void {
-    if (client.isFinished) return
     const outcome = unsatisfiableOutcome(reason)
     const player = new HeldBodyPlayer(client, trailersHead([]), NO_PIECES)
+    if (client.isFinished || client.aborted) {
+      player.abort(client.reason ?? new Error('nobody waits for the response'))
+      return
+    }
     client.source = player
     try {
       client.settle(outcome)

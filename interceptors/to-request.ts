@@ -13,6 +13,9 @@ export type Understood = { readonly request: Request } | { readonly request: und
 /** Origins seen, normalised; undefined: not one whose responses are cached. */
 export type KnownOrigins = Map<unknown, string | undefined>
 
+/** What Host may be: a host and a port, nothing that could be taken for a path. RFC 9110 §7.2 */
+const AUTHORITY = /^[A-Za-z0-9._~%!$&'()*+,;=:[\]-]*$/
+
 const MAX_KNOWN_ORIGINS = 1000
 
 /** Options that name an origin where one is known, as late undici 8 makes them: a redirect interceptor below needs it too. */
@@ -31,6 +34,22 @@ export function withRereadableHeaders(opts: DispatchOptions): DispatchOptions {
   return Array.isArray(headers) ? opts : { ...opts, headers: { [Symbol.iterator]: () => pairs.values() } as never }
 }
 
+/** A copy that nobody else holds, down to the path and each header. */
+export function copyOptions(opts: DispatchOptions): DispatchOptions {
+  const { query: _query, ...rest } = opts
+  return { ...rest, path: fullPath(opts) ?? opts.path, headers: copyHeaders(opts.headers) as never }
+}
+
+function copyHeaders(headers: unknown): unknown {
+  if (Array.isArray(headers)) return headers.map(copyList)
+  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers) return headers
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, copyList(value)]))
+}
+
+function copyList(value: unknown): unknown {
+  return Array.isArray(value) ? [...value] : value
+}
+
 function isPair(member: unknown): member is [unknown, unknown] {
   return Array.isArray(member) && member.length === 2
 }
@@ -45,6 +64,7 @@ export function toRequest(opts: DispatchOptions, settings: Settings, known: Know
   const fields = toFields(opts.headers)
   if (fields === undefined) return { request: undefined, reason: 'not-understood' }
   const host = combinedValue(fields, 'host')
+  if (host !== undefined && !AUTHORITY.test(host)) return { request: undefined, reason: 'not-understood' }
   const key = cacheKey(origin, path, host)
   return {
     request: {
@@ -64,9 +84,12 @@ export function hasContent({ body }: DispatchOptions): boolean {
   return !(body instanceof Uint8Array) || body.byteLength > 0
 }
 
+/** '' is everybody's of a shared cache; what a private cache keeps is never a shared one's, in one store as well. */
 function partitionOf(fields: Fields, settings: Settings): string {
   const partition = settings.partitionOf?.(fields)
-  return partition === undefined ? '' : String(partition)
+  const name = partition === undefined ? '' : String(partition)
+  if (settings.policy.shared) return name === '' ? '' : `shared ${name}`
+  return `private ${name}`
 }
 
 function uriWithHost(origin: string, host: string, path: string): string {

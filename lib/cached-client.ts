@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { Agent, Client, type Dispatcher, fetch, type RequestInfo, type RequestInit, type Response } from 'undici'
-import { CANCEL_BACKGROUND, type CacheInterceptor, cacheInterceptor } from '../interceptors/cache-interceptor.ts'
+import { type CacheInterceptor, cacheInterceptor, RELEASE } from '../interceptors/cache-interceptor.ts'
 import { outcomeOfContext, rememberOutcome } from '../interceptors/info.ts'
 import type { CacheOptions } from '../interceptors/options.ts'
 import { OUTCOME, type OutcomeHolder } from '../interceptors/outcome.ts'
@@ -143,7 +143,11 @@ export class CachedClient extends Client {
     const url = this[RESOLVE](isUrl ? input : input.url)
     const resource = isUrl ? url : input
     const holder: OutcomeHolder = { outcome: undefined }
-    const dispatcher = this.compose(dispatch => (opts, handler) => dispatch(withHolder(opts, holder), handler))
+    const dispatcher = this.compose(dispatch => (opts, handler) => {
+      // A redirect leads here as well.
+      if (opts.origin !== undefined && opts.origin !== null) this[RESOLVE](opts.origin)
+      return dispatch(withHolder(opts, holder), handler)
+    })
     const response = await fetch(resource, { ...init, dispatcher })
     if (holder.outcome !== undefined) rememberOutcome(response, holder.outcome)
     return Object.assign(response, { fromCache: holder.outcome?.fromCache ?? false })
@@ -186,8 +190,8 @@ export class CachedClient extends Client {
   async [CLOSE](closeOwn: () => Promise<void>): Promise<void> {
     const state = this[STATE]
     state.ended = true
-    const { [CANCEL_BACKGROUND]: cancelBackground } = state.cache as Partial<CancelBackground>
-    cancelBackground?.(state.inner)
+    const { [RELEASE]: release } = state.cache as Partial<Releasing>
+    await release?.(state.inner)
     if (state.agent !== undefined) await state.agent.close()
     await closeOwn()
     await closeCache(state)
@@ -206,8 +210,8 @@ export class CachedClient extends Client {
   }
 }
 
-interface CancelBackground {
-  [CANCEL_BACKGROUND](dispatch: Dispatcher.Dispatch): void
+interface Releasing {
+  [RELEASE](dispatch: Dispatcher.Dispatch): Promise<void>
 }
 
 async function closeCache({ cache, ownsCache }: State): Promise<void> {

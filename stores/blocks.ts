@@ -14,11 +14,12 @@ export class Blocks {
   }
 
   push(chunk: Uint8Array): void {
+    if (chunk.byteLength === 0) return
     this.#byteLength += chunk.byteLength
     if (chunk.byteLength >= BLOCK_BYTES / 4) {
       this.#sealTail()
       this.#blocks.push(chunk)
-    } else if (this.#tail === undefined && this.#blocks.length === 0 && chunk.byteLength > 0) {
+    } else if (this.#tail === undefined && this.#blocks.length === 0) {
       // Most bodies are one chunk: it becomes the tail as it is, full.
       this.#tail = chunk
       this.#tailBytes = chunk.byteLength

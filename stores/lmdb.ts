@@ -142,6 +142,11 @@ export class LmdbStore implements CacheStore {
     this.#opening.sweepSoon()
   }
 
+  /** All that is stored, with the digests of variant keys in the place of variant keys. */
+  async *entries(): AsyncGenerator<Entry> {
+    yield* this.#reader.entries()
+  }
+
   /** Removes at once what has expired, was deleted or is too much, which otherwise happens now and then in the background.
    * Not needed; for who wants the space. */
   async sweep(): Promise<void> {

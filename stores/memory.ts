@@ -107,21 +107,21 @@ export class MemoryStore implements CacheStore {
     const asOf = typeof options.asOf === 'number' ? options.asOf : this.#tombstones.position
     if (this.#tombstones.covers(entry, asOf)) return undefined
     const arrival = ++this.#arrivals
-    const blocks = new Blocks()
-    let open = true
+    // Given up as soon as it is of no use: a response can go on for long after that.
+    let blocks: Blocks | undefined = new Blocks()
     return {
       write: chunk => {
-        if (!open) return
-        blocks.push(chunk)
-        if (blocks.byteLength > this.maxEntrySizeBytes) open = false
+        blocks?.push(chunk)
+        if (blocks !== undefined && blocks.byteLength > this.maxEntrySizeBytes) blocks = undefined
       },
       commit: finished => {
-        if (!open || this.#closed || this.#tombstones.covers(finished, asOf)) return false
-        open = false
-        return this.#store(finished, arrival, blocks.finish())
+        const collected = blocks
+        blocks = undefined
+        if (collected === undefined || this.#closed || this.#tombstones.covers(finished, asOf)) return false
+        return this.#store(finished, arrival, collected.finish())
       },
       abort: () => {
-        open = false
+        blocks = undefined
       }
     }
   }

@@ -3,7 +3,7 @@ import { type Answer, answerFrom } from './answer.ts'
 import { type RequestDirectives, requestDirectives } from './directives.ts'
 import { ageMs, type Judgement, judge } from './judgement.ts'
 import { isSafe } from './methods.ts'
-import { hasOriginConditions } from './preconditions.ts'
+import { hasOriginConditions, unconditional } from './preconditions.ts'
 import { acceptsStale, staleWhileRevalidateSeconds } from './staleness.ts'
 import type { Entry, Policy, Request, Section } from './types.ts'
 import { type Revalidation, revalidationOf } from './validation.ts'
@@ -155,5 +155,10 @@ function permitStale(
   const answer = answerFrom(entry, request, policy, nowMs)
   const grounds = { reason: 'stale-while-revalidate', section: 'RFC 5861 §3' }
   if (directives.onlyIfCached) return { kind: 'hit', answer, stale: true, ...grounds }
-  return { kind: 'stale-while-revalidate', answer, revalidation: revalidationOf(request, [entry]), ...grounds }
+  return {
+    kind: 'stale-while-revalidate',
+    answer,
+    revalidation: revalidationOf(unconditional(request), [entry]),
+    ...grounds
+  }
 }

@@ -24,7 +24,10 @@ export function describesItsTarget(request: Request, response: Response): boolea
 }
 
 function keyAtSameOrigin(request: Request, uri: string): CacheKey {
-  const pathStart = request.targetUri.indexOf('/', request.targetUri.indexOf('//') + 2)
-  const pathLength = request.targetUri.length - pathStart
-  return request.key.slice(0, request.key.length - pathLength) + uri.slice(pathStart)
+  const pathLength = request.targetUri.length - pathStart(request.targetUri)
+  return request.key.slice(0, request.key.length - pathLength) + uri.slice(pathStart(uri))
+}
+
+function pathStart(uri: string): number {
+  return uri.indexOf('/', uri.indexOf('//') + 2)
 }

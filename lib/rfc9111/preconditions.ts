@@ -1,5 +1,5 @@
 import { dateValueMs } from './age.ts'
-import { combinedValue, fieldsOf, firstValue } from './fields.ts'
+import { combinedValue, FieldsInProgress, fieldsOf, firstValue } from './fields.ts'
 import { parseHttpDate } from './http-date.ts'
 import type { Entry, Fields, Request, Response } from './types.ts'
 import { entityTag, listedTags, matchesWeakly } from './validators.ts'
@@ -14,6 +14,18 @@ export function confirmsClient(response: Response, fields: Fields): boolean {
   const tag = entityTag(fieldsOf(response.lines))
   const noneMatch = combinedValue(fields, 'if-none-match')
   return tag !== undefined && noneMatch !== undefined && listedTags(noneMatch).some(own => matchesWeakly(own, tag))
+}
+
+/** The request without the conditions that the client set for itself. */
+export function unconditional(request: Request): Request {
+  if (!hasOwnConditions(request.fields)) return request
+  const fields = new FieldsInProgress()
+  for (const name of Object.keys(request.fields)) {
+    const value = request.fields[name]
+    if (name === 'if-none-match' || name === 'if-modified-since' || value === undefined) continue
+    fields[name] = typeof value === 'string' ? value : [...value]
+  }
+  return { ...request, fields }
 }
 
 /** Conditions that only the origin can answer: "If-Match and If-Unmodified-Since conditional header fields are not

@@ -10,7 +10,7 @@ export interface BodySource {
   readonly path: string
   readonly bodyId: string
   readonly byteLength: number
-  /** Called where the bytes turn out not to be those that were written. */
+  /** Called where the file is not there, or does not hold the bytes that were written. */
   readonly onDamage: () => void
 }
 
@@ -26,8 +26,9 @@ export async function openBody(source: BodySource, range: ByteRange): Promise<Bo
   try {
     handle = await source.fs.open(source.path, TO_READ)
   } catch (error) {
-    if (isAbsent(error)) return undefined
-    throw error
+    if (!isAbsent(error)) throw error
+    source.onDamage()
+    return undefined
   }
   const reader = new BodyReader(source, handle, range)
   try {
@@ -35,8 +36,7 @@ export async function openBody(source: BodySource, range: ByteRange): Promise<Bo
     if (size === bodyFileBytes(source.byteLength) && (await reader.begin())) return reader
   } catch (error) {
     await reader.return()
-    if (isAbsent(error)) return undefined
-    throw error
+    if (!isAbsent(error)) throw error
   }
   await reader.return()
   source.onDamage()

@@ -58,6 +58,7 @@ export class LmdbDatabase {
     } as Parameters<typeof open>[0]) as RootDatabase<Buffer, Uint8Array>
     const tables = TABLES.map(name => [name, this.#root.openDB<Buffer, Uint8Array>(name, BYTES)] as const)
     this.tables = Object.fromEntries(tables) as Tables
+    if (this.marks() === undefined) this.#transact(() => {})
   }
 
   /** To be called before a read: the map as it is now. What other processes write while the current callback runs

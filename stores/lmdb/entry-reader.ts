@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { CacheError } from '../../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
@@ -7,7 +8,7 @@ import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import { readChunks } from './body-reader.ts'
 import type { LmdbDatabase } from './database.ts'
 import { isDeleted, isOvertaken } from './deletions.ts'
-import { DIGEST_BYTES, digestOf, keyDigestIn, keyDigestOf, spaceOf } from './digests.ts'
+import { DIGEST_BYTES, digestOf, keyDigestIn, keyDigestOf, rangeOf, spaceOf } from './digests.ts'
 import { type KeyRow, parseKeyRow } from './key-row.ts'
 import { type KnownKey, type LookupSource, type OpenChunks, StoredInLmdb } from './known-key.ts'
 import type { Marks } from './marks.ts'
@@ -87,6 +88,39 @@ export class EntryReader implements LookupSource {
       if (found.some(stored => Buffer.compare(stored.name, name) === 0)) return false
       return this.#live(database, marks, name) !== undefined
     })
+  }
+
+  /** What is stored by this serializer, with digests in the place of variant keys. */
+  async *entries(): AsyncGenerator<Entry> {
+    let start = this.#space
+    for (;;) {
+      const database = this.#database()
+      const { end } = rangeOf(this.#space)
+      const after = { start, exclusiveStart: true, end, limit: MAX_LOOKED_AT }
+      const names = [...database.tables.records.getKeys(after)] as Buffer[]
+      for (const name of names) {
+        const entry = this.#entryOf(name)
+        if (entry !== undefined) yield entry
+      }
+      const last = names.at(-1)
+      if (last === undefined) return
+      start = last
+      await nextTurn()
+    }
+  }
+
+  #entryOf(name: Uint8Array): Entry | undefined {
+    const database = this.#database()
+    const marks = database.marks()
+    const live = marks === undefined ? undefined : this.#live(database, marks, name)
+    if (live === undefined) return undefined
+    try {
+      // Read again: the look at deletions has overwritten it.
+      const payload = readRecord(database.tables, name)?.payload
+      return payload === undefined ? undefined : this.#serializer.decode(new Uint8Array(payload)).entry
+    } catch {
+      return undefined
+    }
   }
 
   #database(): LmdbDatabase {

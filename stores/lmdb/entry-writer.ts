@@ -53,12 +53,16 @@ export class EntryWriter {
       const { tables, marks } = batch
       const held = readRecord(tables, name)
       if (held === undefined || held.head.entryId !== entry.id) return false
-      if (isDeleted(tables, marks, keyDigestOf(entry.key), held.head)) return false
+      // At once: the next read overwrites what the last one gave.
       const { head } = held
-      // Before the next read, which overwrites what the last one gave.
-      const { body } = head.body === undefined ? this.#serializer.decode(held.payload) : {}
+      const record = head.body === undefined ? this.#decode(held.payload) : undefined
+      if (head.body === undefined && record === undefined) {
+        removeRecord(batch, name, Date.now())
+        return false
+      }
+      if (isDeleted(tables, marks, keyDigestOf(entry.key), head)) return false
       if (asOf !== undefined && isOvertaken(tables, marks, entry, asOf)) return false
-      const payload = this.#encode(entry, variantDigest, body)
+      const payload = this.#encode(entry, variantDigest, record?.body)
       const updated = headOf(entry, marks.position, marks.changes, head.body, variantDigest)
       putRecord(batch, name, encodeRecord(updated, payload), entry.vary, Date.now())
       return true
@@ -94,6 +98,14 @@ export class EntryWriter {
     const digested: Entry = { ...entry, variantKey: variantDigest.toString('hex') }
     const record: StoredRecord = { version: RECORD_VERSION, entry: digested }
     return this.#serializer.encode(body === undefined ? record : { ...record, body })
+  }
+
+  #decode(payload: Uint8Array): StoredRecord | undefined {
+    try {
+      return this.#serializer.decode(new Uint8Array(payload))
+    } catch {
+      return undefined
+    }
   }
 
   #nameOf(key: CacheKey, variantDigest: Buffer): Buffer {

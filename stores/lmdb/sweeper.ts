@@ -47,9 +47,11 @@ export class Sweeper {
     }
   }
 
-  /** Called with the marks after each write: evicts where there is too much. */
+  /** Called with the marks after each write: evicts where there is too much, and what was replaced goes without grace
+   * where that is too much. */
   evictWhereFull(marks: Marks): void {
-    if (this.#evicting !== undefined || this.#closed || !this.#isOver(marks, 1)) return
+    const isFull = this.#isOver(marks, 1) || marks.usedBytes > this.#maxSizeBytes * HARD_LIMIT
+    if (this.#evicting !== undefined || this.#closed || !isFull) return
     this.#evicting = this.#evict()
       .catch(() => {})
       .finally(() => {

@@ -12,15 +12,15 @@ const custom: Serializer<Uint8Array> = {
   decode: encoded => deserialize(encoded)
 }
 
-const memory = [16 * 1_048_576, 0]
-
-for (const serializer of [new MessagePackSerializer(), new JsonBytesSerializer(), custom]) {
-  for (const maxMemorySizeBytes of serializer === custom ? memory.slice(0, 1) : memory) {
-    testStore({
-      name: `LmdbStore, ${serializer.name}, ${maxMemorySizeBytes === 0 ? 'nothing kept decoded' : 'as by default'}`,
-      create: ({ maxEntrySizeBytes }) => scratchStore({ serializer, maxEntrySizeBytes, maxMemorySizeBytes }),
-      reopen: store => new LmdbStore({ directory: (store as LmdbStore).directory, serializer, maxMemorySizeBytes }),
-      dispose: store => removeStore(store as LmdbStore)
-    })
-  }
+for (const [serializer, maxMemorySizeBytes] of [
+  [new MessagePackSerializer(), 16_777_216],
+  [new JsonBytesSerializer(), 16_777_216],
+  [custom, 0]
+] as const) {
+  testStore({
+    name: `LmdbStore, ${serializer.name}, ${maxMemorySizeBytes === 0 ? 'nothing kept decoded' : 'as by default'}`,
+    create: ({ maxEntrySizeBytes }) => scratchStore({ serializer, maxEntrySizeBytes, maxMemorySizeBytes }),
+    reopen: store => new LmdbStore({ directory: (store as LmdbStore).directory, serializer, maxMemorySizeBytes }),
+    dispose: store => removeStore(store as LmdbStore)
+  })
 }

@@ -230,6 +230,16 @@ test('does not wait for a store that never finishes writing', async t => {
   assert.ok(await next, 'the next response for the key')
 })
 
+test('keeps no value of a selecting field, which may be a credential', async t => {
+  const inner = new AddingStore()
+  const subject = new Subject(fromUndiciStore(inner), t, 1, async () => undefined)
+  const fields = { cookie: 'secret' }
+  const stored = await subject.put(subject.entry({ vary: ['cookie'] }, fields))
+  assert.deepEqual((await subject.find(undefined, fields))?.entry, stored)
+  assert.equal(inner.rows.length, 2)
+  assert.doesNotMatch(JSON.stringify(inner.rows), /secret/)
+})
+
 test('refuses bad arguments by name', () => {
   const inner = new cacheStores.MemoryCacheStore()
   const bad: [unknown, object, RegExp][] = [

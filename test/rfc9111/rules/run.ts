@@ -1,54 +1,17 @@
 import assert from 'node:assert/strict'
 import type { Answer } from '../../../lib/rfc9111/answer.ts'
-import { cacheKey } from '../../../lib/rfc9111/cache-key.ts'
-import {
-  type Candidates,
-  decideRequest,
-  decideUnstored,
-  type RequestDecision
-} from '../../../lib/rfc9111/decide-request.ts'
+import { decideRequest, decideUnstored, type RequestDecision } from '../../../lib/rfc9111/decide-request.ts'
 import {
   decideFailure,
   decideResponse,
   NO_REVALIDATION,
   type ResponseDecision
 } from '../../../lib/rfc9111/decide-response.ts'
-import { fieldsOf } from '../../../lib/rfc9111/fields.ts'
 import type { Entry, FieldLine, FieldLines, Policy, Request, Response } from '../../../lib/rfc9111/types.ts'
 import { variantKey } from '../../../lib/rfc9111/vary.ts'
 import { FAILURE_OUTCOMES, type Grounds, REQUEST_OUTCOMES, RESPONSE_OUTCOMES } from './outcomes.ts'
-import {
-  type ExpectedAnswer,
-  type ExpectedEntry,
-  get,
-  type PolicyOptions,
-  type RequestSpec,
-  type ResponseSpec,
-  type Row,
-  type StoredSpec,
-  UNREACHABLE
-} from './row.ts'
-
-/** When a row's request is made: a whole second, so that dates in rows are exact. */
-export const NOW_MS = Date.UTC(2026, 0, 15, 12)
-
-const ORIGIN = 'http://a.test'
-
-/** A shared cache with the default options. */
-const DEFAULTS: Policy = {
-  shared: true,
-  methods: new Set(['GET', 'HEAD']),
-  statusCodes: undefined,
-  alwaysCache: false,
-  defaultFreshnessSeconds: undefined,
-  maxHeuristicSeconds: 86_400,
-  retainSeconds: 604_800,
-  staleWhileRevalidateSeconds: undefined,
-  staleIfErrorSeconds: undefined,
-  whenDisconnected: 'error',
-  storeSetCookie: false,
-  targetList: []
-}
+import { type ExpectedAnswer, type ExpectedEntry, get, type Row, UNREACHABLE } from './row.ts'
+import { keyOf, NOW_MS, ORIGIN, policyOf, requestOf, responseOf, type Shelf, shelfOf } from './scene.ts'
 
 /** Plays a row's scene and throws an AssertionError where the engine decides otherwise than the row expects. */
 export function checkRow({ given, expect }: Row): void {
@@ -105,86 +68,6 @@ export function checkRow({ given, expect }: Row): void {
 
 function decide(shelf: Shelf, request: Request, policy: Policy, nowMs: number): RequestDecision {
   return decideUnstored(request, policy) ?? decideRequest(request, shelf.lookUp(request), policy, nowMs)
-}
-
-/** What a store does, without bodies. */
-class Shelf {
-  #entries: Entry[] = []
-
-  /** In the order in which they were stored: which is the most recent is for the engine to say. */
-  lookUp(request: Request): Candidates {
-    const known = this.#entries.filter(({ key }) => key === request.key)
-    const selected = known.filter(entry => variantKey(request, entry.vary) === entry.variantKey)
-    return { stored: selected.map(entry => ({ entry })), otherVariants: selected.length < known.length }
-  }
-
-  put(entry: Entry): void {
-    this.#entries = this.#entries.filter(({ key, variantKey }) => key !== entry.key || variantKey !== entry.variantKey)
-    this.#entries.push(entry)
-  }
-
-  byId(id: string): Entry | undefined {
-    return this.#entries.find(entry => entry.id === id)
-  }
-
-  obey(decision: ResponseDecision): void {
-    this.#entries = this.#entries
-      .filter(({ key }) => !decision.deletes.includes(key))
-      .map(entry => decision.updates.find(({ id }) => id === entry.id) ?? entry)
-    if (decision.kind === 'store') this.put(decision.entry)
-  }
-}
-
-function shelfOf(stored: StoredSpec | readonly StoredSpec[] = [], policy: Policy): Shelf {
-  const shelf = new Shelf()
-  const specs = 'response' in stored ? [stored] : stored
-  for (const [index, spec] of specs.entries()) {
-    const request = requestOf(spec.request)
-    const response = responseOf(spec.response, NOW_MS - spec.ago * 1000)
-    const exchange = { request, response, revalidation: NO_REVALIDATION, entryId: `#${index + 1}` }
-    const decision = decideResponse(exchange, policy)
-    assert(decision.kind === 'store', `what the row says is stored was refused: ${decision.reason}`)
-    shelf.put(decision.entry)
-  }
-  return shelf
-}
-
-function policyOf({ methods, statusCodes, ...options }: PolicyOptions = {}): Policy {
-  return {
-    ...DEFAULTS,
-    ...options,
-    methods: methods === undefined ? DEFAULTS.methods : new Set(methods),
-    statusCodes: statusCodes === undefined ? undefined : new Set(statusCodes)
-  }
-}
-
-function requestOf({ method, lines, path, host, partition }: RequestSpec): Request {
-  const fields = fieldsOf(lines.map(line => parseLine(line, NOW_MS)))
-  return { method, key: cacheKey(ORIGIN, path, host), targetUri: ORIGIN + path, fields, partition }
-}
-
-function responseOf({ statusCode, lines, tookMs }: ResponseSpec, responseTimeMs: number): Response {
-  return {
-    statusCode,
-    statusText: `Status ${statusCode}`,
-    lines: lines.map(line => parseLine(line, responseTimeMs)),
-    requestTimeMs: responseTimeMs - tookMs,
-    responseTimeMs
-  }
-}
-
-function parseLine(line: string, relativeToMs: number): FieldLine {
-  const colon = line.indexOf(':')
-  const value = line.slice(colon + 1).trim()
-  return [line.slice(0, colon), value.replace(/\{([-+]?\d+)\}/g, (_, s) => httpDate(relativeToMs + Number(s) * 1000))]
-}
-
-function httpDate(ms: number): string {
-  return new Date(ms).toUTCString()
-}
-
-function keyOf(path: string): string {
-  return path.startsWith('/') ? ORIGIN + path : path
 }
 
 function text([name, value]: FieldLine): string {

@@ -13,24 +13,8 @@ import { isSafe } from '../../../lib/rfc9111/methods.ts'
 import { hasOriginConditions, hasOwnConditions } from '../../../lib/rfc9111/preconditions.ts'
 import { staleIfErrorSeconds, staleWhileRevalidateSeconds } from '../../../lib/rfc9111/staleness.ts'
 import { refusalToStore } from '../../../lib/rfc9111/storability.ts'
-import type { FieldLines, Policy, Request, Response } from '../../../lib/rfc9111/types.ts'
-
-const NOW_MS = Date.UTC(2026, 0, 15, 12)
-
-const POLICY: Policy = {
-  shared: true,
-  methods: new Set(['GET', 'HEAD']),
-  statusCodes: undefined,
-  alwaysCache: false,
-  defaultFreshnessSeconds: undefined,
-  maxHeuristicSeconds: 86_400,
-  retainSeconds: 604_800,
-  staleWhileRevalidateSeconds: undefined,
-  staleIfErrorSeconds: undefined,
-  whenDisconnected: 'error',
-  storeSetCookie: false,
-  targetList: []
-}
+import type { FieldLines, Request, Response } from '../../../lib/rfc9111/types.ts'
+import { NOW_MS, DEFAULTS as POLICY } from '../rules/scene.ts'
 
 const GET: Request = {
   method: 'GET',

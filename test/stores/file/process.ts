@@ -1,0 +1,93 @@
+// A process of its own that works on a FileStore: node --import tsx process.ts <task> <directory> ...
+import { FileStore } from 'undici-http-cache/stores/file'
+import { bytesOf, entryOf, find, finished, get, noise } from './support.ts'
+
+export const CROWD_KEYS = Array.from({ length: 6 }, (_, i) => `https://store.test/crowd/${i}`)
+const SIZES = [0, 10, 5000, 70_000, 300_000]
+
+/** The body that belongs to a seed; its size, too, tells it apart. */
+export function bodyOf(seed: number): Buffer {
+  return noise((SIZES[seed % SIZES.length] ?? 0) + (seed % 7), seed + 1)
+}
+
+export async function putSeed(store: FileStore, key: string, seed: number): Promise<boolean> {
+  const body = bodyOf(seed)
+  const entry = entryOf({ key, lines: [['X-Seed', String(seed)]] })
+  const writer = await store.put(entry)
+  for (let at = 0; at < body.byteLength; at += 40_000) await writer?.write(body.subarray(at, at + 40_000))
+  return (await writer?.commit(finished(entry, body.byteLength))) === true
+}
+
+/** What is wrong with the response that is found; undefined where all is well, or nothing is found. */
+export async function findFault(store: FileStore, key: string): Promise<string | undefined> {
+  const found = await find(store, key)
+  if (found === undefined) return undefined
+  const [, text = ''] = found.entry.lines[0] ?? []
+  const expected = bodyOf(Number(text))
+  if (found.entry.completeLength !== expected.byteLength)
+    return `${text}: ${found.entry.completeLength} bytes announced`
+  try {
+    const body = await found.open()
+    if (body === undefined) return undefined
+    const bytes = await bytesOf(body)
+    return bytes.equals(expected) ? undefined : `${text}: ${bytes.byteLength} bytes that were not written for it`
+  } catch (error) {
+    return `${text}: ${error}`
+  }
+}
+
+const tasks: Record<string, (store: FileStore) => Promise<void>> = {
+  /** Stores, updates, deletes and reads, until it is killed. */
+  async crowd(store) {
+    for (let seed = process.pid * 1000; ; seed++) {
+      const key = CROWD_KEYS[seed % CROWD_KEYS.length] ?? ''
+      await putSeed(store, key, seed)
+      if (seed % 5 === 0) {
+        const { entry } = (await find(store, key)) ?? {}
+        if (entry !== undefined) await store.update({ ...entry, statusText: `Updated ${seed}` })
+      }
+      if (seed % 11 === 0) await store.delete(key)
+      const fault = await findFault(store, key)
+      if (fault !== undefined) process.send?.({ fault })
+      process.send?.({ seed })
+    }
+  },
+
+  /** Does what it is told, message by message. */
+  async obey(store) {
+    let asOf: unknown
+    process.on('message', async ({ call, key = '', seed = 0 }: Order) => {
+      const answers: Record<Order['call'], () => Promise<unknown>> = {
+        put: async () => putSeed(store, key, seed),
+        find: async () => (await find(store, key))?.entry.lines[0]?.[1],
+        delete: async () => store.delete(key),
+        deleteByTag: async () => store.deleteByTag(key),
+        clear: async () => store.clear(),
+        lookUp: async () => {
+          asOf = await (await get(store, key)).asOf()
+        },
+        putAsOf: async () => {
+          const entry = entryOf({ key })
+          const writer = await store.put(entry, { asOf })
+          return (await writer?.commit(finished(entry, 0))) === true
+        },
+        close: async () => {
+          await store.close()
+          process.disconnect()
+        }
+      }
+      const answer = await answers[call]()
+      if (process.connected) process.send?.({ answer })
+    })
+    process.send?.({ answer: 'ready' })
+  }
+}
+
+export interface Order {
+  readonly call: 'put' | 'find' | 'delete' | 'deleteByTag' | 'clear' | 'lookUp' | 'putAsOf' | 'close'
+  readonly key?: string
+  readonly seed?: number
+}
+
+const [, script, task = '', directory] = process.argv
+if (script === import.meta.filename && directory !== undefined) await tasks[task]?.(new FileStore({ directory }))

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { LmdbStore } from 'undici-http-cache/stores/lmdb'
+import { scratchDirectory } from './lmdb-stores.ts'
+import { bytesOf, entryOf, find, store } from './lmdb-subject.ts'
+
+const KILLS = Number(process.env['LMDB_KILLS'] ?? 8)
+
+function start(role: string, directory: string): ChildProcess {
+  return fork(join(import.meta.dirname, 'lmdb-process.ts'), [role, directory], { execArgv: ['--import', 'tsx'] })
+}
+
+async function startWriters(directory: string): Promise<ChildProcess[]> {
+  const writers = [start('write', directory), start('write', directory)]
+  await Promise.all(writers.map(writer => once(writer, 'message')))
+  return writers
+}
+
+async function ask(child: ChildProcess, message: Record<string, unknown>): Promise<unknown> {
+  const answer = once(child, 'message')
+  child.send(message)
+  const [{ result, error }] = await answer
+  assert.equal(error, undefined)
+  return result
+}
+
+it('two processes see each other’s responses and deletions at once', async () => {
+  const directory = scratchDirectory()
+  const child = start('obey', directory.path)
+  const ours = new LmdbStore({ directory: directory.path })
+  try {
+    await once(child, 'message')
+    const key = 'https://store.test/a'
+    assert.equal(find(ours, key), undefined)
+    await ask(child, { do: 'store', key, text: 'theirs' })
+    assert.equal((await bytesOf(await find(ours, key)?.open())).toString(), 'theirs')
+    await store(ours, entryOf(key), [Buffer.from('ours')])
+    assert.equal(await ask(child, { do: 'find', key }), 'ours')
+    const held = find(ours, key)
+    assert.equal(find(ours, key)?.entry, held?.entry, 'decoded once')
+
+    const asOf = ours.get(key, () => 'GET\n').asOf()
+    await ask(child, { do: 'delete', key })
+    assert.equal(find(ours, key), undefined)
+    assert.equal(await store(ours, entryOf(key), [Buffer.from('late')], asOf), false)
+    assert.equal(held !== undefined && (await ours.update(held.entry, { asOf })), false)
+
+    await store(ours, entryOf(key, { tags: ['group'] }), [Buffer.from('tagged')])
+    assert.notEqual(find(ours, key), undefined)
+    const begun = ours.put(entryOf('https://store.test/b', { tags: ['group'] }))
+    await ask(child, { do: 'tag', key: 'group' })
+    assert.equal(find(ours, key), undefined)
+    assert.equal(await begun?.commit(entryOf('https://store.test/b', { tags: ['group'] })), false)
+  } finally {
+    child.send({ do: 'close' })
+    const [code] = await once(child, 'exit')
+    assert.equal(code, 0)
+    await ours.close()
+    directory.remove()
+  }
+})
+
+it(`serves nothing torn or mixed beside two writers, ${KILLS} times killed`, { timeout: 300_000 }, async () => {
+  const directory = scratchDirectory()
+  const torn: string[] = []
+  let hits = 0
+  const reader = start('read', directory.path)
+  reader.on('message', (message: { torn?: string; hits?: number }) => {
+    if (message.torn !== undefined) torn.push(message.torn)
+    hits = message.hits ?? hits
+  })
+  try {
+    const pairs = Math.ceil(KILLS / 2)
+    let next = startWriters(directory.path)
+    for (let pair = 1; pair <= pairs; pair++) {
+      const writers = await next
+      // Starting takes longer than all else.
+      if (pair < pairs) next = startWriters(directory.path)
+      await delay(100 + Math.random() * 300)
+      for (const writer of writers) writer.kill('SIGKILL')
+      await Promise.all(writers.map(writer => once(writer, 'exit')))
+    }
+    assert.equal(reader.exitCode, null, 'the reader lives')
+    assert.deepEqual(torn, [])
+    assert.ok(hits > 0)
+    const later = new LmdbStore({ directory: directory.path })
+    await store(later, entryOf('https://store.test/later'), [Buffer.alloc(500_000, 7)])
+    assert.equal((await bytesOf(await find(later, 'https://store.test/later')?.open())).length, 500_000)
+    await later.sweep()
+    await later.close()
+  } finally {
+    reader.kill('SIGKILL')
+    await once(reader, 'exit')
+    directory.remove()
+  }
+})
