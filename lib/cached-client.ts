@@ -1,5 +1,14 @@
 import type { Duplex } from 'node:stream'
-import { Agent, Client, type Dispatcher, fetch, type RequestInfo, type RequestInit, type Response } from 'undici'
+import {
+  Agent,
+  Client,
+  type Dispatcher,
+  errors,
+  fetch,
+  type RequestInfo,
+  type RequestInit,
+  type Response
+} from 'undici'
 import { type CacheInterceptor, cacheInterceptor, RELEASE } from '../interceptors/cache-interceptor.ts'
 import { outcomeOfContext, rememberOutcome } from '../interceptors/info.ts'
 import type { CacheOptions } from '../interceptors/options.ts'
@@ -87,7 +96,12 @@ export class CachedClient extends Client {
   }
 
   override dispatch(opts: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const { origin, inner, ended } = this[STATE]
+    const { origin, agent, inner, ended } = this[STATE]
+    if (ended) {
+      const { closed, destroyed } = agent ?? (this as Client)
+      // Those who waited as close() was called go first.
+      if (!closed && !destroyed) throw new errors.ClientClosedError()
+    }
     const dispatch = ended ? inner : this[STATE].dispatch
     if (origin !== undefined) return dispatch(opts.origin === origin ? opts : { ...opts, origin }, handler)
     if (opts.origin === undefined || opts.origin === null || String(opts.origin).startsWith(ANY_ORIGIN)) {

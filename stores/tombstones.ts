@@ -1,10 +1,14 @@
 import type { Entry } from '../lib/rfc9111/types.ts'
 
+/** Names can be long: so many characters of them are remembered, at most. */
+const MAX_CHARACTERS = 4_194_304
+
 /** Remembers deletions, so that what was asked for before one is not stored after it. Bounded: where deletions have been
  * forgotten, whatever is older than the last of them counts as deleted. */
 export class Tombstones {
   readonly #max: number
   readonly #positions = new Map<string, number>()
+  #characters = 0
   #position = 0
   /** Everything asked for before it is refused. */
   #floor = 0
@@ -20,19 +24,21 @@ export class Tombstones {
 
   add(kind: 'key' | 'tag', name: string): void {
     const id = `${kind} ${name}`
-    this.#positions.delete(id)
+    if (this.#positions.delete(id)) this.#characters -= id.length
     this.#positions.set(id, ++this.#position)
-    if (this.#positions.size <= this.#max) return
+    this.#characters += id.length
     for (const [oldest, position] of this.#positions) {
+      if (this.#positions.size <= this.#max && this.#characters <= MAX_CHARACTERS) return
       this.#positions.delete(oldest)
+      this.#characters -= oldest.length
       this.#floor = position
-      return
     }
   }
 
   addAll(): void {
     this.#floor = ++this.#position
     this.#positions.clear()
+    this.#characters = 0
   }
 
   /** Whether a deletion that reaches `entry` came after position `asOf`. */

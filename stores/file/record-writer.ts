@@ -2,6 +2,7 @@ import type { Buffer } from 'node:buffer'
 import { bodyFileBytes } from './body-file.ts'
 import { attempt, ignoreAbsent, isMissing } from './faults.ts'
 import { writeFully } from './file-system.ts'
+import { roomFor } from './room.ts'
 import type { Tree } from './tree.ts'
 
 /** A body that has been received: as it is, or in a temporary file. */
@@ -14,7 +15,7 @@ export class RecordWriter {
   readonly #tree: Tree
   readonly #onWritten: (byteLength: number) => void
 
-  /** `onWritten` is told how many bytes have been added. */
+  /** `onWritten` is told how much room has been taken, in bytes. */
   constructor(tree: Tree, onWritten: (byteLength: number) => void) {
     this.#tree = tree
     this.#onWritten = onWritten
@@ -39,11 +40,11 @@ export class RecordWriter {
         const path = this.#tree.bodyPath(name, body.id)
         await this.#move(body.path, path, name)
         made.push(path)
-        this.#onWritten(bodyFileBytes(body.byteLength))
+        this.#onWritten(roomFor(bodyFileBytes(body.byteLength)))
       }
       await this.#move(temporary, this.#tree.recordPath(name), name)
       await this.#tree.syncShard(name)
-      this.#onWritten(bytes.byteLength)
+      this.#onWritten(roomFor(bytes.byteLength))
       return true
     } catch (error) {
       for (const path of made) await attempt(this.#tree.fs.unlink(path))

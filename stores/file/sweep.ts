@@ -7,15 +7,14 @@ import { partsOfBodyName } from './names.ts'
 import type { Parts } from './parts.ts'
 import type { RecordHead } from './record-file.ts'
 import type { Removal } from './removal.ts'
+import { roomFor } from './room.ts'
 
 /** What lies about for so long has been left behind. */
 export const STALE_MS = 3_600_000
 /** How much is left where there was too much: so that it does not begin again at once. */
 const TARGET = 0.9
-/** What file systems allot. */
-const BLOCK_BYTES = 4096
 /** Keys looked at before others have their turn. */
-const BATCH = 16
+const BATCH = 4
 const MAX_SORTED = 1024
 
 /** A record, and what it occupies with its body. */
@@ -104,7 +103,7 @@ export class Sweep {
       if (head === undefined || this.#isGone(key, head)) {
         await this.#removeUnchanged(key, name, head, stats)
       } else {
-        const byteLength = roundUp(stats.size) + roundUp(bodyFileBytes(head.body?.byteLength ?? 0))
+        const byteLength = roomFor(stats.size) + roomFor(bodyFileBytes(head.body?.byteLength ?? 0))
         left.push({ key, name, head, stats, byteLength })
       }
     }
@@ -158,8 +157,4 @@ export class Sweep {
 function leadsTo(first: RecordHead, head: RecordHead): boolean {
   if (first.variantDigest === head.variantDigest) return false
   return first.lists.some(list => list.join() === head.vary.join())
-}
-
-function roundUp(byteLength: number): number {
-  return Math.ceil(byteLength / BLOCK_BYTES) * BLOCK_BYTES
 }

@@ -10,7 +10,8 @@ import { Sweep } from './sweep.ts'
 const INTERVAL_MS = 3_600_000
 const FIRST_DELAY_MS = 1000
 const RETRY_MS = 10_000
-const PAUSE_MS = 2
+/** In the background it works for so long, and then lets as much pass. */
+const SLICE_MS = 3
 /** Where more than that beyond the limit has been written, the rest must wait for the sweep. */
 const TOLERANCE = 1.25
 const SHARE = 16
@@ -31,6 +32,7 @@ export class Sweeper {
   #dueAtMs = Infinity
   #running: Promise<void> | undefined
   #waiting = 0
+  #pausedAtMs = 0
   #wake: (() => void) | undefined
   #isLearning = false
   #isClosed = false
@@ -50,8 +52,7 @@ export class Sweeper {
   added(byteLength: number): void {
     this.#added += byteLength
     if (this.#total === undefined && !this.#isLearning) this.#parts.background.run(() => this.#learn())
-    const share = Math.max(this.#maxSizeBytes / SHARE, LEAST_BYTES)
-    if (this.#added > share || (this.#total ?? 0) + this.#added > this.#maxSizeBytes) this.request(0)
+    this.#requestIfDue()
   }
 
   /** Everything has been removed. */
@@ -68,6 +69,7 @@ export class Sweeper {
     this.#dueAtMs = dueAtMs
     this.#timer = setTimeout(() => {
       this.#dueAtMs = Infinity
+      // One that is under way asks again at its end where there is reason to.
       if (this.#running === undefined) this.#begin().catch(() => this.request(RETRY_MS))
     }, delayMs).unref()
   }
@@ -89,6 +91,11 @@ export class Sweeper {
     clearTimeout(this.#timer)
     this.#wake?.()
     if (this.#running !== undefined) await attempt(this.#running)
+  }
+
+  #requestIfDue(): void {
+    const share = Math.max(this.#maxSizeBytes / SHARE, LEAST_BYTES)
+    if (this.#added > share || (this.#total ?? 0) + this.#added > this.#maxSizeBytes) this.request(0)
   }
 
   #begin(): Promise<void> {
@@ -113,6 +120,7 @@ export class Sweeper {
     this.#added -= added
     await attempt(writeStamp(this.#parts, total))
     this.request(INTERVAL_MS)
+    this.#requestIfDue()
   }
 
   /** Spares a process the walk that another has just made. */
@@ -125,13 +133,15 @@ export class Sweeper {
   }
 
   async #pause(): Promise<void> {
-    if (this.#waiting > 0) await nextTurn()
-    else if (!this.#isClosed) {
+    await nextTurn()
+    if (this.#waiting > 0) return
+    if (!this.#isClosed && performance.now() - this.#pausedAtMs > SLICE_MS) {
       await new Promise<void>(resolve => {
         this.#wake = resolve
-        setTimeout(resolve, PAUSE_MS).unref()
+        setTimeout(resolve, SLICE_MS).unref()
       })
+      this.#pausedAtMs = performance.now()
     }
-    if (this.#isClosed && this.#waiting === 0) throw new CacheError('ERR_CACHE_CLOSED', 'the FileStore is closed')
+    if (this.#isClosed) throw new CacheError('ERR_CACHE_CLOSED', 'the FileStore is closed')
   }
 }

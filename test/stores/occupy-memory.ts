@@ -91,7 +91,7 @@ function serve(shape: Shape, from: MemoryStore, index: number): void {
 
 /** Heap and what is outside of it, after all that can be collected has been. */
 function occupiedBytes(): number {
-  for (let i = 0; i < 4; i++) globalThis.gc?.()
+  for (let i = 0; i < 2; i++) globalThis.gc?.()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }

@@ -7,6 +7,7 @@ import {
   NO_REVALIDATION,
   type ResponseDecision
 } from '../../../lib/rfc9111/decide-response.ts'
+import { unconditional } from '../../../lib/rfc9111/preconditions.ts'
 import type { Entry, FieldLine, FieldLines, Policy, Request, Response } from '../../../lib/rfc9111/types.ts'
 import { variantKey } from '../../../lib/rfc9111/vary.ts'
 import { FAILURE_OUTCOMES, type Grounds, REQUEST_OUTCOMES, RESPONSE_OUTCOMES } from './outcomes.ts'
@@ -22,6 +23,8 @@ export function checkRow({ given, expect }: Row): void {
   const asked = decide(shelf, request, policy, NOW_MS)
   checkRequestDecision(asked, expect.request)
   const revalidation = 'revalidation' in asked ? asked.revalidation : NO_REVALIDATION
+  // What goes out behind a stale answer is the cache's own request.
+  const sent = asked.kind === 'stale-while-revalidate' ? unconditional(request) : request
   if (expect.sends !== undefined) assert.deepEqual(revalidation.conditions.map(text), expect.sends, 'what is sent')
   if (expect.candidates !== undefined) {
     assert.deepEqual(
@@ -35,15 +38,15 @@ export function checkRow({ given, expect }: Row): void {
   let changed: Entry | undefined
   let came: ResponseDecision | undefined
   if (given.origin === UNREACHABLE) {
-    const failure = decideFailure(request, revalidation, policy, NOW_MS)
+    const failure = decideFailure(sent, revalidation, policy, NOW_MS)
     checkOutcome(failure, expect.failure, FAILURE_OUTCOMES, 'after a failure')
-    if ('answer' in failure) answer = failure.answer
+    if ('answer' in failure) answer ??= failure.answer
   } else if (given.origin !== undefined) {
     assert(asked.kind !== 'hit' && asked.kind !== 'unsatisfiable', `the origin is not asked: ${asked.kind}`)
     const response = responseOf(given.origin, NOW_MS + given.origin.tookMs)
-    came = decideResponse({ request, response, revalidation, entryId: '#new' }, policy)
+    came = decideResponse({ request: sent, response, revalidation, entryId: '#new' }, policy)
     checkOutcome(came, expect.response, RESPONSE_OUTCOMES, 'on the response')
-    if ('answer' in came) answer = came.answer
+    if ('answer' in came) answer ??= came.answer
     changed = came.kind === 'store' ? came.entry : came.updates[0]
     checkChanges(came, shelf, request, response)
     shelf.obey(came)

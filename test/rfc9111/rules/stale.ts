@@ -66,6 +66,20 @@ export const staleWhileRevalidate: readonly Row[] = [
   rule('RFC 5861 §3', "the client's condition is answered from the stale response while revalidating")
     .given({ stored: stale('max-age=60, stale-while-revalidate=60'), request: get('If-None-Match: "a"') })
     .expect({ ...WHILE, answer: { status: 304 } }),
+  ...['If-None-Match: "x"', 'If-None-Match: *', 'If-Modified-Since: {-5000}'].map(line =>
+    rule('RFC 5861 §3', `"${line}" of the client does not go out behind a stale answer: a 304 is for the cache`)
+      .given({
+        stored: stale('max-age=60, stale-while-revalidate=60', 'Last-Modified: then'),
+        request: get(line),
+        origin: notModified()
+      })
+      .expect({
+        ...WHILE,
+        sends: ['If-None-Match: "a"', 'If-Modified-Since: then'],
+        response: 'freshen validated',
+        updates: ['#1']
+      })
+  ),
   rule('RFC 5861 §3', 'a 304 behind a stale answer freshens')
     .given({
       stored: stale('max-age=60, stale-while-revalidate=60'),

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { cacheKey, sameOriginUri } from '../../../lib/rfc9111/cache-key.ts'
 import { fieldsOf } from '../../../lib/rfc9111/fields.ts'
-import type { FieldLines, Request } from '../../../lib/rfc9111/types.ts'
+import { invalidatedKeys } from '../../../lib/rfc9111/invalidation.ts'
+import type { FieldLines, Request, Response } from '../../../lib/rfc9111/types.ts'
 import { selectingFieldNames, variantKey } from '../../../lib/rfc9111/vary.ts'
 
 describe('cacheKey', () => {
@@ -45,6 +46,30 @@ describe('sameOriginUri', () => {
   test('is none without an origin to share', () => {
     assert.equal(sameOriginUri('data:text/plain,b', 'data:text/plain,a'), undefined)
     assert.equal(sameOriginUri('/b', 'nonsense'), undefined)
+  })
+})
+
+describe('invalidatedKeys', () => {
+  function keysOf(key: string, targetUri: string): readonly string[] {
+    const response: Response = {
+      statusCode: 201,
+      statusText: '',
+      lines: [['Location', '/y?z']],
+      requestTimeMs: 0,
+      responseTimeMs: 0
+    }
+    return invalidatedKeys({ method: 'POST', key, targetUri, fields: fieldsOf([]), partition: '' }, response)
+  }
+
+  test('are written as the key of the request is, whatever way the origin is written', () => {
+    const key = 'http://A.test:80/x/'
+    assert.deepEqual(keysOf(key, 'http://A.test:80/x/'), [key, 'http://A.test:80/y?z'])
+    assert.deepEqual(keysOf('http://a.test/x/', 'http://a.test/x/'), ['http://a.test/x/', 'http://a.test/y?z'])
+  })
+
+  test('have the Host that the key has', () => {
+    const key = 'http://10.0.0.1|b.test/x'
+    assert.deepEqual(keysOf(key, 'http://10.0.0.1/x'), [key, 'http://10.0.0.1|b.test/y?z'])
   })
 })
 

@@ -10,7 +10,7 @@ import { formatHttpDate } from '../../../lib/rfc9111/http-date.ts'
 import { describesItsTarget } from '../../../lib/rfc9111/invalidation.ts'
 import { judge } from '../../../lib/rfc9111/judgement.ts'
 import { isSafe } from '../../../lib/rfc9111/methods.ts'
-import { hasOriginConditions, hasOwnConditions } from '../../../lib/rfc9111/preconditions.ts'
+import { hasOriginConditions, hasOwnConditions, unconditional } from '../../../lib/rfc9111/preconditions.ts'
 import { staleIfErrorSeconds, staleWhileRevalidateSeconds } from '../../../lib/rfc9111/staleness.ts'
 import { refusalToStore } from '../../../lib/rfc9111/storability.ts'
 import type { FieldLines, Request, Response } from '../../../lib/rfc9111/types.ts'
@@ -144,6 +144,34 @@ describe('hasOwnConditions and hasOriginConditions', () => {
     test(name, () => {
       const fields = fieldsOf([[name, '']])
       assert.deepEqual([hasOwnConditions(fields), hasOriginConditions(fields)], [own, origins])
+    })
+  }
+})
+
+describe('unconditional', () => {
+  test('leaves a request alone that has no conditions of its own', () => {
+    const request = { ...GET, fields: fieldsOf([['If-Match', '"a"']]) }
+    assert.equal(unconditional(request), request)
+  })
+
+  for (const name of ['If-None-Match', 'If-Modified-Since']) {
+    test(`takes ${name} away, and nothing else`, () => {
+      const fields = fieldsOf([
+        [name, '"a"'],
+        ['X-A', '1'],
+        ['X-B', '2'],
+        ['x-b', '3'],
+        ['__proto__', '4']
+      ])
+      const { fields: left, ...rest } = unconditional({ ...GET, fields: { ...fields, 'x-c': undefined } })
+      const { fields: _, ...others } = GET
+      assert.deepEqual(rest, others)
+      assert.deepEqual(Object.entries(left), [
+        ['x-a', '1'],
+        ['x-b', ['2', '3']],
+        ['__proto__', '4']
+      ])
+      assert.notEqual(left['x-b'], fields['x-b'])
     })
   }
 })

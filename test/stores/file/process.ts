@@ -1,4 +1,6 @@
 // A process of its own that works on a FileStore: node --import tsx process.ts <task> <directory> ...
+import { readFileSync } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FileStore } from 'undici-http-cache/stores/file'
 import { bytesOf, entryOf, find, finished, get, noise } from './support.ts'
 
@@ -36,7 +38,45 @@ export async function findFault(store: FileStore, key: string): Promise<string |
   }
 }
 
-const tasks: Record<string, (store: FileStore) => Promise<void>> = {
+/** A sweep by the turns of the event loop that it took. */
+export interface SweepTurns {
+  readonly elapsedMs: number
+  readonly turns: number
+  /** What the processor spent on the main thread: on a busy machine more passes on the clock. */
+  readonly longestMs: number
+}
+
+async function measureSweep(store: FileStore): Promise<SweepTurns> {
+  const timeMs = () => Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6
+  const startedMs = performance.now()
+  let turns = 0
+  let longestMs = 0
+  let isOver = false
+  const sweeping = store.sweep().finally(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    const before = timeMs()
+    await nextTurn()
+    longestMs = Math.max(longestMs, timeMs() - before)
+    turns++
+  }
+  await sweeping
+  return { elapsedMs: performance.now() - startedMs, turns, longestMs }
+}
+
+const tasks: Record<string, (store: FileStore, directory: string, argument: string) => Promise<void>> = {
+  /** Sweeps down to shares of a size. */
+  async sweep(_, directory, size) {
+    const sweeps: SweepTurns[] = []
+    for (const share of [0.75, 0.5, 0.25]) {
+      const store = new FileStore({ directory, maxSizeBytes: Number(size) * share })
+      sweeps.push(await measureSweep(store))
+      await store.close()
+    }
+    process.send?.(sweeps)
+  },
+
   /** Stores, updates, deletes and reads, until it is killed. */
   async crowd(store) {
     for (let seed = process.pid * 1000; ; seed++) {
@@ -89,5 +129,7 @@ export interface Order {
   readonly seed?: number
 }
 
-const [, script, task = '', directory] = process.argv
-if (script === import.meta.filename && directory !== undefined) await tasks[task]?.(new FileStore({ directory }))
+const [, script, task = '', directory, argument = ''] = process.argv
+if (script === import.meta.filename && directory !== undefined) {
+  await tasks[task]?.(new FileStore({ directory }), directory, argument)
+}
