@@ -135,7 +135,9 @@ export class HttpCache {
 
   #lookUp(ask: Ask, request: Request, isLate = false): boolean {
     const lookup = this.guard.get(request.key, names => variantKey(request, names))
-    return this.#when(ask, lookup, (found, later) => this.#obey(later, request, found, isLate))
+    const name = isLate || !isPromise(lookup) ? undefined : flightName(request)
+    const asked = name === undefined ? ask : { ...ask, underWay: this.flights.find(name) }
+    return this.#when(asked, lookup, (found, later) => this.#obey(later, request, found, isLate))
   }
 
   /** Goes on at once where the store has answered at once; else the client is told that its request is under way, and
@@ -221,6 +223,7 @@ export class HttpCache {
   #fetchOrWait(ask: Ask, request: Request, plan: Plan, isLate: boolean): boolean {
     const name = isLate ? undefined : flightName(request)
     const flight = name === undefined ? undefined : this.flights.find(name)
+    if (!isLate && flight === undefined && ask.underWay?.landing === 'stored') return this.#lookUp(ask, request, true)
     if (flight === undefined) return this.fetch(mayAskAgain(plan) ? asItStands(ask) : ask, request, plan, name)
     const { client } = ask
     if (client === undefined) return true

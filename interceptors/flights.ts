@@ -11,10 +11,15 @@ export class Flight {
   readonly #land: (flight: Flight) => void
   readonly #waiting = new Set<(landing: Landing) => void>()
   #timer: NodeJS.Timeout | undefined
-  #landed = false
+  #landing: Landing | undefined
 
   constructor(land: (flight: Flight) => void) {
     this.#land = land
+  }
+
+  /** undefined while it is under way. */
+  get landing(): Landing | undefined {
+    return this.#landing
   }
 
   /** Called back once, when the flight has landed; not after the returned function was called. */
@@ -27,14 +32,14 @@ export class Flight {
 
   /** The header section is there and the body under way: nobody waits much longer, whatever the leader's reader does. */
   headArrived(timeoutMs: number): void {
-    if (this.#landed) return
+    if (this.#landing !== undefined) return
     this.#timer = setTimeout(() => this.land('nothing'), timeoutMs)
   }
 
   /** Releases everybody at once; later calls do nothing. */
   land(landing: Landing): void {
-    if (this.#landed) return
-    this.#landed = true
+    if (this.#landing !== undefined) return
+    this.#landing = landing
     clearTimeout(this.#timer)
     this.#land(this)
     const listeners = [...this.#waiting]

@@ -4,6 +4,7 @@ import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
 import type { Revalidation } from '../lib/rfc9111/validation.ts'
 import type { Position, Stored } from '../stores/store.ts'
 import type { Client } from './client.ts'
+import type { Flight } from './flights.ts'
 import type { OUTCOME, OutcomeHolder } from './outcome.ts'
 import type { DispatchOptions } from './to-request.ts'
 
@@ -15,6 +16,8 @@ export interface Ask {
   readonly opts: DispatchOptions
   /** undefined: nobody waits for the response; it is fetched in the background. */
   readonly client: Client | undefined
+  /** What was fetching the same as the store was asked: where that has landed since, the store's answer is out of date. */
+  readonly underWay?: Flight | undefined
 }
 
 /** With what a request goes to the origin. */

@@ -168,6 +168,7 @@ export class Deletions {
 
   async #append(view: DeletionView, line: Uint8Array): Promise<boolean> {
     try {
+      await this.#tree.requireOwn(this.#tree.logFolder(view.generation))
       const handle = await this.#tree.fs.open(this.#generations.logPath(view.generation), TO_APPEND)
       try {
         await handle.write(line, 0, LINE_BYTES, null)

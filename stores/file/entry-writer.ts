@@ -36,9 +36,10 @@ export class EntryWriter implements BodyWriter {
     if (this.#isOver) return undefined
     this.#byteLength += chunk.byteLength
     if (this.#byteLength > this.#options.maxBytes) return this.abort()
-    if (this.#sink !== undefined) return this.#sink.write(chunk)
-    this.#pieces.push(chunk)
-    return this.#byteLength <= MAX_INLINE_BYTES ? undefined : this.#spill()
+    if (this.#sink === undefined) this.#pieces.push(chunk)
+    if (this.#byteLength <= MAX_INLINE_BYTES) return undefined
+    const writing = this.#sink === undefined ? this.#spill() : this.#sink.write(chunk)
+    return writing?.catch(error => this.#fail(error))
   }
 
   async commit(entry: Entry): Promise<boolean> {
@@ -61,6 +62,11 @@ export class EntryWriter implements BodyWriter {
     this.#pieces = []
     this.#options.onOver()
     await this.#sink?.abort()
+  }
+
+  async #fail(error: unknown): Promise<never> {
+    await this.abort()
+    throw error
   }
 
   async #spill(): Promise<void> {

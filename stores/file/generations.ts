@@ -36,6 +36,7 @@ export class Generations {
     const folders: number[] = []
     let last = 0
     try {
+      await this.#tree.requireOwn(this.#tree.storage)
       for await (const entry of await this.#tree.fs.opendir(this.#tree.storage)) {
         const number = FOLDER.exec(entry.name)?.[1]
         if (number === undefined) continue

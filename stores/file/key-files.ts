@@ -48,8 +48,8 @@ export async function removeFolder(tree: Tree, path: string, pause: () => Promis
   await attempt(tree.fs.rmdir(path))
 }
 
-/** Nothing where there is no such folder. */
-async function openFolder(
+/** What is in a folder, or nothing where there is no such folder. Rejects for a link to one. */
+export async function openFolder(
   tree: Tree,
   path: string
 ): Promise<AsyncIterable<DirectoryEntry> | readonly DirectoryEntry[]> {

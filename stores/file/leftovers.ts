@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { attempt, isAbsent } from './faults.ts'
-import { removeFolder } from './key-files.ts'
+import { attempt } from './faults.ts'
+import { openFolder, removeFolder } from './key-files.ts'
 import { STALE_MS } from './sweep.ts'
 import type { Tree } from './tree.ts'
 
@@ -19,21 +19,17 @@ export async function removeLeftovers(tree: Tree, pause: () => Promise<void>): P
   }
 }
 
-async function namesOfFolders({ fs, storage }: Tree): Promise<readonly string[]> {
+async function namesOfFolders(tree: Tree): Promise<readonly string[]> {
   const names: string[] = []
-  try {
-    for await (const entry of await fs.opendir(storage)) {
-      if (entry.isDirectory()) names.push(entry.name)
-    }
-  } catch (error) {
-    if (!isAbsent(error)) throw error
+  for await (const entry of await openFolder(tree, tree.storage)) {
+    if (entry.isDirectory()) names.push(entry.name)
   }
   return names
 }
 
 async function removeTemporaries(tree: Tree, folder: string, pause: () => Promise<void>): Promise<void> {
   let count = 0
-  for await (const { name } of await tree.fs.opendir(folder)) {
+  for await (const { name } of await openFolder(tree, folder)) {
     const path = join(folder, name)
     if (TEMPORARY.test(name) && (await isStale(tree, path))) await attempt(tree.fs.unlink(path))
     if (++count % 16 === 0) await pause()

@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import { bodyFileBytes } from './body-file.ts'
-import { attempt, ignoreAbsent, isMissing } from './faults.ts'
+import { attempt, isMissing } from './faults.ts'
 import { writeFully } from './file-system.ts'
 import { roomFor } from './room.ts'
 import type { Tree } from './tree.ts'
@@ -23,10 +23,7 @@ export class RecordWriter {
 
   /** Makes sure that nothing which is written from now on for that name comes to lie elsewhere. */
   async prepare(name: string, generation: number): Promise<void> {
-    await Promise.all([
-      this.#tree.prepareShard(name),
-      ignoreAbsent(this.#tree.requireOwn(this.#tree.logFolder(generation)))
-    ])
+    await this.#tree.prepareShard(name, generation)
   }
 
   /** Puts a record in its place, its body's file first; after `prepare`. False where the generation has been retired: a
@@ -38,11 +35,11 @@ export class RecordWriter {
       made.push(temporary)
       if (body?.kind === 'file') {
         const path = this.#tree.bodyPath(name, body.id)
-        await this.#move(body.path, path, name)
+        await this.#move(body.path, path, name, generation)
         made.push(path)
         this.#onWritten(roomFor(bodyFileBytes(body.byteLength)))
       }
-      await this.#move(temporary, this.#tree.recordPath(name), name)
+      await this.#move(temporary, this.#tree.recordPath(name), name, generation)
       await this.#tree.syncShard(name)
       this.#onWritten(roomFor(bytes.byteLength))
       return true
@@ -70,12 +67,12 @@ export class RecordWriter {
   }
 
   /** Once more where the folder was cleared away just then. */
-  async #move(from: string, to: string, name: string): Promise<void> {
+  async #move(from: string, to: string, name: string, generation: number): Promise<void> {
     try {
       await this.#tree.fs.rename(from, to)
     } catch (error) {
       if (!isMissing(error)) throw error
-      await this.#tree.prepareShard(name)
+      await this.#tree.prepareShard(name, generation)
       await this.#tree.fs.rename(from, to)
     }
   }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { attempt, ignoreAbsent, isMissing } from './faults.ts'
-import { removeFolder } from './key-files.ts'
+import { openFolder, removeFolder } from './key-files.ts'
 import { digestOf, isRecordName, keyNameOf, tagDigestOf } from './names.ts'
 import type { Parts } from './parts.ts'
 import { parseHead, type RecordHead } from './record-file.ts'
@@ -37,6 +37,7 @@ export class Removal {
     await deletions.add('all')
     const trash = tree.trash()
     try {
+      await tree.requireOwn(tree.entries)
       await tree.fs.rename(tree.entries, trash)
     } catch (error) {
       if (!isMissing(error)) throw error
@@ -82,7 +83,7 @@ export class Removal {
 
   async #removeVariants(key: string): Promise<void> {
     const { tree, records, turns } = this.#parts
-    for await (const { name } of await tree.fs.opendir(tree.shardPath(key))) {
+    for await (const { name } of await openFolder(tree, tree.shardPath(key))) {
       if (!isRecordName(name) || keyNameOf(name) !== key || name === key) continue
       await turns.take(key, async () => {
         const found = await records.readHead(name)

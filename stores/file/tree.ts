@@ -1,5 +1,5 @@
 import { homedir } from 'node:os'
-import { isAbsolute, join, resolve } from 'node:path'
+import { isAbsolute, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CacheError, optionError } from '../../lib/errors.ts'
 import { ignoreAbsent, isMissing } from './faults.ts'
@@ -45,11 +45,11 @@ export class Tree {
   }
 
   recordPath(name: string): string {
-    return `${this.shardPath(name)}/${name}`
+    return this.shardPath(name) + sep + name
   }
 
   shardPath(name: string): string {
-    return `${this.entries}/${name.slice(0, 2)}`
+    return this.entries + sep + name.slice(0, 2)
   }
 
   bodyPath(recordName: string, bodyId: string): string {
@@ -85,10 +85,22 @@ export class Tree {
     this.isOurs = true
   }
 
-  /** Makes sure that what is renamed to `recordPath(name)` stays inside. */
-  async prepareShard(name: string): Promise<void> {
-    await this.#makeFolder(this.entries)
-    await this.#makeFolder(this.shardPath(name))
+  /** Makes sure that what is renamed to `recordPath(name)` from `generation` on stays inside. */
+  async prepareShard(name: string, generation: number): Promise<void> {
+    const path = this.shardPath(name)
+    try {
+      await this.requireOwn(path, this.logFolder(generation))
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      for (const folder of this.#foldersTo(path)) await this.#makeFolder(folder)
+    }
+  }
+
+  /** Rejects with a CacheError, ERR_CACHE_STORE, where a folder on the way from the storage folder to these is none (but,
+   * say, a link to one), or not ours alone. */
+  async requireOwn(...paths: readonly string[]): Promise<void> {
+    const folders = new Set(paths.flatMap(path => this.#foldersTo(path)))
+    await Promise.all([...folders].map(folder => this.#requireFolder(folder)))
   }
 
   /** A new file for what is begun while that log is the last; rejects with ENOENT where it has been retired. */
@@ -99,7 +111,7 @@ export class Tree {
 
   /** The same where the folder has just been looked at. */
   async createTemporary(generation: number): Promise<Temporary> {
-    const path = `${this.logFolder(generation)}/${randomName()}.tmp`
+    const path = join(this.logFolder(generation), `${randomName()}.tmp`)
     return { path, handle: await this.fs.open(path, TO_CREATE, FILE_MODE) }
   }
 
@@ -123,16 +135,26 @@ export class Tree {
 
   async #makeFolder(path: string): Promise<void> {
     try {
-      await this.requireOwn(path)
+      await this.#requireFolder(path)
     } catch (error) {
       if (!isMissing(error)) throw error
       await this.fs.mkdir(path, { recursive: true, mode: DIRECTORY_MODE })
-      await this.requireOwn(path)
+      await this.#requireFolder(path)
     }
   }
 
-  /** Rejects with a CacheError, ERR_CACHE_STORE, for what is no folder (but, say, a link to one), or not ours alone. */
-  async requireOwn(path: string): Promise<void> {
+  /** From the storage folder to that one. */
+  #foldersTo(path: string): readonly string[] {
+    const folders = [this.storage]
+    for (let end = this.storage.length; end < path.length; ) {
+      const next = path.indexOf(sep, end + 1)
+      end = next === -1 ? path.length : next
+      folders.push(path.slice(0, end))
+    }
+    return folders
+  }
+
+  async #requireFolder(path: string): Promise<void> {
     const stats = await this.fs.lstat(path)
     const uid = process.geteuid?.()
     if (!stats.isDirectory()) throw new CacheError('ERR_CACHE_STORE', `${path} is not a directory`)

@@ -32,6 +32,8 @@ export class Uses {
     this.#timer = undefined
     const uses = [...this.#pending]
     this.#pending = new Map()
+    if (uses.length === 0 || (await attempt(this.#tree.requireOwn(this.#tree.entries).then(() => true))) !== true)
+      return
     for (let i = 0; i < uses.length; i += BATCH) {
       await Promise.all(
         uses.slice(i, i + BATCH).map(([name, usedAtMs]) => {

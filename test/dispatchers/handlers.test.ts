@@ -339,6 +339,38 @@ for (const [storeName, makeStore] of Object.entries(STORES)) {
   }
 }
 
+for (const api of APIS) {
+  test(`a ${api} handler gets early hints before the header section, also where a stored response follows`, async () => {
+    await using hinting = await startOrigin(async ({ headers }, response) => {
+      await new Promise<void>(resolve => response.writeEarlyHints({ link: '</a.css>; rel=preload' }, resolve))
+      const fields = { 'cache-control': 'max-age=0, stale-if-error=1000', etag: '"1"' }
+      return headers['if-none-match'] === undefined ? { headers: fields, body: 'x' } : { status: 304, headers: fields }
+    })
+    const dispatcher = caching(new MemoryStore())
+    const options = { origin: hinting.url, path: '/', method: 'GET' } as const
+    for (const outcome of ['miss', 'revalidated'] as const) {
+      const { handler, heard } = handlerOf(api)
+      dispatcher.dispatch(options, handler)
+      await heard.over
+      assert.deepEqual(heard.calls, ['start', 'info', 'head', 'data', 'end'])
+      assert.equal(cacheInfo(heard)?.outcome, outcome)
+      // What the handler does there is its own: no failure of the origin, which stale-if-error would answer.
+      for (const action of ['abort', 'throw'] as const) {
+        const own = new Error(action)
+        const acting = handlerOf(api, (at, control) => {
+          if (at === 'info' && action === 'abort') control.abort(own)
+          if (at === 'info' && action === 'throw') throw own
+        })
+        dispatcher.dispatch(options, acting.handler)
+        await acting.heard.over
+        await quiet()
+        assert.deepEqual(acting.heard.calls, ['start', 'info', 'error'])
+        assert.equal(acting.heard.error, own)
+      }
+    }
+  })
+}
+
 test('a handler gets one end or one error, whatever it does in whichever callback', async () => {
   const actions = ['pause', 'pause and resume', 'pause and abort', 'abort', 'throw', 'abort and throw'] as const
   await fc.assert(

@@ -31,7 +31,7 @@ describe('an asynchronous store', () => {
     })
     const store = new AsyncStore()
     const faults: unknown[] = []
-    await using cached = new CachedAgent({ store, onStoreError: error => faults.push(error) })
+    await using cached = new CachedAgent({ store, storeTimeoutMs: 5000, onStoreError: error => faults.push(error) })
     const ask = async (options = {}) => {
       const { info, body } = await cached.get(origin.url, options)
       await quiet(store)
@@ -57,7 +57,7 @@ describe('an asynchronous store', () => {
   test('is asked for nothing that is not needed', async () => {
     await using origin = await startOrigin()
     const store = new AsyncStore()
-    await using cached = new CachedAgent({ store })
+    await using cached = new CachedAgent({ store, storeTimeoutMs: 5000 })
     const operationsOf = async (options = {}) => {
       store.operations.length = 0
       await cached.get(origin.url, options)
@@ -76,7 +76,7 @@ describe('an asynchronous store', () => {
     const body = randomBytes(3 * MEBIBYTE)
     await using origin = await startOrigin({ headers: FRESH, body })
     const store = new AsyncStore()
-    await using cached = new CachedAgent({ store })
+    await using cached = new CachedAgent({ store, storeTimeoutMs: 5000 })
     await cached.get(origin.url)
     await quiet(store)
     const hit = await cached.get(origin.url)
@@ -94,7 +94,7 @@ describe('an asynchronous store', () => {
     const store = new AsyncStore()
     const lookup = gate()
     store.pace = () => lookup.opened
-    await using cached = new CachedAgent({ store })
+    await using cached = new CachedAgent({ store, storeTimeoutMs: 5000 })
     const aborting = new AbortController()
     const aborted = cached.get(origin.url, { signal: aborting.signal })
     await until(() => store.operations.length === 1)

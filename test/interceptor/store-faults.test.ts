@@ -1,5 +1,6 @@
 // Whatever a store does, a client gets what it would get without one, hardly later.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheOptions, StoreOperation } from '../../lib/index.ts'
@@ -97,6 +98,8 @@ interface World extends AsyncDisposable {
   readonly store: FaultyStore
   readonly cached: CachedAgent
   readonly told: StoreOperation[]
+  /** Operations that took too long. */
+  readonly late: StoreOperation[]
   /** What a client must get now. */
   version: number
   /** Asks, and checks what comes and how soon. */
@@ -107,7 +110,12 @@ interface World extends AsyncDisposable {
 async function world(inner: CacheStore, options: CacheOptions = {}): Promise<World> {
   const state = { version: 1 }
   const bodyOf = (version: number) => `version ${version} `.repeat(2000)
-  const origin = await startOrigin(({ method, headers }) => {
+  const origin = await startOrigin(({ method, path, headers }, response) => {
+    if (path === '/endless') {
+      response.writeHead(200, { 'cache-control': 'max-age=60', 'content-length': 1000 })
+      response.write('the beginning')
+      return undefined
+    }
     if (method === 'POST') {
       state.version++
       return { body: 'done' }
@@ -119,10 +127,14 @@ async function world(inner: CacheStore, options: CacheOptions = {}): Promise<Wor
   })
   const store = new FaultyStore(inner)
   const told: StoreOperation[] = []
+  const late: StoreOperation[] = []
   const cached = new CachedAgent({
     store,
     storeTimeoutMs: TIMEOUT_MS,
-    onStoreError: (_error, operation) => told.push(operation),
+    onStoreError: (error, operation) => {
+      told.push(operation)
+      if ((error as { code?: string } | undefined)?.code === 'ERR_CACHE_TIMEOUT') late.push(operation)
+    },
     ...options
   })
   return {
@@ -130,6 +142,7 @@ async function world(inner: CacheStore, options: CacheOptions = {}): Promise<Wor
     store,
     cached,
     told,
+    late,
     get version() {
       return state.version
     },
@@ -167,8 +180,10 @@ async function wholeFlow({ ask, cached, origin }: World): Promise<void> {
   await ask({ method: 'POST', body: 'x' })
   await ask()
   await ask()
-  const { body } = await cached.open(`${origin.url}/given-up`)
-  body.destroy().on('error', () => {})
+  const { body } = await cached.open(`${origin.url}/endless`)
+  body.on('error', () => {})
+  await once(body, 'readable')
+  body.destroy()
   await until(() => body.closed)
 }
 
@@ -188,11 +203,9 @@ for (const [kind, makeStore] of Object.entries(stores)) {
           await until(() => store.operations.includes(operation), operation)
           const name = operation === 'asOf' ? 'get' : operation
           await until(() => told.includes(name), `a report of ${name}`)
-          assert.deepEqual(
-            told.filter(other => other !== name),
-            [],
-            'nothing else is reported'
-          )
+          // A busy machine can make any of them late.
+          const others = told.filter(other => other !== name && !setting.late.includes(other))
+          assert.deepEqual(others, [], 'nothing else is reported')
           store.faults[operation] = undefined
           await ask()
         })
