@@ -16,6 +16,9 @@ const NOT_STORED = new Set([
   'upgrade'
 ])
 
+/** Laxer than §3.1: never omitted, whoever lists them. Without these a stored response would be judged otherwise than it was. */
+const DEPENDED_ON = ['age', 'cache-control', 'date', 'etag', 'expires', 'last-modified', 'vary']
+
 /** What a 304 leaves as it was: the length of the stored body, and what the body's bytes depend on. §3.2 */
 const NOT_UPDATED = new Set(['content-length', 'content-encoding', 'content-range', 'content-type'])
 
@@ -32,6 +35,7 @@ export function storedLines(
     ...directives.noCacheFields,
     ...(policy.shared ? directives.privateFields : [])
   ])
+  for (const name of [...DEPENDED_ON, ...policy.targetList]) omitted.delete(name)
   const stored = lines.filter(([name]) => !NOT_STORED.has(name.toLowerCase()) && !omitted.has(name.toLowerCase()))
   if (fieldsOf(lines)['date'] === undefined) stored.push(['Date', formatHttpDate(responseTimeMs)])
   return stored

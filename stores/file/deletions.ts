@@ -134,8 +134,11 @@ export class Deletions {
     const view = this.#view
     if (view === undefined) return this.#discover()
     const stats = await this.#generations.stat(view.generation)
-    if (stats?.size === view.sizeBytes && isSame(stats, this.#file)) return
-    if (stats === undefined || stats.size < view.sizeBytes || !isSame(stats, this.#file)) return this.#discover()
+    if (stats === undefined || !isSame(stats, this.#file)) return this.#discover()
+    if (stats.size === view.sizeBytes && stats.mtimeMs === this.#file?.mtimeMs) return
+    // Changed in place, or cut short.
+    if (stats.size <= view.sizeBytes) return this.#discover()
+    this.#file = stats
     await this.#generations.readOn(view)
     if (view.isSealed) await this.#advance(view)
     else if (view.sizeBytes < stats.size) await this.#discover()

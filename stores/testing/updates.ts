@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { assertSame } from './bodies.ts'
 import { bytesOf } from './bytes.ts'
-import { type Check, KEY, OTHER_KEY } from './subject.ts'
+import { type Check, finished, KEY, OTHER_KEY } from './subject.ts'
 
 const NEW_LINES: Entry['lines'] = [
   ['Cache-Control', 'max-age=7200'],
@@ -75,6 +75,24 @@ export function testUpdates(check: Check): void {
     assert.ok(stored && newer)
     assert.equal(await subject.store.update({ ...stored, lines: NEW_LINES }), false)
     assert.deepEqual((await subject.find())?.entry, newer)
+  })
+
+  check('does not undo a replacement under way', async subject => {
+    const stored = await subject.put(subject.entry(), bytesOf(100_000, 1))
+    assert.ok(stored)
+    const body = bytesOf(100_000, 2)
+    const entry = subject.entry()
+    const writer = await subject.store.put(entry)
+    assert.ok(writer)
+    await writer.write(body)
+    const [, replaced] = await Promise.all([
+      subject.store.update({ ...stored, lines: NEW_LINES }),
+      writer.commit(finished(entry, body.byteLength))
+    ])
+    const found = (await subject.find())?.entry
+    if (replaced) assert.deepEqual(found, finished(entry, body.byteLength))
+    else assert.equal(found?.id, stored.id)
+    assertSame(await subject.bytes(), replaced ? body : bytesOf(100_000, 1))
   })
 
   check('does not bring back what has been deleted', async subject => {

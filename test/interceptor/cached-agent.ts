@@ -70,11 +70,11 @@ export function withoutDates(origin: Origin): Origin {
   return origin
 }
 
-/** Settles once `condition` holds, looked at each turn of the event loop; fails after five seconds. */
+/** Settles once `condition` holds, looked at each turn of the event loop; fails after ten seconds. */
 export async function until(condition: () => boolean, what = 'the condition'): Promise<void> {
-  const deadline = performance.now() + 5000
+  const deadline = Date.now() + 10_000
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`${what} did not come about`)
+    if (Date.now() > deadline) throw new Error(`${what} did not come about`)
     await new Promise(resolve => setTimeout(resolve, 1))
   }
 }

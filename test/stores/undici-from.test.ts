@@ -1,5 +1,6 @@
 // This package's interceptor on undici's stores: what it serves, and what it leaves there.
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Agent, cacheStores, interceptors } from 'undici'
@@ -206,6 +207,39 @@ test('takes what is not its own, or damaged, for nothing', async t => {
       assert.equal(await subject.find(undefined, fields), undefined, `${field}: ${damage}`)
     }
   }
+})
+
+test("takes another URL's for nothing, where the store matches loosely", async t => {
+  class LooseStore extends AddingStore {
+    override get(key: Parameters<AddingStore['get']>[0]) {
+      const { path } = this.rows.find(row => row.key.method === key.method)?.key ?? key
+      return super.get({ ...key, path })
+    }
+  }
+  const subject = new Subject(fromUndiciStore(new LooseStore()), t, 1, async () => undefined)
+  const fields = { accept: 'a' }
+  for (const vary of [['accept'], []]) {
+    assert.ok(await subject.put(subject.entry({ vary }, fields)))
+    const { stored, otherVariants } = await subject.get('https://store.test/other', fields)
+    assert.deepEqual([stored, otherVariants], [[], false])
+  }
+})
+
+test('does not write a body once more that comes back longer or shorter', async t => {
+  const inner = new StreamingStore()
+  const subject = new Subject(fromUndiciStore(inner), t, 1, async () => undefined)
+  const stored = await subject.put(subject.entry())
+  assert.ok(stored)
+  const get = inner.get
+  for (const damaged of ['short', 'x'.repeat(1000)]) {
+    inner.get = async key => {
+      const result = await get.call(inner, key)
+      return result && { ...result, body: Readable.from([Buffer.from(damaged)]) }
+    }
+    assert.equal(await subject.store.update({ ...stored, statusText: 'New' }), false)
+  }
+  inner.get = get
+  assert.deepEqual((await subject.find())?.entry, stored)
 })
 
 test('does not wait for a store that never finishes writing', async t => {

@@ -1,13 +1,14 @@
 // undici's own cache on this package's stores.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Agent, interceptors } from 'undici'
 import { cacheInterceptor } from 'undici-http-cache'
 import { MemoryStore } from 'undici-http-cache/stores/memory'
 import { fromUndiciStore, type ToUndiciStoreOptions, toUndiciStore } from 'undici-http-cache/stores/undici'
-import type { CacheStore } from '../../stores/store.ts'
+import type { Body, CacheStore } from '../../stores/store.ts'
 import { type AskOptions, ask } from '../support/ask.ts'
 import { startOrigin } from '../support/origin.ts'
 import { AsyncStore } from './async-store.ts'
@@ -91,6 +92,79 @@ test('what undici asked for before an invalidation is not stored after it', asyn
   assert.equal((await slow).body, 'GET1')
   assert.equal((await cache.ask(origin.url)).body, 'GET3')
   assert.equal((await cache.ask(origin.url)).body, 'GET3', 'what is asked for after it is')
+})
+
+test('what undici revalidates, although it is fresh, is not stored after an invalidation either', async () => {
+  let answer = () => {}
+  await using origin = await startOrigin(async ({ method, number }) => {
+    if (number === 2) await new Promise<void>(resolve => (answer = resolve))
+    return { headers: { 'cache-control': 'max-age=60' }, body: method + number }
+  })
+  await using cache = caching(new MemoryStore())
+  await cache.ask(origin.url)
+  const slow = cache.ask(origin.url, { headers: { 'cache-control': 'no-cache' } })
+  while (origin.requests.length < 2) await nextTurn()
+  await cache.ask(origin.url, { method: 'POST', body: 'x' })
+  answer()
+  assert.equal((await slow).body, 'GET2')
+  assert.equal((await cache.ask(origin.url)).body, 'GET4')
+})
+
+test('nothing is stored where the store cannot tell whether it was deleted meanwhile', async () => {
+  const memory = new MemoryStore()
+  const store: CacheStore = memory
+  const get = memory.get.bind(memory)
+  store.get = (key, variantOf) => {
+    const { stored, otherVariants } = get(key, variantOf)
+    return { stored, otherVariants, asOf: () => Promise.reject(new Error('store')) }
+  }
+  await using origin = await startOrigin()
+  await using cache = caching(store)
+  for (const body of ['#1', '#2']) assert.equal((await cache.ask(origin.url)).body, body)
+  assert.equal(cache.faults.length, 2)
+})
+
+test('the newest of several responses is given back', async () => {
+  const store = toUndiciStore(new MemoryStore())
+  const key = { origin: 'http://a.test', method: 'GET', path: '/', headers: { a: '1', b: '1' } }
+  for (const vary of [{ a: '1' }, { b: '1' }, { a: '1', b: '1' }]) {
+    for (let i = 0; i < 2; i++) {
+      await new Promise(resolve => setTimeout(resolve, 2))
+      await write(store, key, JSON.stringify(vary), Date.now() + 60_000, vary)
+      assert.deepEqual((await store.get(key))?.body, [Buffer.from(JSON.stringify(vary))])
+    }
+  }
+})
+
+test('what undici gives up is let go of', async () => {
+  const memory = new MemoryStore()
+  const put = memory.put.bind(memory)
+  let aborted = 0
+  ;(memory as CacheStore).put = (entry, options) => {
+    const writer = put(entry, options)
+    return writer && { ...writer, abort: () => void aborted++ }
+  }
+  let returned = 0
+  async function* body() {
+    try {
+      while (true) yield Buffer.alloc(1000)
+    } finally {
+      returned++
+    }
+  }
+  const store = toUndiciStore(opening(memory, body))
+  const key = { origin: 'http://a.test', method: 'GET', path: '/', headers: {} }
+  const stream = store.createWriteStream(key, valueUntil(Date.now() + 60_000))
+  stream?.write('x')
+  stream?.destroy()
+  assert.equal(aborted, 1)
+  await write(store, key, 'x'.repeat(1_000_000))
+  const stored = (await store.get(key))?.body
+  assert.ok(stored instanceof Readable)
+  await once(stored, 'readable')
+  stored.destroy()
+  await once(stored, 'close')
+  assert.deepEqual([aborted, returned], [1, 1])
 })
 
 test('what undici deletes in order to replace it is stored anew', async () => {
@@ -189,16 +263,11 @@ test('a stored body of another length than it had ends in an error, and one that
   await using origin = await startOrigin({ headers: { 'cache-control': 'max-age=60' }, body: 'content' })
   for (const pieces of [['cont'], ['content', 'more'], []]) {
     const memory = new MemoryStore()
-    await using cache = caching(
-      opening(
-        memory,
-        pieces.map(piece => Buffer.from(piece))
-      )
-    )
+    await using cache = caching(opening(memory, () => reading(pieces)))
     await cache.ask(origin.url)
     await assert.rejects(cache.ask(origin.url), { code: 'ERR_CACHE_BODY' })
   }
-  await using cache = caching(opening(new MemoryStore(), undefined))
+  await using cache = caching(opening(new MemoryStore(), () => undefined))
   await cache.ask(origin.url)
   assert.equal((await cache.ask(origin.url)).body, 'content')
 })
@@ -215,7 +284,9 @@ test('nothing larger than the store takes is stored', async () => {
 test('nothing is given back once undici has told to delete it', async () => {
   const store = toUndiciStore(new MemoryStore())
   const key = { origin: 'http://a.test', method: 'GET', path: '/', headers: {} }
-  await write(store, key, 'content', Date.now() - 1)
+  await write(store, key, 'content', Date.now() + 50)
+  assert.ok(await store.get(key))
+  await new Promise(resolve => setTimeout(resolve, 60))
   assert.equal(await store.get(key), undefined)
 })
 
@@ -269,26 +340,31 @@ async function write(
   store: UndiciStore,
   key: Parameters<UndiciStore['get']>[0],
   body: string,
-  deleteAt = Date.now() + 120_000
+  deleteAt = Date.now() + 120_000,
+  vary?: Record<string, string>
 ): Promise<void> {
-  const stream = store.createWriteStream(key, valueUntil(deleteAt))
+  const stream = store.createWriteStream(key, { ...valueUntil(deleteAt), ...(vary && { vary }) })
   assert.ok(stream)
   stream.end(body)
   await once(stream, 'close')
 }
 
-/** A store whose bodies turn out to be these pieces, as they are read. */
-function opening(store: CacheStore, pieces: readonly Buffer[] | undefined): CacheStore {
-  async function* read(chunks: readonly Buffer[]) {
-    yield* chunks
-  }
+/** A store whose bodies turn out to be something else, read as they are asked for. */
+function opening(store: CacheStore, body: () => Body | undefined): CacheStore {
   const get = store.get.bind(store)
   store.get = async (key, variantOf) => {
     const found = await get(key, variantOf)
-    const open = () => (pieces === undefined ? undefined : read(pieces))
-    return { ...found, asOf: () => found.asOf(), stored: found.stored.map(({ entry }) => ({ entry, open })) }
+    return {
+      ...found,
+      asOf: () => found.asOf(),
+      stored: found.stored.map(({ entry }) => ({ entry, open: body }))
+    }
   }
   return store
+}
+
+async function* reading(pieces: readonly string[]): AsyncGenerator<Uint8Array> {
+  for (const piece of pieces) yield Buffer.from(piece)
 }
 
 /** undici's cache on the store; what a request brought is stored once `ask` returns. */

@@ -21,6 +21,16 @@ export const storedFields: readonly Row[] = [
   rule('RFC 9110 §7.6.1', 'the fields that Connection lists are not stored')
     .given({ origin: ok(cc('max-age=60'), 'Connection: X-A, close', 'connection: x-b', 'x-A: 1', 'X-B: 1', 'X-C: 1') })
     .expect({ entry: { lacks: ['connection', 'x-a', 'x-b'], has: ['X-C: 1'] } }),
+  ...['Age: 5', 'Cache-Control: max-age=60', 'Date: Thu, 01 Jan 2026 00:00:00 GMT', 'ETag: "a"', 'Vary: X'].map(line =>
+    rule('RFC 9110 §7.6.1', `what reuse is judged by is stored though Connection lists it: ${line}`)
+      .given({
+        origin: ok(
+          ...[line, cc('max-age=60')].slice(0, line.startsWith('Cache') ? 1 : 2),
+          `Connection: ${line.split(':')[0]}`
+        )
+      })
+      .expect({ entry: { lacks: ['connection'], has: [line] } })
+  ),
   rule('§3.1', 'everything else is stored as it came: case, order of lines, doubles')
     .given({
       origin: ok(

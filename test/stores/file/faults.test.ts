@@ -119,7 +119,9 @@ describe('behind the interceptor', { concurrency: true }, () => {
     const { store, directory } = opened
     await using origin = await startOrigin({ headers: { 'cache-control': 'max-age=60' }, body: noise(300_000) })
     const reports: unknown[] = []
-    const agent = new Agent().compose(cacheInterceptor({ store, onStoreError: error => reports.push(error) }))
+    const agent = new Agent().compose(
+      cacheInterceptor({ store, onStoreError: error => reports.push(error), storeTimeoutMs: 5000 })
+    )
     assert.deepEqual(await outcomes(agent, origin.url, 2), ['miss', 'hit'])
     rmSync(directory, { recursive: true })
     assert.deepEqual(await outcomes(agent, origin.url, 2), ['miss', 'hit'])
@@ -242,7 +244,7 @@ describe('what somebody else has put there', () => {
       make(path)
       assert.equal(await find(store), undefined)
       const stored = await put(store, {}, Buffer.from('again')).catch(() => undefined)
-      assert.equal(stored !== undefined, !what.startsWith('a folder that'))
+      assert.equal(stored !== undefined, !what.startsWith('a folder'))
       assert.equal((await find(store)) !== undefined, stored !== undefined)
       await store.sweep()
     })
