@@ -29,11 +29,11 @@ const FAULTS: Record<string, Fault> = {
   'rejects with something else than an error': () => Promise.reject(undefined),
   'never settles': () => new Promise(() => {}),
   'settles too late': async real => {
-    await sleep(TIMEOUT_MS * 2)
+    await sleep(TIMEOUT_MS * 5)
     return real()
   },
   'rejects too late': async () => {
-    await sleep(TIMEOUT_MS * 2)
+    await sleep(TIMEOUT_MS * 5)
     throw new Error('a late fault')
   },
   'answers with a thenable that never settles': () => thenable(() => {}),
