@@ -76,7 +76,7 @@ export class StoreGuard {
 
   /** Where the store's order of events stands now that a request is about to begin. */
   asOf(lookup: Lookup): MaybePromise<Position> {
-    if (lookup === NOTHING || !this.#breakers.asOf.allows()) return UNKNOWN
+    if (!this.#breakers.asOf.allows()) return UNKNOWN
     return this.#attempt('asOf', UNKNOWN, () => lookup.asOf())
   }
 

@@ -157,6 +157,9 @@ describe('the breaker', () => {
     }
     // Those that were under way when it opened.
     for (let i = 0; i < 50; i++) breaker.failed()
+    nowMs += 100
+    breaker.failed()
+    nowMs -= 100
     for (const pauseMs of [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]) {
       nowMs += pauseMs - 1
       assert.equal(breaker.allows(), false, `after less than ${pauseMs} ms`)

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheOptions, StoreOperation } from '../../lib/index.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
+import { variantKey } from '../../lib/rfc9111/vary.ts'
 import { MemoryStore } from '../../stores/memory.ts'
 import type { CacheStore, Lookup, Stored } from '../../stores/store.ts'
 import { AsyncStore } from '../stores/async-store.ts'
@@ -232,6 +233,44 @@ for (const [kind, makeStore] of Object.entries(stores)) {
     }
   })
 }
+
+describe('a store that mixes up its entries', () => {
+  test('never has the response of one URL answer another, nor that of one variant or partition', async () => {
+    await using origin = await startOrigin(({ path, headers }) => ({
+      headers: { 'cache-control': 'max-age=60', vary: 'x' },
+      body: `${path} ${headers['x']} ${headers.authorization}`
+    }))
+    const memory = new MemoryStore()
+    const store = new FaultyStore(memory)
+    const told: StoreOperation[] = []
+    await using cached = new CachedAgent({
+      store,
+      type: 'private',
+      onStoreError: (_error, operation) => told.push(operation)
+    })
+    const ask = (path: string, x: string, authorization: string) =>
+      cached.get(origin.url + path, { headers: { x, authorization } })
+    await ask('/one', '1', 'a')
+    const mixedUp: readonly (readonly [string, string, string])[] = [
+      ['/two', '1', 'a'],
+      ['/one', '2', 'a'],
+      ['/one', '1', 'b']
+    ]
+    for (const [path, x, authorization] of mixedUp) {
+      store.faults.get = () => {
+        const fields = { x: '1' }
+        const request = { method: 'GET', key: `${origin.url}/one`, targetUri: '', fields, partition: 'a' }
+        const found = memory.get(request.key, names => variantKey(request, names))
+        assert.equal(found.stored.length, 1)
+        return found
+      }
+      const before = told.length
+      const { body, fromCache } = await ask(path, x, authorization)
+      assert.deepEqual([body, fromCache], [`${path} ${x} ${authorization}`, false])
+      assert.equal(told.length, before + 1)
+    }
+  })
+})
 
 /** What an operation answers where nothing is wrong. */
 async function sampleAnswers(store: CacheStore, operation: StoreOperation): Promise<unknown[]> {

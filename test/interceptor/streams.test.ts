@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { Agent, type Dispatcher, fetch, request } from 'undici'
-import { MemoryStore } from '../../lib/index.ts'
+import { cacheInterceptor, MemoryStore } from '../../lib/index.ts'
 import { startOrigin } from '../support/origin.ts'
 import { CachedAgent, until } from './cached-agent.ts'
 import { startRawOrigin } from './raw-origin.ts'
@@ -77,6 +77,31 @@ describe('a response that does not come whole', () => {
         if ('cache-status' in headers) assert.match(String(headers['cache-status']), /detail=length-unknown/)
       }
       assert.equal((cached.cache.store as MemoryStore).entryCount, 0)
+    }
+  })
+
+  test('is not stored where an interceptor below has made it another length than it states', async () => {
+    await using origin = await startOrigin({ headers: FRESH, body: 'whole' })
+    const shortening: Dispatcher.DispatcherComposeInterceptor = dispatch => (options, handler) => {
+      const shortened: Dispatcher.DispatchHandler = {
+        onRequestStart: (controller, context) => handler.onRequestStart?.(controller, context),
+        onResponseStart: (...head) => handler.onResponseStart?.(...head),
+        onResponseData: (controller, chunk) => handler.onResponseData?.(controller, chunk.subarray(1)),
+        onResponseEnd: (controller, trailers) => handler.onResponseEnd?.(controller, trailers),
+        onResponseError: (controller, error) => handler.onResponseError?.(controller, error)
+      }
+      return dispatch(options, shortened)
+    }
+    const cache = cacheInterceptor()
+    const agent = new Agent().compose(shortening, cache)
+    try {
+      for (const _ of [1, 2]) {
+        const { body } = await request(origin.url, { dispatcher: agent })
+        assert.equal(await body.text(), 'hole')
+      }
+      assert.equal(origin.requests.length, 2)
+    } finally {
+      await agent.destroy()
     }
   })
 

@@ -15,7 +15,7 @@ import type { LargeBodyFigures } from './large-body.ts'
 import { bodiesOf, find, isStress, noise, openStore, until } from './support.ts'
 
 const run = promisify(execFile)
-const LARGE_MEBIBYTES = isStress ? 1024 : 96
+const LARGE_MEBIBYTES = isStress ? 1024 : 64
 const root = join(import.meta.dirname, '../../..')
 
 describe('behind the interceptor', () => {
