@@ -59,6 +59,7 @@ export class HttpCache {
     const { request } = understood
     if (request === undefined) return this.#bypass(ask, understood.reason)
     const early = decideUnstored(request, this.settings.policy)
+    if (early?.kind === 'unsatisfiable') return this.#refuse(ask, early.reason)
     if (early?.kind === 'write-through') return this.fetch(ask, request, planFor(early.forward, early.reason))
     if (early?.kind === 'bypass') return this.fetch(ask, undefined, planFor(early.forward, early.reason))
     if (hasContent(opts)) return this.#bypass(ask, 'request-content')
@@ -198,11 +199,16 @@ export class HttpCache {
         )
       }
       case 'unsatisfiable':
-        this.server.gatewayTimeout(ask.client, decision.reason)
-        return true
+        return this.#refuse(ask, decision.reason)
       default:
         return decision satisfies never
     }
+  }
+
+  /** §5.2.1.7 */
+  #refuse({ client }: Ask, reason: string): boolean {
+    this.server.gatewayTimeout(client, reason)
+    return true
   }
 
   #serve(ask: Ask, request: Request, found: Lookup, answer: Answer, outcome: Outcome): boolean {

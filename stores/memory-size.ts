@@ -9,13 +9,16 @@ const LINE_BYTES = 166
 const BLOCK_BYTES = 200
 
 /** What a stored response occupies in this process, in bytes: objects, strings and body. An estimate, on the high side.
- * `encoded` is a record as it is, a string or bytes; `keyLength` counts the characters of its keys. */
-export function sizeInMemory(encoded: unknown, blocks: readonly Uint8Array[] | undefined, keyLength: number): number {
-  let bytes = SLOT_BYTES + keyLength
+ * Whatever a serializer makes that is neither a string nor bytes counts as the record that it holds. */
+export function sizeInMemory(
+  { entry, body }: StoredRecord,
+  encoded: unknown,
+  blocks: readonly Uint8Array[] | undefined
+): number {
+  let bytes = SLOT_BYTES + entry.key.length + entry.variantKey.length
   for (const block of blocks ?? []) bytes += block.byteLength + BLOCK_BYTES
   if (typeof encoded === 'string') return bytes + encoded.length * bytesPerCharacter(encoded)
   if (encoded instanceof Uint8Array) return bytes + encoded.byteLength + BLOCK_BYTES
-  const { entry, body } = encoded as StoredRecord
   return bytes + ENTRY_BYTES + linesSize(entry.lines) + linesSize(entry.trailers) + (body?.byteLength ?? 0)
 }
 

@@ -3,6 +3,7 @@ import { CacheError, optionError } from '../lib/errors.ts'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { ObjectSerializer } from '../serializers/object.ts'
 import { RECORD_VERSION, type Serializer, type StoredRecord } from '../serializers/serializer.ts'
+import { acceptSerializer } from '../serializers/serializer-option.ts'
 import { Blocks } from './blocks.ts'
 import { sliceBlocks } from './body-range.ts'
 import { sizeInMemory } from './memory-size.ts'
@@ -28,6 +29,9 @@ interface Slot {
   readonly expiresAtMs: number
   readonly tags: readonly string[]
   readonly encoded: unknown
+  readonly sizeBytes: number
+  /** The list of Vary field names that selected it. */
+  readonly vary: string
   /** A body in several pieces; one that fits into one is part of the record. */
   readonly blocks: readonly Uint8Array[] | undefined
 }
@@ -68,12 +72,11 @@ export class MemoryStore implements CacheStore {
     const { maxSizeBytes = 64 * MEBIBYTE, maxEntrySizeBytes = 4 * MEBIBYTE, serializer } = options
     assertBytes('maxSizeBytes', maxSizeBytes)
     if (maxEntrySizeBytes !== Infinity) assertBytes('maxEntrySizeBytes', maxEntrySizeBytes)
-    if (serializer !== undefined) assertSerializer(serializer)
     this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
-    this.#serializer = serializer ?? new ObjectSerializer()
+    this.#serializer = serializer === undefined ? new ObjectSerializer() : acceptSerializer(serializer)
     this.#recency = new LRUCache<Slot, Slot>({
       maxSize: maxSizeBytes,
-      sizeCalculation: slot => sizeInMemory(slot.encoded, slot.blocks, slot.key.length + slot.variantKey.length),
+      sizeCalculation: slot => slot.sizeBytes,
       dispose: slot => this.#forget(slot)
     })
   }
@@ -182,16 +185,18 @@ export class MemoryStore implements CacheStore {
   }
 
   #insert(record: StoredRecord, arrival: number, blocks: readonly Uint8Array[] | undefined): boolean {
-    const { key, variantKey, id: entryId, responseTimeMs, expiresAtMs, tags, vary } = record.entry
+    const { key, variantKey, id: entryId, responseTimeMs, expiresAtMs, tags } = record.entry
     const encoded = this.#serializer.encode(record)
-    const slot: Slot = { key, variantKey, entryId, arrival, expiresAtMs, tags, encoded, blocks }
+    const sizeBytes = sizeInMemory(record, encoded, blocks)
+    const vary = record.entry.vary.join()
+    const slot: Slot = { key, variantKey, entryId, arrival, expiresAtMs, tags, encoded, sizeBytes, vary, blocks }
     this.#latestMs = responseTimeMs
     const replaced = this.#keys.get(key)?.variants.get(variantKey)
     if (replaced !== undefined) this.#recency.delete(replaced)
     this.#recency.set(slot, slot)
     // lru-cache takes nothing that is larger than the whole.
     if (!this.#recency.has(slot)) return false
-    this.#remember(slot, vary)
+    this.#remember(slot, record.entry.vary)
     return true
   }
 
@@ -202,15 +207,23 @@ export class MemoryStore implements CacheStore {
       this.#keys.set(slot.key, slots)
     }
     slots.variants.set(slot.variantKey, slot)
-    const known = slots.lists.find(names => names.join() === list.join())
+    const known = slots.lists.find(names => names.join() === slot.vary)
     if (known === undefined || known !== slots.lists[0]) {
-      slots.lists = [known ?? list, ...slots.lists.filter(names => names !== known)].slice(0, MAX_LISTS)
+      slots.lists = [known ?? list, ...slots.lists.filter(names => names !== known)]
+      if (slots.lists.length > MAX_LISTS) this.#dropOldestList(slots)
     }
     for (const tag of slot.tags) {
       const tagged = this.#byTag.get(tag)
       if (tagged === undefined) this.#byTag.set(tag, new Set([slot]))
       else tagged.add(slot)
     }
+  }
+
+  /** With what only a lookup by that list would find. */
+  #dropOldestList(slots: KeySlots): void {
+    const oldest = slots.lists[MAX_LISTS]?.join()
+    slots.lists = slots.lists.slice(0, MAX_LISTS)
+    for (const slot of [...slots.variants.values()]) if (slot.vary === oldest) this.#recency.delete(slot)
   }
 
   /** Called for whatever leaves: replaced, deleted or evicted. */
@@ -239,10 +252,9 @@ export class MemoryStore implements CacheStore {
   #decode(slot: Slot): StoredRecord | undefined {
     try {
       return this.#serializer.decode(slot.encoded)
-    } catch (error) {
+    } catch {
       this.#recency.delete(slot)
-      if (error instanceof CacheError) return undefined
-      throw error
+      return undefined
     }
   }
 }
@@ -280,11 +292,4 @@ class StoredInMemory implements Stored {
 
 function assertBytes(name: string, value: unknown): void {
   if (!Number.isSafeInteger(value) || Number(value) <= 0) throw optionError(name, 'a positive integer (bytes)', value)
-}
-
-function assertSerializer(value: Serializer): void {
-  const { name, encode, decode } = Object(value) as Partial<Serializer>
-  if (typeof name !== 'string' || typeof encode !== 'function' || typeof decode !== 'function') {
-    throw optionError('serializer', 'an object with name, encode and decode', value)
-  }
 }

@@ -22,6 +22,7 @@ export type UnstoredDecision = Grounds &
   (
     | { readonly kind: 'bypass'; readonly forward: ForwardReason }
     | { readonly kind: 'write-through'; readonly forward: 'method' }
+    | { readonly kind: 'unsatisfiable' }
   )
 
 /** What to do with a request, given what is stored for it. */
@@ -51,14 +52,19 @@ export function decideUnstored(request: Request, policy: Policy): UnstoredDecisi
   if (!policy.methods.has(request.method)) {
     return { kind: 'bypass', forward: 'method', reason: 'method', section: '§3' }
   }
-  const { fields } = request
-  if (hasOriginConditions(fields)) {
-    return { kind: 'bypass', forward: 'bypass', reason: 'precondition', section: '§4.3.2' }
-  }
+  const grounds = groundsToBypass(request, policy)
+  if (grounds === undefined) return undefined
+  return requestDirectives(request.fields).onlyIfCached
+    ? ONLY_IF_CACHED
+    : { kind: 'bypass', forward: 'bypass', ...grounds }
+}
+
+function groundsToBypass({ fields }: Request, policy: Policy): Grounds | undefined {
+  if (hasOriginConditions(fields)) return { reason: 'precondition', section: '§4.3.2' }
   // Not implemented (§3.3, RFC 9110 §14): ranges are the origin's to serve.
-  if (fields['range'] !== undefined) return { kind: 'bypass', forward: 'bypass', reason: 'range', section: '§3.3' }
+  if (fields['range'] !== undefined) return { reason: 'range', section: '§3.3' }
   if (fields['cache-control'] !== undefined && !policy.alwaysCache && requestDirectives(fields).noStore) {
-    return { kind: 'bypass', forward: 'bypass', reason: 'request-no-store', section: '§5.2.1.5' }
+    return { reason: 'request-no-store', section: '§5.2.1.5' }
   }
   return undefined
 }
@@ -83,7 +89,7 @@ export function decideRequest(request: Request, candidates: Candidates, policy: 
     const permitted = permitStale(request, entry, judgement, directives, policy, nowMs, staleForMs)
     if (permitted !== undefined) return permitted
   }
-  if (directives.onlyIfCached) return { kind: 'unsatisfiable', reason: 'only-if-cached', section: '§5.2.1.7' }
+  if (directives.onlyIfCached) return ONLY_IF_CACHED
 
   const revalidation = revalidationOf(request, usable)
   if (demand !== undefined) return { kind: 'revalidate', forward: 'request', revalidation, ...demand }
@@ -91,6 +97,7 @@ export function decideRequest(request: Request, candidates: Candidates, policy: 
   return { kind: 'revalidate', forward: 'stale', revalidation, ...grounds }
 }
 
+const ONLY_IF_CACHED = { kind: 'unsatisfiable', reason: 'only-if-cached', section: '§5.2.1.7' } as const
 const STALE: Grounds = { reason: 'stale', section: '§4.2' }
 const NO_CACHE: Grounds = { reason: 'no-cache', section: '§5.2.2.4' }
 
@@ -107,21 +114,20 @@ function usableEntries(request: Request, { stored }: Candidates): readonly Entry
 }
 
 function miss({ stored, otherVariants }: Candidates, directives: RequestDirectives): StoredDecision {
-  if (directives.onlyIfCached) return { kind: 'unsatisfiable', reason: 'only-if-cached', section: '§5.2.1.7' }
+  if (directives.onlyIfCached) return ONLY_IF_CACHED
   if (stored.length > 0) return { kind: 'miss', forward: 'miss', reason: 'head-only', section: '§4' }
   return otherVariants
     ? { kind: 'miss', forward: 'vary-miss', reason: 'vary-miss', section: '§4.1' }
     : { kind: 'miss', forward: 'uri-miss', reason: 'uri-miss', section: '§2' }
 }
 
-/** What the request asks for beyond freshness, and the entry does not meet. §5.2.1 */
+/** What the request asks for beyond freshness, and the entry does not meet. What max-stale permits is staleness, not an
+ * age beyond max-age. §5.2.1 */
 function demandOf(directives: RequestDirectives, judgement: Judgement, age: number): Grounds | undefined {
   if (directives.noCache) return { reason: 'request-no-cache', section: '§5.2.1.4' }
-  const { maxAge, minFresh, maxStale } = directives
+  const { maxAge, minFresh } = directives
   if (maxAge !== undefined && age > maxAge * 1000 && !isImmutableReload(maxAge, judgement, age)) {
-    // A response this old is still welcome where the request accepts stale ones. §5.2.1.2
-    if (maxStale === undefined || age - judgement.lifetime.ms < 0)
-      return { reason: 'request-max-age', section: '§5.2.1.1' }
+    return { reason: 'request-max-age', section: '§5.2.1.1' }
   }
   if (minFresh !== undefined && judgement.lifetime.ms - age < minFresh * 1000) {
     return { reason: 'request-min-fresh', section: '§5.2.1.3' }

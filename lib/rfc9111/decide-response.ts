@@ -141,13 +141,15 @@ export function decideFailure(
   return { kind: 'serve-stale', answer: answerFrom(entry, request, policy, nowMs), ...grounds }
 }
 
-/** RFC 5861 §4: not for a request that asked for validation in so many words. */
+/** RFC 5861 §4: not for a request that asked for validation in so many words, and did not say what in case of an error. */
 function staleIfError(request: Request, { candidates }: Revalidation, policy: Policy, nowMs: number) {
   const entry = candidates[0]
-  if (entry === undefined || demandsValidation(request)) return undefined
+  const directives = requestDirectives(request.fields)
+  if (entry === undefined) return undefined
+  if (directives.noCache || (directives.maxAge !== undefined && directives.staleIfError === undefined)) return undefined
   const judgement = judge(entry, policy)
   const staleForMs = ageMs(entry, judgement, nowMs) - judgement.lifetime.ms
-  const window = staleIfErrorSeconds(judgement, policy, requestDirectives(request.fields))
+  const window = staleIfErrorSeconds(judgement, policy, directives)
   if (window === 0 || staleForMs > window * 1000) return undefined
   const answer = answerFrom(entry, request, policy, nowMs)
   return { kind: 'serve-stale', answer, reason: 'stale-if-error', section: 'RFC 5861 §4' } as const

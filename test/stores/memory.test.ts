@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { CacheError } from '../../lib/errors.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
-import type { Serializer } from '../../serializers/serializer.ts'
+import type { Serializer, StoredRecord } from '../../serializers/serializer.ts'
 import { MemoryStore, type MemoryStoreOptions } from '../../stores/memory.ts'
 import { sampleRecord } from '../serializers/arbitrary-record.ts'
 import { serializers } from '../serializers/serializers.ts'
@@ -165,6 +165,7 @@ describe('variants', () => {
     assert.equal(find(store, 'a', { 'x-19': '1' }).stored.length, 1)
     assert.equal(find(store, 'a', { 'x-0': '1' }).stored.length, 0)
     assert.equal(find(store, 'a', { 'x-0': '1' }).otherVariants, true)
+    assert.equal(store.entryCount, 8, 'what no lookup would find is not kept')
   })
 
   test('with a list used again are found again', () => {
@@ -272,6 +273,24 @@ describe('serializers', () => {
       }
     })
   }
+
+  test('of the user keep a record in whatever form, which counts as much as the record', () => {
+    const boxed = {
+      name: 'boxed',
+      encode: (record: StoredRecord) => ({ boxed: record }),
+      decode: (encoded: unknown) => (encoded as { boxed: StoredRecord }).boxed
+    }
+    const store = new MemoryStore({ serializer: boxed })
+    const plain = new MemoryStore()
+    for (const each of [store, plain]) assert.equal(put(each, entryOf('a'), new Uint8Array(1000)), true)
+    assert.equal(find(store, 'a').stored[0]?.entry.id, 'a')
+    assert.equal(store.sizeBytes, plain.sizeBytes)
+  })
+
+  test('that promise what they encode are refused', () => {
+    const late = { name: 'late', encode: async () => 'late', decode: () => sampleRecord() }
+    assert.throws(() => new MemoryStore({ serializer: late }), { code: 'ERR_CACHE_OPTION', message: /serializer/ })
+  })
 
   test('that cannot read what they wrote make it a miss, and it is forgotten', () => {
     const broken: Serializer<string> = {

@@ -179,6 +179,16 @@ export const staleIfError: readonly Row[] = [
   rule('RFC 5861 §4', 'a request with max-age gets the error')
     .given({ stored: stale('max-age=60, stale-if-error=60'), request: get(cc('max-age=100')), origin: UNREACHABLE })
     .expect({ ...STALE, failure: 'error disconnected' }),
+  rule('RFC 5861 §4', 'a request with max-age that says what in case of an error gets that')
+    .given({
+      stored: stale('max-age=60'),
+      request: get(cc('max-age=0, stale-if-error=60')),
+      origin: status(500)
+    })
+    .expect({ request: 'revalidate request-max-age', response: 'serve-stale stale-if-error' }),
+  rule('RFC 5861 §4', 'a request with no-cache gets the error whatever else it says')
+    .given({ stored: stale('max-age=60'), request: get(cc('no-cache, stale-if-error=60')), origin: status(500) })
+    .expect({ request: 'revalidate request-no-cache', response: 'forward no-freshness' }),
   rule('RFC 5861 §4', 'a request that a fresh response was not fresh enough for gets it in place of an error')
     .given({
       stored: ago(10, ok(cc('max-age=60, stale-if-error=1'))),
