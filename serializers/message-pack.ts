@@ -16,7 +16,7 @@ const BODY_HEADER_BYTES = 5
 /** Strings that do not come back from UTF-8, or not from msgpackr, which takes a byte order mark off long ones. */
 const NOT_UTF8 = /^\uFEFF|\p{Surrogate}/u
 
-/** Records as MessagePack, for every store, and the default of all but the memory store. Needs the package `msgpackr`.
+/** Records as MessagePack, for every store, and the default of all but the memory store.
  *
  * A record is an array, `[version, entry, body or nil]`, and so is an entry, of its properties in the order of
  * `entryToArray`: half the time to decode that maps would take. Bodies are byte strings.

@@ -32,8 +32,8 @@ export interface FileStoreOptions {
   readonly maxSizeBytes?: number
   /** Larger bodies are not stored. Bytes; half of maxSizeBytes by default, and at most maxSizeBytes. */
   readonly maxEntrySizeBytes?: number
-  /** How records are written; MessagePackSerializer by default, which needs the package `msgpackr`. What another
-   * serializer has written is left alone. */
+  /** How records are written; MessagePackSerializer by default. What another serializer has written is left
+   * alone. */
   readonly serializer?: BytesSerializer
   /** The file system: Node's own by default, or anything that looks like `node:fs/promises`, such as `memfs`. */
   readonly fs?: FileSystem | { readonly promises: FileSystem }

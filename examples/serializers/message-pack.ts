@@ -1,4 +1,4 @@
-// Responses kept as MessagePack: compact, quick, and bodies are bytes. Needs the package `msgpackr`.
+// Responses kept as MessagePack: compact, quick, and bodies are bytes.
 //
 //   npx tsx examples/serializers/message-pack.ts
 import { CachedClient, MemoryStore } from 'undici-http-cache'
