@@ -1,7 +1,8 @@
 // npm run test:matrix [-- --node 24] [--undici 8] [name ...]
 //
 // Runs the tests (or those whose path contains a name) on every supported pair of Node and undici. `--undici` takes an
-// exact version too: --undici 7.30.0. What is not installed comes from the registry, and is kept in node_modules/.cache.
+// exact version too: --undici 7.30.0. `--others` leaves out the pair that `npm test` runs on. What is not installed comes
+// from the registry, and is kept in node_modules/.cache.
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -36,10 +37,13 @@ const PAIRS: readonly Pair[] = [
 const root = dirname(import.meta.dirname)
 const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
-  options: { node: { type: 'string' }, undici: { type: 'string' } }
+  options: { node: { type: 'string' }, undici: { type: 'string' }, others: { type: 'boolean', default: false } }
 })
 const pairs = PAIRS.filter(
-  ({ node, undici }) => (options.node ?? node) === node && (options.undici ?? undici).split('.')[0] === undici
+  ({ node, undici }) =>
+    (options.node ?? node) === node &&
+    (options.undici ?? undici).split('.')[0] === undici &&
+    !(options.others && undici === '7' && isRunning(node))
 )
 if (pairs.length === 0) {
   console.error(`no such pair of Node and undici: ${PAIRS.map(({ node, undici }) => `${node}/${undici}`).join(', ')}`)
@@ -101,8 +105,12 @@ function spawnNode(node: string, tree: string, args: string[]): SpawnSyncReturns
   return spawnSync(node, args, { cwd: tree, env, encoding: 'utf8', maxBuffer: 1 << 28 })
 }
 
+function isRunning(major: string): boolean {
+  return process.versions.node.startsWith(`${major}.`)
+}
+
 function nodeBinary(major: string): string {
-  if (process.versions.node.startsWith(`${major}.`)) return process.execPath
+  if (isRunning(major)) return process.execPath
   const windows = process.platform === 'win32'
   const name = `node-${windows ? 'win' : process.platform}-${process.arch}`
   return join(fetchPackage(name, major), windows ? 'bin/node.exe' : 'bin/node')
