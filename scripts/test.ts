@@ -24,8 +24,9 @@ if (files.length === 0) {
 
 // The time limit is that of a whole file: on a hang, or a handle left open, the runner kills it and reports a failure.
 const runner = ['--test', '--test-concurrency=2', '--test-timeout=120000', '--test-reporter=spec']
-// Each file is a process of its own, and Node 22 and later remember what the others compiled.
-const env = { ...process.env, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compiled') }
+// Each file is a process of its own, and Node 22 and later remember what the others compiled; coverage would suffer.
+const compiled = process.env.NODE_V8_COVERAGE ? undefined : join(root, 'node_modules/.cache/compiled')
+const env = { ...process.env, NODE_COMPILE_CACHE: compiled }
 const { status } = spawnSync(process.execPath, ['--import', 'tsx', ...runner, ...options, ...files], {
   cwd: root,
   env,

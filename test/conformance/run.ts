@@ -1,13 +1,14 @@
 // npm run conformance -- [--suite <directory>] [--type private|shared] [option ...]
 //
 // Runs the public HTTP cache test suite, shown at cache-tests.fyi, through the built package. The status is 0 if every
-// required and optimal test that passed in results/ still does, or as many as --min-required and --min-optimal say; 1 if
-// not; 2 where it could not run.
+// required and optimal test that passed in results/ still does, or as many as --min-required and --min-optimal say, or,
+// with --store, if each test ends as it does in memory; 1 if not; 2 where it could not run.
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import type { StoreUnderTest } from './stores/store-under-test.ts'
 import { applies, KINDS, type Kind, kindOf, type Mode, type Results, STATUSES, type Status, Suite } from './suite.ts'
 
 const { values: options } = parseArgs({
@@ -20,7 +21,7 @@ const { values: options } = parseArgs({
     id: { type: 'string' }, // this test only, and all of its messages
     chunk: { type: 'string', default: '25' }, // tests side by side
     undici: { type: 'string', default: 'undici' }, // undici8: the other supported one
-    store: { type: 'string' }, // a module whose default export makes the store
+    store: { type: 'string' }, // one of stores/, in place of the memory store
     json: { type: 'string' }, // where to write every result, with its reason
     update: { type: 'boolean', default: false }, // writes results/
     'min-required': { type: 'string' },
@@ -32,6 +33,7 @@ const mode = options.mode ?? (type === 'private' ? 'browser' : 'proxy')
 if ((type !== 'private' && type !== 'shared') || (mode !== 'browser' && mode !== 'proxy')) {
   exit('--type is private or shared, --mode is browser or proxy')
 }
+if (options.store !== undefined && options.update) exit('--update is for the memory store')
 const suite = await Suite.load(resolve(options.suite))
 if (suite === undefined) {
   exit('no checkout: git clone https://github.com/http-tests/cache-tests, then name it with --suite or $CACHE_TESTS')
@@ -97,13 +99,12 @@ function checkBuild(): void {
 async function measure(suite: Suite, mode: Mode): Promise<Results> {
   const { cacheInterceptor } = await import('undici-http-cache')
   const { Agent, fetch }: typeof import('undici') = await import(options.undici)
-  const makeStore = options.store && (await import(pathToFileURL(resolve(options.store)).href)).default
-  const store = makeStore && (await makeStore())
+  const other = options.store === undefined ? undefined : await startStore(options.store)
   const cache = cacheInterceptor({
     type: type === 'private' ? 'private' : 'shared',
     ...(!options.defaults && { storeSetCookie: true, whenDisconnected: 'stale' }),
     ...(options.cdn && { targetList: ['CDN-Cache-Control'] }),
-    ...(store && { store })
+    ...(other && { store: other.store })
   })
   const agent = new Agent()
   const dispatcher = agent.compose(cache)
@@ -126,7 +127,17 @@ async function measure(suite: Suite, mode: Mode): Promise<Results> {
     Object.assign(console, { log, error })
     await agent.close()
     await cache.close()
+    await other?.store.close()
+    await other?.remove()
   }
+}
+
+async function startStore(name: string): Promise<StoreUnderTest> {
+  const names = readdirSync(join(import.meta.dirname, 'stores'))
+    .map(file => basename(file, '.ts'))
+    .filter(file => file !== 'store-under-test')
+  if (!names.includes(name)) exit(`--store is one of ${names.join(', ')}`)
+  return (await import(`./stores/${name}.ts`)).start()
 }
 
 /** The suite keeps an error's name and message alone; fetch puts the reason in its cause. */
@@ -136,7 +147,13 @@ function explain(error: Error): never {
 }
 
 function printTotals(suite: Suite, mode: Mode): void {
-  const what = [type, 'cache', options.defaults && '(default options)', options.cdn && '(target list)']
+  const what = [
+    type,
+    'cache',
+    options.store && `on the ${options.store} store`,
+    options.defaults && '(default options)',
+    options.cdn && '(target list)'
+  ]
   console.log(`${what.filter(Boolean).join(' ')}, ${mode} mode, ${options.undici}, Node ${process.versions.node}`)
   console.log(`${Object.keys(results).length} of ${suite.tests.size} tests in ${seconds} s\n`)
   const line = (title: string, cells: readonly (string | number)[]) =>
@@ -160,7 +177,7 @@ function printFailures(): void {
 
 /** `undefined` for a run that is not one of those kept. */
 function recordPath(): string | undefined {
-  if (options.id !== undefined || options.mode !== undefined || options.store !== undefined) return undefined
+  if (options.id !== undefined || options.mode !== undefined) return undefined
   const parts = [type, options.defaults && 'defaults', options.cdn && 'cdn']
   return join(import.meta.dirname, 'results', `${parts.filter(Boolean).join('-')}.json`)
 }
@@ -179,6 +196,7 @@ function writeRecord(suite: Suite, path: string): void {
 }
 
 function isGood(): boolean {
+  if (options.store !== undefined && recorded !== undefined) return changed.length === 0
   const counted: readonly Kind[] = options.cdn
     ? ['required', 'optimal', 'cdn-required', 'cdn-optimal']
     : ['required', 'optimal']
