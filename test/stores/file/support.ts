@@ -127,7 +127,9 @@ export function noise(length: number, seed = 1): Buffer {
 /** All files below a directory, by path relative to it; folders end in a slash. */
 export function filesIn(directory: string): string[] {
   const paths = readdirSync(directory, { recursive: true, encoding: 'utf8' })
-  return paths.map(path => (lstatSync(join(directory, path)).isDirectory() ? `${path}/` : path)).sort()
+  // What a store is removing may be gone since.
+  const isFolder = (path: string) => lstatSync(join(directory, path), { throwIfNoEntry: false })?.isDirectory()
+  return paths.map(path => (isFolder(path) ? `${path}/` : path)).sort()
 }
 
 /** The record files of a store. */
@@ -154,8 +156,8 @@ function entriesOf(store: FileStore): string[] {
 
 export async function until(condition: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
   const deadline = performance.now() + withinMs
-  while (!(await condition())) {
+  for (let delayMs = 5; !(await condition()); delayMs = Math.min(delayMs * 2, 200)) {
     if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${condition}`)
-    await new Promise(resolve => setTimeout(resolve, 10))
+    await new Promise(resolve => setTimeout(resolve, delayMs))
   }
 }

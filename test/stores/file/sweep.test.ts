@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FileStore } from 'undici-http-cache/stores/file'
+import { digestOf } from '../../../stores/file/names.ts'
 import type { SweepTurns } from './process.ts'
 import {
   bodiesOf,
@@ -27,13 +28,21 @@ import { watchFs } from './watching-fs.ts'
 
 const BLOCK_BYTES = 4096
 const HOUR_MS = 3_600_000
-const ENTRIES = isStress ? 100_000 : 1000
+const ENTRIES = isStress ? 100_000 : 400
 
 const keyOf = (i: number) => `https://store.test/${i}`
 
-/** What the files occupy, in blocks. */
+/** Keys whose records share one folder, which is then as full as any is with 256 times as many entries. */
+function keysOfOneFolder(count: number): readonly string[] {
+  const keys: string[] = []
+  for (let i = 0; keys.length < count; i++) if (digestOf(keyOf(i)).startsWith('00')) keys.push(keyOf(i))
+  return keys
+}
+
+/** What the files occupy, in blocks; without those that a sweep is just removing. */
 function occupiedBytes(store: FileStore): number {
-  const sizes = [...recordsOf(store), ...bodiesOf(store)].map(path => statSync(path).size)
+  const paths = [...recordsOf(store), ...bodiesOf(store)]
+  const sizes = paths.map(path => statSync(path, { throwIfNoEntry: false })?.size ?? 0)
   return sizes.reduce((sum, size) => sum + Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES, 0)
 }
 
@@ -77,7 +86,7 @@ describe('what is too much', () => {
       await put(store, { key: keyOf(i) })
       if (i % 50 === 0) assert.ok(occupiedBytes(store) <= 130 * BLOCK_BYTES, `${occupiedBytes(store)} bytes`)
     }
-    await until(() => occupiedBytes(store) <= 100 * BLOCK_BYTES)
+    await until(() => occupiedBytes(store) <= 100 * BLOCK_BYTES, 30_000)
     await until(async () => (await put(store, { key: KEY })) !== undefined)
   })
 
@@ -87,7 +96,7 @@ describe('what is too much', () => {
     for (let i = 0; i < 60; i++) await put(store, { key: keyOf(i) })
     const other = opened.reopen()
     for (let i = 60; i < 115; i++) await put(other, { key: keyOf(i) })
-    await until(() => occupiedBytes(store) <= 100 * BLOCK_BYTES)
+    await until(() => occupiedBytes(store) <= 100 * BLOCK_BYTES, 30_000)
   })
 
   it('is judged by the use that any process makes of it', async () => {
@@ -180,8 +189,10 @@ describe('a sweep', () => {
     if (process.platform !== 'linux') return t.skip('the time of one thread cannot be measured here')
     await using opened = await openStore({ maxSizeBytes: 2 ** 40 })
     const { store, directory } = opened
-    const writeSome = async (_: unknown, worker: number) => {
-      for (let i = worker; i < ENTRIES; i += 32) await put(store, { key: keyOf(i) })
+    const keys = isStress ? Array.from({ length: ENTRIES }, (_, i) => keyOf(i)) : keysOfOneFolder(ENTRIES)
+    const rest = keys.values()
+    const writeSome = async () => {
+      for (const key of rest) await put(store, { key })
     }
     await Promise.all(Array.from({ length: 32 }, writeSome))
     const child = fork(new URL('process.ts', import.meta.url), ['sweep', directory, `${ENTRIES * BLOCK_BYTES}`], {
