@@ -16,6 +16,11 @@ export function isTaken(error: unknown): boolean {
   return TAKEN.has(codeOf(error))
 }
 
+/** What is to be made is there already. */
+export function isThereAlready(error: unknown): boolean {
+  return codeOf(error) === 'EEXIST'
+}
+
 /** Waits for what may find nothing there. */
 export async function ignoreAbsent(promise: Promise<unknown>): Promise<void> {
   try {

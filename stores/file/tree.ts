@@ -2,7 +2,7 @@ import { homedir } from 'node:os'
 import { isAbsolute, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CacheError, optionError } from '../../lib/errors.ts'
-import { ignoreAbsent, isMissing } from './faults.ts'
+import { ignoreAbsent, isMissing, isThereAlready } from './faults.ts'
 import { DIRECTORY_MODE, FILE_MODE, type FileHandle, type FileSystem, TO_CREATE, TO_READ } from './file-system.ts'
 import { bodyName, randomName } from './names.ts'
 
@@ -138,8 +138,17 @@ export class Tree {
       await this.#requireFolder(path)
     } catch (error) {
       if (!isMissing(error)) throw error
-      await this.fs.mkdir(path, { recursive: true, mode: DIRECTORY_MODE })
+      await this.#makeMissing(path)
       await this.#requireFolder(path)
+    }
+  }
+
+  /** Not recursively: Node would say ENOENT of a disk that is read-only. */
+  async #makeMissing(path: string): Promise<void> {
+    try {
+      await this.fs.mkdir(path, { recursive: false, mode: DIRECTORY_MODE })
+    } catch (error) {
+      if (!isThereAlready(error)) throw error
     }
   }
 

@@ -1,5 +1,4 @@
-// A disk that is full, read-only, gone or tampered with: what is asked for is answered, and nobody is told but who asked
-// to be.
+// A file system that fails, and files that somebody else has put there.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -16,11 +15,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
-import { Agent } from 'undici'
-import { cacheInterceptor } from 'undici-http-cache'
 import type { FileStore } from 'undici-http-cache/stores/file'
-import { ask } from '../../support/ask.ts'
-import { startOrigin } from '../../support/origin.ts'
 import {
   bodiesOf,
   entryOf,
@@ -29,7 +24,6 @@ import {
   finished,
   KEY,
   noise,
-  type OpenStore,
   openStore,
   put,
   read,
@@ -83,90 +77,6 @@ describe('a fault of the file system', () => {
     await find(opened.store, 'https://store.test/1').catch(() => {})
     await opened.store.close()
   })
-})
-
-describe('behind the interceptor', { concurrency: true }, () => {
-  const FAULTS: readonly (readonly [string, (call: string, path: string) => string | undefined])[] = [
-    ['a full disk', call => (['write', 'mkdir'].includes(call) ? 'ENOSPC' : undefined)],
-    ['a disk that fills up', (call, path) => (call === 'write' && path.endsWith('.tmp') ? 'ENOSPC' : undefined)],
-    ['a quota', call => (call === 'write' ? 'EDQUOT' : undefined)],
-    [
-      'a read-only disk',
-      call => (['mkdir', 'rename', 'unlink', 'lutimes', 'write'].includes(call) ? 'EROFS' : undefined)
-    ],
-    ['too many open files', call => (['open', 'opendir'].includes(call) ? 'EMFILE' : undefined)],
-    ['a folder that may not be read', call => (call === 'lstat' ? 'EACCES' : undefined)],
-    ['a disk that fails', call => (['read', 'write'].includes(call) ? 'EIO' : undefined)]
-  ]
-  for (const [what, codeOf] of FAULTS) {
-    for (const size of [100, 300_000]) {
-      it(`${what} costs a client nothing (${size} bytes)`, async () => {
-        let isFaulty = true
-        const fs = watchFs((call, path) => {
-          const code = isFaulty ? codeOf(call, path) : undefined
-          if (code !== undefined) throw faultOf(code)
-        })
-        await using opened = await openStore({ fs })
-        await expectAnswers(opened, size, () => {
-          isFaulty = false
-        })
-      })
-    }
-  }
-
-  it('a directory that vanishes costs a client nothing, and comes back', async () => {
-    await using opened = await openStore()
-    const { store, directory } = opened
-    await using origin = await startOrigin({ headers: { 'cache-control': 'max-age=60' }, body: noise(300_000) })
-    const reports: unknown[] = []
-    const agent = new Agent().compose(
-      cacheInterceptor({ store, onStoreError: error => reports.push(error), storeTimeoutMs: 5000 })
-    )
-    assert.deepEqual(await outcomes(agent, origin.url, 2), ['miss', 'hit'])
-    rmSync(directory, { recursive: true })
-    assert.deepEqual(await outcomes(agent, origin.url, 2), ['miss', 'hit'])
-    assert.deepEqual(reports, [])
-    await agent.close()
-    mkdirSync(dirname(directory), { recursive: true })
-  })
-
-  it('a path that is a file costs a client nothing', async () => {
-    await using opened = await openStore()
-    writeFileSync(opened.directory, 'x')
-    await expectAnswers(opened, 100)
-    assert.equal(readFileSync(opened.directory, 'utf8'), 'x')
-  })
-
-  /** Three answers as if there were no cache, each fault reported once; then, if the fault ends, a hit. */
-  async function expectAnswers({ store }: OpenStore, size: number, end?: () => void): Promise<void> {
-    const body = noise(size)
-    await using origin = await startOrigin({ headers: { 'cache-control': 'max-age=60' }, body })
-    const reports: string[] = []
-    const onStoreError = (error: unknown, operation: string) => reports.push(`${operation}: ${error}`)
-    const agent = new Agent().compose(cacheInterceptor({ store, onStoreError, storeTimeoutMs: 5000 }))
-    assert.deepEqual(await outcomes(agent, origin.url, 3), ['miss', 'miss', 'miss'])
-    assert.ok(reports.length >= 1 && reports.length <= 6, `${reports.length} reports: ${reports.join('\n')}`)
-    assert.equal(origin.requests.length, 3)
-    if (end !== undefined) {
-      end()
-      await new Promise(resolve => setTimeout(resolve, 600))
-      await outcomes(agent, origin.url, 1)
-      assert.deepEqual(await outcomes(agent, origin.url, 1), ['hit'])
-    }
-    await agent.close()
-  }
-
-  async function outcomes(agent: Parameters<typeof ask>[0], url: string, count: number): Promise<unknown[]> {
-    const all: unknown[] = []
-    for (let i = 0; i < count; i++) {
-      const { statusCode, outcome } = await ask(agent, url)
-      assert.equal(statusCode, 200)
-      all.push(outcome)
-      // What was fetched is stored a moment after it has been delivered.
-      await new Promise(resolve => setTimeout(resolve, 150))
-    }
-    return all
-  }
 })
 
 describe('a planted link', () => {
