@@ -53,6 +53,11 @@ export function registerBuiltIn(prototype: Serializer): void {
   builtIns.add(prototype)
 }
 
+/** Whether nothing that it decodes shares memory with what it was given. */
+export function decodesCopies(serializer: Serializer): boolean {
+  return builtIns.has(Object.getPrototypeOf(serializer))
+}
+
 /** The serializer that a store of bytes is given as an option, such that the store need check nothing more.
  *
  * One of this package's is returned as it is. One of the user's own is wrapped: an `encode` that returns anything but a
@@ -75,7 +80,7 @@ function accept(value: unknown, option: string, requirement: Requirement): Seria
   if (!isSerializer(value)) throw optionError(option, 'an object with name, encode and decode', value)
   if (!NAME.test(value.name)) throw optionError(`${option}.name`, `a name that matches ${NAME}`, value.name)
   if (isKnownToMiss(value, requirement)) throw optionError(option, requirement.expected, value)
-  return builtIns.has(Object.getPrototypeOf(value)) ? value : guard(value, option, requirement)
+  return decodesCopies(value) ? value : guard(value, option, requirement)
 }
 
 function isSerializer(value: unknown): value is Serializer {

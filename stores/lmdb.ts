@@ -10,6 +10,7 @@ import { EntryReader } from './lmdb/entry-reader.ts'
 import { EntryWriter } from './lmdb/entry-writer.ts'
 import { LookupInLmdb } from './lmdb/known-key.ts'
 import { Opening } from './lmdb/opening.ts'
+import { withOwnBytes } from './lmdb/own-bytes.ts'
 import type { BodyWriter, CacheStore, Lookup, PutOptions } from './store.ts'
 
 export interface LmdbStoreOptions {
@@ -73,7 +74,7 @@ export class LmdbStore implements CacheStore {
     if (maxEntrySizeBytes !== Infinity) assertAmount('maxEntrySizeBytes', maxEntrySizeBytes, 1)
     assertAmount('maxMemorySizeBytes', maxMemorySizeBytes, 0)
     assertAmount('recencyMs', recencyMs, 0)
-    const serializer = acceptBytesSerializer(options.serializer ?? new MessagePackSerializer())
+    const serializer = withOwnBytes(acceptBytesSerializer(options.serializer ?? new MessagePackSerializer()))
     this.directory = resolve(directory)
     this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
     this.#opening = new Opening(join(this.directory, 'http-cache.mdb'), maxSizeBytes)

@@ -13,7 +13,7 @@ import { type KeyRow, parseKeyRow } from './key-row.ts'
 import { type KnownKey, type LookupSource, type OpenChunks, StoredInLmdb } from './known-key.ts'
 import type { Marks } from './marks.ts'
 import type { Opening } from './opening.ts'
-import type { ParsedRecord } from './record-bytes.ts'
+import { type ParsedRecord, parseRecord, type RecordHead } from './record-bytes.ts'
 import { readRecord, recordNames, removeRecord } from './rows.ts'
 
 /** Objects around a decoded record. */
@@ -28,6 +28,8 @@ export class EntryReader implements LookupSource {
   readonly #space: Buffer
   readonly #recencyMs: number
   readonly #known: LRUCache<CacheKey, KnownKey> | undefined
+  /** The last one asked for, which most often is the next as well. */
+  #variant: { readonly key: VariantKey; readonly digest: Buffer } | undefined
 
   constructor(opening: Opening, serializer: BytesSerializer, maxMemorySizeBytes: number, recencyMs: number) {
     this.#opening = opening
@@ -44,10 +46,8 @@ export class EntryReader implements LookupSource {
   /** What is stored for a key; undefined: nothing. */
   find(key: CacheKey): KnownKey | undefined {
     const database = this.#database()
-    const changes = database.changes()
-    if (changes === undefined) return undefined
     const known = this.#known?.get(key)
-    if (known !== undefined && known.changes === changes) return known
+    if (known !== undefined && known.changes === database.changes()) return known
     return this.#verify(database, known, key)
   }
 
@@ -117,7 +117,7 @@ export class EntryReader implements LookupSource {
     try {
       // Read again: the look at deletions has overwritten it.
       const payload = readRecord(database.tables, name)?.payload
-      return payload === undefined ? undefined : this.#serializer.decode(new Uint8Array(payload)).entry
+      return payload === undefined ? undefined : this.#serializer.decode(payload).entry
     } catch {
       return undefined
     }
@@ -154,29 +154,33 @@ export class EntryReader implements LookupSource {
 
   #read(known: KnownKey, variantKey: VariantKey): StoredInLmdb | undefined {
     const database = this.#database()
-    const marks = database.marks()
-    if (marks === undefined) return undefined
-    const digest = digestOf(variantKey)
+    const digest = this.#digestOfVariant(variantKey)
     const name = Buffer.concat([known.rowName, digest.subarray(0, DIGEST_BYTES)])
-    const size = database.tables.records.getBinaryFast(name)?.length
-    if (size === undefined) return undefined
-    const parsed = readRecord(database.tables, name)
+    const bytes = database.tables.records.getBinaryFast(name)
+    if (bytes === undefined) return undefined
+    const { length } = bytes
+    const parsed = parseRecord(bytes)
     if (parsed === undefined) return this.#remove(name)
     const { head } = parsed
     if (!head.variantDigest.equals(digest)) return undefined
+    // At once: the next read overwrites what this one gave.
     const stored = this.#decode(known.key, variantKey, name, parsed)
-    if (stored === undefined || isDeleted(database.tables, marks, keyDigestIn(name), head)) return undefined
+    if (stored === undefined || isDeletedSince(database, known, head)) return undefined
     known.variants.set(variantKey, stored)
-    known.byteLength += 2 * size + OVERHEAD_BYTES
+    known.byteLength += 2 * length + OVERHEAD_BYTES
     if (this.#known?.peek(known.key) === known) this.#known.set(known.key, known)
     return stored
+  }
+
+  #digestOfVariant(key: VariantKey): Buffer {
+    if (this.#variant?.key !== key) this.#variant = { key, digest: digestOf(key) }
+    return this.#variant.digest
   }
 
   #decode(key: CacheKey, variantKey: VariantKey, name: Buffer, parsed: ParsedRecord): StoredInLmdb | undefined {
     const { head, payload } = parsed
     try {
-      // The serializer may keep views of what it is given, and LMDB overwrites what it gave.
-      const { entry, body } = this.#serializer.decode(new Uint8Array(payload))
+      const { entry, body } = this.#serializer.decode(payload)
       if (entry.key !== key || entry.variantKey !== head.variantDigest.toString('hex')) return undefined
       if (head.body === undefined && body?.byteLength !== entry.completeLength) return this.#remove(name)
       return new StoredInLmdb({ ...entry, variantKey }, head, name, body, this.#openChunks)
@@ -209,6 +213,13 @@ export class EntryReader implements LookupSource {
       })
       .catch(() => {})
   }
+}
+
+/** Position and marks are of the same moment: a lookup is one look at the map. */
+function isDeletedSince(database: LmdbDatabase, known: KnownKey, head: RecordHead): boolean {
+  if (head.asOf >= known.position) return false
+  const marks = database.marks()
+  return marks === undefined || isDeleted(database.tables, marks, keyDigestIn(known.rowName), head)
 }
 
 function readRow(database: LmdbDatabase, rowName: Uint8Array): KeyRow | undefined {

@@ -102,7 +102,7 @@ export class EntryWriter {
 
   #decode(payload: Uint8Array): StoredRecord | undefined {
     try {
-      return this.#serializer.decode(new Uint8Array(payload))
+      return this.#serializer.decode(payload)
     } catch {
       return undefined
     }

@@ -39,11 +39,10 @@ export class StoredInLmdb implements Stored {
   }
 
   open(range?: ByteRange): Body | undefined {
-    if (this.head.body === undefined) {
-      if (range === undefined || this.#body === undefined) return this.#body
-      return sliceBlocks([this.#body], range)
-    }
-    const { byteLength } = this.head.body
+    if (this.#body !== undefined) return range === undefined ? this.#body : sliceBlocks([this.#body], range)
+    const { body } = this.head
+    if (body === undefined) return undefined
+    const { byteLength } = body
     if (range !== undefined && range.end > byteLength) return undefined
     return this.#openChunks(this, range ?? { start: 0, end: byteLength })
   }

@@ -76,22 +76,49 @@ export function parseRecord(bytes: Uint8Array): ParsedRecord | undefined {
   const tagsStart = FIXED_BYTES + record.readUInt8(88)
   const start = tagsStart + record.readUInt16LE(90) * DIGEST_BYTES
   if (start > record.length) return undefined
-  const tags: Buffer[] = []
-  for (let at = tagsStart; at < start; at += DIGEST_BYTES) tags.push(copyOf(record, at, DIGEST_BYTES))
-  const name = copyOf(record, 48, BODY_NAME_BYTES)
-  const head: RecordHead = {
-    asOf: record.readDoubleLE(8),
-    arrival: record.readDoubleLE(16),
-    responseTimeMs: record.readDoubleLE(24),
-    expiresAtMs: record.readDoubleLE(32),
-    body: name.equals(NO_BODY) ? undefined : { name, byteLength: record.readDoubleLE(40) },
-    variantDigest: copyOf(record, 56, 32),
-    entryId: record.toString('latin1', FIXED_BYTES, tagsStart),
-    tags
-  }
-  return { head, payload: record.subarray(start) }
+  return { head: new StoredHead(Buffer.from(record.subarray(0, start)), tagsStart), payload: record.subarray(start) }
 }
 
-function copyOf(bytes: Buffer, start: number, length: number): Buffer {
-  return Buffer.from(bytes.subarray(start, start + length))
+/** Read as it is asked for: most of it is, most often, not. */
+class StoredHead implements RecordHead {
+  readonly asOf: number
+  readonly variantDigest: Buffer
+  readonly #bytes: Buffer
+  readonly #tagsStart: number
+
+  constructor(bytes: Buffer, tagsStart: number) {
+    this.asOf = bytes.readDoubleLE(8)
+    this.variantDigest = bytes.subarray(56, 88)
+    this.#bytes = bytes
+    this.#tagsStart = tagsStart
+  }
+
+  get arrival(): number {
+    return this.#bytes.readDoubleLE(16)
+  }
+
+  get responseTimeMs(): number {
+    return this.#bytes.readDoubleLE(24)
+  }
+
+  get expiresAtMs(): number {
+    return this.#bytes.readDoubleLE(32)
+  }
+
+  get body(): ChunkedBody | undefined {
+    const name = this.#bytes.subarray(48, 48 + BODY_NAME_BYTES)
+    return name.equals(NO_BODY) ? undefined : { name, byteLength: this.#bytes.readDoubleLE(40) }
+  }
+
+  get entryId(): string {
+    return this.#bytes.toString('latin1', FIXED_BYTES, this.#tagsStart)
+  }
+
+  get tags(): readonly Buffer[] {
+    const tags: Buffer[] = []
+    for (let at = this.#tagsStart; at < this.#bytes.length; at += DIGEST_BYTES) {
+      tags.push(this.#bytes.subarray(at, at + DIGEST_BYTES))
+    }
+    return tags
+  }
 }
