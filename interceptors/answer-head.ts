@@ -28,11 +28,12 @@ const TEMPLATES_KEPT = 1024
 let young = new Map<FieldLines, Template>()
 let old = new Map<FieldLines, Template>()
 
-/** The header section of an answer: the stored lines, Age and Cache-Status. */
+/** The header section of an answer: the stored lines, those of this reply, Age and Cache-Status. */
 export class AnswerHead implements Head {
   readonly statusCode: number
   readonly statusText: string
   readonly #template: Template
+  readonly #ownLines: FieldLines
   readonly #ageSeconds: number | undefined
   readonly #status: string | undefined
 
@@ -41,6 +42,7 @@ export class AnswerHead implements Head {
     this.statusCode = answer.statusCode
     this.statusText = answer.statusText
     this.#template = templateOf(answer.lines)
+    this.#ownLines = answer.ownLines
     this.#ageSeconds = answer.sendsAge ? answer.ageSeconds : undefined
     this.#status = status
   }
@@ -49,6 +51,7 @@ export class AnswerHead implements Head {
     const { headers, lists, upstreamStatus } = this.#template
     const copy = { ...headers }
     for (const name of lists) copy[name] = [...(headers[name] ?? [])]
+    for (const [name, value] of this.#ownLines) copy[name.toLowerCase()] = value
     if (this.#ageSeconds === undefined) delete copy['age']
     else copy['age'] = `${this.#ageSeconds}`
     if (this.#status !== undefined) {
@@ -61,6 +64,7 @@ export class AnswerHead implements Head {
     const template = this.#template
     template.raw ??= packRaw(template.lines)
     const raw = unpackRaw(template.raw)
+    for (const [name, value] of this.#ownLines) raw.push(Buffer.from(name), Buffer.from(value))
     if (this.#ageSeconds !== undefined) raw.push(Buffer.from('Age'), Buffer.from(`${this.#ageSeconds}`))
     if (this.#status !== undefined) raw.push(Buffer.from('Cache-Status'), Buffer.from(this.#status, 'latin1'))
     return raw

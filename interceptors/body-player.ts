@@ -118,13 +118,13 @@ export class ReadBodyPlayer extends BodyPlayer {
     client: Client,
     trailers: Head,
     first: IteratorResult<Uint8Array>,
-    source: { iterator: AsyncIterator<Uint8Array>; readNext: ReadNext; completeLength: number; onDamage: OnDamage }
+    source: { iterator: AsyncIterator<Uint8Array>; readNext: ReadNext; byteLength: number; onDamage: OnDamage }
   ) {
     super(client, trailers)
     this.#iterator = source.iterator
     this.#readNext = source.readNext
     this.#onDamage = source.onDamage
-    this.#remainingBytes = source.completeLength
+    this.#remainingBytes = source.byteLength
     this.#next = first
   }
 

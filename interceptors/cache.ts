@@ -4,11 +4,12 @@ import { sameOriginUri } from '../lib/rfc9111/cache-key.ts'
 import { formatCacheName } from '../lib/rfc9111/cache-status.ts'
 import { decideRequest, decideUnstored } from '../lib/rfc9111/decide-request.ts'
 import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
-import { unconditional } from '../lib/rfc9111/preconditions.ts'
+import { forWhole } from '../lib/rfc9111/preconditions.ts'
 import type { Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { Lookup, MaybePromise } from '../stores/store.ts'
 import type { Client } from './client.ts'
+import { withDeadline } from './deadline.ts'
 import { Flights, flightName, type Landing } from './flights.ts'
 import { type AnyHandler, clientOf } from './handler-adapter.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
@@ -25,9 +26,13 @@ import {
   hasContent,
   type KnownOrigins,
   toRequest,
+  withFields,
   withOrigin,
   withRereadableHeaders
 } from './to-request.ts'
+
+/** What a request has waited for since it came: another's response, the store that was at work on one, or nothing yet. */
+type Waited = 'for another' | 'for the store' | 'not'
 
 /** The cache behind an interceptor: asks the engine what to do with each request, and does it. */
 export class HttpCache {
@@ -134,11 +139,11 @@ export class HttpCache {
     return this.fetch(ask, undefined, planFor('bypass', reason))
   }
 
-  #lookUp(ask: Ask, request: Request, isLate = false): boolean {
+  #lookUp(ask: Ask, request: Request, waited: Waited = 'not'): boolean {
     const lookup = this.guard.get(request.key, names => variantKey(request, names))
-    const name = isLate || !isPromise(lookup) ? undefined : flightName(request)
+    const name = waited !== 'not' || !isPromise(lookup) ? undefined : flightName(request)
     const asked = name === undefined ? ask : { ...ask, underWay: this.flights.find(name) }
-    return this.#when(asked, lookup, (found, later) => this.#obey(later, request, found, isLate))
+    return this.#when(asked, lookup, (found, later) => this.#obey(later, request, found, waited))
   }
 
   /** Goes on at once where the store has answered at once; else the client is told that its request is under way, and
@@ -162,27 +167,24 @@ export class HttpCache {
     return true
   }
 
-  /** §4: what the engine says of a request and what is stored for it. `isLate`: it has waited for another's response. */
-  #obey(ask: Ask, request: Request, found: Lookup, isLate: boolean): boolean {
+  /** §4: what the engine says of a request and what is stored for it. */
+  #obey(ask: Ask, request: Request, found: Lookup, waited: Waited): boolean {
     const decision = decideRequest(request, found, this.settings.policy, this.settings.now())
     switch (decision.kind) {
       case 'hit': {
-        const reason = isLate && !decision.stale ? 'collapsed' : decision.reason
-        return this.#serve(
-          ask,
-          request,
-          found,
-          decision.answer,
-          hitOutcome(decision.answer, reason, decision.stale, isLate)
-        )
+        const isCollapsed = waited === 'for another'
+        const reason = isCollapsed && !decision.stale ? 'collapsed' : decision.reason
+        const outcome = hitOutcome(decision.answer, reason, decision.stale, isCollapsed)
+        return this.#serve(ask, request, found, decision.answer, outcome)
       }
       case 'stale-while-revalidate': {
         const { answer, revalidation } = decision
-        const kept = asItStands(ask)
+        const whole = forWhole(request)
+        const kept = whole === request ? asItStands(ask) : withRequest(ask, whole)
         this.#serve(ask, request, found, answer, hitOutcome(answer, decision.reason, true, false))
         void mapMaybe(this.guard.asOf(found), asOf => {
           const plan = { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf }
-          this.#refresh(kept, unconditional(request), plan)
+          this.#refresh(kept, whole, plan)
         })
         return true
       }
@@ -190,12 +192,12 @@ export class HttpCache {
       case 'miss': {
         if (found.deeper !== undefined) {
           const deeper = this.guard.deeper(found, request.key, names => variantKey(request, names))
-          return this.#when(ask, deeper, (other, later) => this.#obey(later, request, other, isLate))
+          return this.#when(ask, deeper, (other, later) => this.#obey(later, request, other, waited))
         }
         const revalidation = decision.kind === 'revalidate' ? decision.revalidation : NO_REVALIDATION
         const { forward, reason } = decision
         return this.#when(ask, this.guard.asOf(found), (asOf, later) =>
-          this.#fetchOrWait(later, request, { forward, reason, revalidation, stored: found.stored, asOf }, isLate)
+          this.#fetchOrWait(later, request, { forward, reason, revalidation, stored: found.stored, asOf }, waited)
         )
       }
       case 'unsatisfiable':
@@ -226,10 +228,17 @@ export class HttpCache {
   }
 
   /** One request to the origin at a time for what several ask for. Who has waited in vain asks for itself. */
-  #fetchOrWait(ask: Ask, request: Request, plan: Plan, isLate: boolean): boolean {
-    const name = isLate ? undefined : flightName(request)
+  #fetchOrWait(ask: Ask, request: Request, plan: Plan, waited: Waited): boolean {
+    const name = waited === 'for another' ? undefined : flightName(request)
     const flight = name === undefined ? undefined : this.flights.find(name)
-    if (!isLate && flight === undefined && ask.underWay?.landing === 'stored') return this.#lookUp(ask, request, true)
+    if (flight === undefined && waited === 'not') {
+      if (ask.underWay?.landing === 'stored') return this.#lookUp(ask, request, 'for another')
+      const landing = this.flights.landingOf(request.key)
+      if (landing !== undefined) {
+        const settled = withDeadline(landing, this.settings.storeTimeoutMs, 'commit').catch(() => {})
+        return this.#when(ask, settled, (_, later) => this.#lookUp(later, request, 'for the store'))
+      }
+    }
     if (flight === undefined) return this.fetch(mayAskAgain(plan) ? asItStands(ask) : ask, request, plan, name)
     const { client } = ask
     if (client === undefined) return true
@@ -241,7 +250,7 @@ export class HttpCache {
       leave()
       client.source = undefined
       try {
-        if (landing === 'stored') this.#lookUp(kept, request, true)
+        if (landing === 'stored') this.#lookUp(kept, request, 'for another')
         else this.fetch(kept, request, plan)
       } catch (error) {
         client.fail(error as Error)
@@ -268,6 +277,11 @@ const LONGEST_WAIT_MS = 30_000
 /** The request as it stands: its caller may use the same objects for the next one, once dispatch has returned. */
 function asItStands(ask: Ask): Ask {
   return { ...ask, opts: copyOptions(ask.opts) }
+}
+
+/** The same with the fields of another request. */
+function withRequest(ask: Ask, { fields }: Request): Ask {
+  return { ...ask, opts: { ...copyOptions(ask.opts), headers: withFields(fields, [], []) } }
 }
 
 /** Whether the origin's response may be such that the request is sent once more. */

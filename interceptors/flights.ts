@@ -1,7 +1,7 @@
 import { requestDirectives } from '../lib/rfc9111/directives.ts'
 import { combinedValue } from '../lib/rfc9111/fields.ts'
 import { hasOriginConditions, hasOwnConditions } from '../lib/rfc9111/preconditions.ts'
-import type { Request } from '../lib/rfc9111/types.ts'
+import type { CacheKey, Request } from '../lib/rfc9111/types.ts'
 
 /** How a flight ended for those who waited: with something stored that may serve them, or with nothing. */
 export type Landing = 'stored' | 'nothing'
@@ -51,6 +51,7 @@ export class Flight {
 /** The flights under way: one for each key, method and credentials. */
 export class Flights {
   readonly #flights = new Map<string, Flight>()
+  readonly #landings = new Map<CacheKey, Promise<unknown>>()
 
   find(name: string): Flight | undefined {
     return this.#flights.get(name)
@@ -62,6 +63,19 @@ export class Flights {
     })
     this.#flights.set(name, flight)
     return flight
+  }
+
+  /** What came for a key whole, and is being stored; undefined: nothing. Settles when it is known whether it is. */
+  landingOf(key: CacheKey): Promise<unknown> | undefined {
+    return this.#landings.get(key)
+  }
+
+  /** The response for that key has come whole, and the store is at work on it. */
+  isLanding(key: CacheKey, stored: Promise<unknown>): void {
+    this.#landings.set(key, stored)
+    void stored.then(() => {
+      if (this.#landings.get(key) === stored) this.#landings.delete(key)
+    })
   }
 
   /** Releases everybody. */

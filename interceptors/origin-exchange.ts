@@ -117,8 +117,16 @@ export class OriginExchange implements OriginEvents {
 
   ended(trailers: FieldLines): void {
     if (this.#recorder === undefined) this.#finish('nothing')
-    else this.#recorder.finish(trailers)
+    else this.#land(this.#recorder, trailers)
     this.#ask.client?.end(trailersHead(trailers))
+  }
+
+  #land(recorder: Recorder, trailers: FieldLines): void {
+    recorder.finish(trailers)
+    const settled = recorder.whenSettled()
+    if (settled !== undefined && this.#request !== undefined) {
+      this.#cache.flights.isLanding(this.#request.key, settled)
+    }
   }
 
   failed(error: Error): void {

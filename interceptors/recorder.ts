@@ -28,6 +28,7 @@ export class Recorder {
   #full = false
   #settled = false
   #trailers: FieldLines | undefined
+  #waiting: (() => void) | undefined
 
   constructor(options: RecorderOptions) {
     this.#options = options
@@ -70,6 +71,14 @@ export class Recorder {
     if (expectedBytes !== undefined && expectedBytes !== this.#receivedBytes) return this.abort()
     this.#trailers = trailers
     this.#work()
+  }
+
+  /** Settles once it is known whether the response is stored; undefined: it is known. */
+  whenSettled(): Promise<void> | undefined {
+    if (this.#settled) return undefined
+    return new Promise(resolve => {
+      this.#waiting = resolve
+    })
   }
 
   /** The body is not complete, or not wanted: forgets it. */
@@ -128,6 +137,7 @@ export class Recorder {
     this.#queue.length = 0
     this.#queuedBytes = 0
     this.#options.onSettled(stored)
+    this.#waiting?.()
     if (this.#full) this.#drain()
   }
 

@@ -21,6 +21,7 @@ import type { StoreGuard } from './store-guard.ts'
 import { TurnBudget } from './turn-budget.ts'
 
 const NO_PIECES: readonly Uint8Array[] = []
+const NO_LINES: FieldLines = []
 
 /** A stored body, opened so far that nothing but damage can keep it from being served. */
 export type OpenBody = (client: Client, trailers: FieldLines) => BodyPlayer
@@ -70,19 +71,19 @@ export class Server {
   open(answer: Answer, stored: Stored | undefined): MaybePromise<OpenBody | undefined> {
     if (answer.body === 'none') return playerOf(NO_PIECES)
     if (stored === undefined) return undefined
-    const body = this.#guard.open(stored)
-    return isPromise(body) ? body.then(opened => this.#begin(opened, stored)) : this.#begin(body, stored)
+    const body = this.#guard.open(stored, answer.body === 'whole' ? undefined : answer.body)
+    return isPromise(body) ? body.then(opened => this.#begin(opened, answer)) : this.#begin(body, answer)
   }
 
   #playInTurn(client: Client, answer: Answer, body: OpenBody, outcome: Outcome): void {
-    const bytes = answer.body === 'none' ? 0 : (answer.entry.completeLength ?? 0)
+    const bytes = contentLength(answer)
     if (this.#budget.take(bytes)) this.play(client, answer, body, outcome)
     else this.#budget.defer(bytes, () => this.play(client, answer, body, outcome))
   }
 
   /** Delivers the header section and as much of the body as the client takes; to one who has gone, nothing. */
   play(client: Client, answer: Answer, body: OpenBody, outcome: Outcome): void {
-    const player = body(client, answer.body === 'none' ? [] : answer.entry.trailers)
+    const player = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES)
     if (client.isFinished || client.aborted) {
       player.abort(client.reason ?? new Error('nobody waits for the response'))
       return
@@ -127,17 +128,17 @@ export class Server {
     player.play()
   }
 
-  #begin(body: Body | undefined, stored: Stored): MaybePromise<OpenBody | undefined> {
+  #begin(body: Body | undefined, answer: Answer): MaybePromise<OpenBody | undefined> {
     if (body === undefined) return undefined
     const pieces = heldPieces(body)
     if (pieces !== undefined) return playerOf(pieces)
-    return this.#beginReading(body as AsyncIterable<Uint8Array>, stored)
+    return this.#beginReading(body as AsyncIterable<Uint8Array>, answer)
   }
 
-  async #beginReading(body: AsyncIterable<Uint8Array>, { entry }: Stored): Promise<OpenBody | undefined> {
+  async #beginReading(body: AsyncIterable<Uint8Array>, answer: Answer): Promise<OpenBody | undefined> {
     const onDamage: OnDamage = unreported => {
       if (unreported !== undefined) this.#guard.report(unreported, 'read')
-      void this.#guard.delete(entry.key)
+      void this.#guard.delete(answer.entry.key)
     }
     let iterator: AsyncIterator<Uint8Array> | undefined
     try {
@@ -145,14 +146,14 @@ export class Server {
       iterator = opened
       const readNext = (reading: AsyncIterator<Uint8Array>) => this.#guard.read(reading)
       const first = await readNext(opened)
-      const { completeLength = 0 } = entry
-      const damage = damageIn(first, completeLength)
+      const byteLength = contentLength(answer)
+      const damage = damageIn(first, byteLength)
       if (damage !== undefined) {
         onDamage(damage)
         release(opened)
         return undefined
       }
-      const source = { iterator: opened, readNext, completeLength, onDamage }
+      const source = { iterator: opened, readNext, byteLength, onDamage }
       return (client, trailers) => new ReadBodyPlayer(client, trailersHead(trailers), first, source)
     } catch {
       // The guard has reported it.
@@ -160,6 +161,12 @@ export class Server {
       return undefined
     }
   }
+}
+
+/** How many bytes of content the answer has. */
+function contentLength({ body, entry }: Answer): number {
+  if (body === 'none') return 0
+  return body === 'whole' ? (entry.completeLength ?? 0) : body.end - body.start
 }
 
 function playerOf(pieces: readonly Uint8Array[]): OpenBody {

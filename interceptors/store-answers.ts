@@ -47,8 +47,8 @@ function isLines(lines: unknown): boolean {
   )
 }
 
-/** What the contract promises; bytes at hand have the length that the entry states. */
-export function checkedBody(body: Body | undefined, entry: Entry): Body | undefined {
+/** What the contract promises; bytes at hand have the length that was asked for. */
+export function checkedBody(body: Body | undefined, expectedBytes: number | undefined): Body | undefined {
   if (body === undefined) return undefined
   if (body instanceof Uint8Array || Array.isArray(body)) {
     let byteLength = 0
@@ -56,8 +56,8 @@ export function checkedBody(body: Body | undefined, entry: Entry): Body | undefi
       if (!(piece instanceof Uint8Array)) throw notInContract('open')
       byteLength += piece.byteLength
     }
-    if (byteLength === entry.completeLength) return body
-    throw new CacheError('ERR_CACHE_BODY', `a body of ${entry.completeLength} bytes came back as ${byteLength}`)
+    if (byteLength === expectedBytes) return body
+    throw new CacheError('ERR_CACHE_BODY', `a body of ${expectedBytes} bytes came back as ${byteLength}`)
   }
   if (typeof (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator] === 'function') return body
   throw notInContract('open')

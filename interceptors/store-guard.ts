@@ -1,4 +1,5 @@
-import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import { sliceBlocks } from '../stores/body-range.ts'
 import type {
   Body,
   BodyWriter,
@@ -80,11 +81,26 @@ export class StoreGuard {
     return this.#attempt('asOf', UNKNOWN, () => lookup.asOf())
   }
 
-  /** The whole body, of the length that the entry states; undefined where it cannot be had. */
-  open(stored: Stored): MaybePromise<Body | undefined> {
+  /** So much of the body, whole by default, and of that length; undefined where it cannot be had. */
+  open(stored: Stored, range?: ByteRange): MaybePromise<Body | undefined> {
     const { open: opening, read: reading } = this.#breakers
     if (!opening.allows() || !reading.allows()) return undefined
-    const open = () => mapMaybe(stored.open(), body => checkedBody(body, stored.entry))
+    if (range !== undefined && !this.#store.capabilities.ranges) return this.#openToCut(stored, range)
+    return this.#open(stored, range)
+  }
+
+  /** For a store that opens nothing but whole bodies: those that are at hand are cut here. */
+  #openToCut(stored: Stored, range: ByteRange): MaybePromise<Body | undefined> {
+    return mapMaybe(this.#open(stored, undefined), body => {
+      if (body === undefined || !(Symbol.asyncIterator in body)) return body && sliceBlocks([body].flat(), range)
+      release(body[Symbol.asyncIterator]())
+      return undefined
+    })
+  }
+
+  #open(stored: Stored, range: ByteRange | undefined): MaybePromise<Body | undefined> {
+    const byteLength = range === undefined ? stored.entry.completeLength : range.end - range.start
+    const open = () => mapMaybe(stored.open(range), body => checkedBody(body, byteLength))
     return this.#attempt<Body | undefined>('open', undefined, open, body => {
       if (body !== undefined && Symbol.asyncIterator in body) release(body[Symbol.asyncIterator]())
     })

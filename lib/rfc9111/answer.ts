@@ -1,15 +1,18 @@
 import { fieldsOf } from './fields.ts'
 import { ageMs, judge } from './judgement.ts'
 import { isNotModified } from './preconditions.ts'
+import { type Selection, selection } from './ranges.ts'
 import type { ByteRange, Entry, FieldLines, Policy, Request } from './types.ts'
 
-/** A reply made from a stored response: finished but for Age's and Cache-Status's lines. §4 */
+/** A reply made from a stored response: finished but for the lines of Age and Cache-Status. §4 */
 export interface Answer {
   readonly entry: Entry
   readonly statusCode: number
   readonly statusText: string
   /** One array for each entry and status, so that what is made from it can be kept with it. */
   readonly lines: FieldLines
+  /** The lines of this reply alone, which come after those. */
+  readonly ownLines: FieldLines
   readonly body: 'none' | 'whole' | ByteRange
   /** What Age says, whole seconds. §5.1 */
   readonly ageSeconds: number
@@ -32,14 +35,25 @@ const SENT_WITH_304 = new Set([
   'cache-status'
 ])
 
+/** What tells of the content of a whole response, and would be wrong of a part. RFC 9110 §8.6, RFC 9530 §2 */
+const NOT_SENT_WITH_PART = new Set(['content-length', 'content-range', 'content-digest', 'content-md5'])
+
+const NO_LINES: FieldLines = []
+
 interface Replays {
+  /** The stored lines without Age, which is made anew. */
   readonly whole: FieldLines
   notModified: FieldLines | undefined
+  part: FieldLines | undefined
 }
+
+/** What depends on the request. */
+type Reply = Pick<Answer, 'statusCode' | 'statusText' | 'lines' | 'ownLines' | 'body'>
 
 const replays = new WeakMap<Entry, Replays>()
 
-/** The reply to `request` from `entry` at `nowMs`: the client's own conditions decided, no body for HEAD. §4, §4.3.2 */
+/** The reply to `request` from `entry` at `nowMs`: the client's own conditions and its range decided, no body for HEAD.
+ * §4, §4.3.2, RFC 9110 §14.2 */
 export function answerFrom(
   entry: Entry,
   request: Request,
@@ -49,17 +63,48 @@ export function answerFrom(
 ): Answer {
   const judgement = judge(entry, policy)
   const age = ageMs(entry, judgement, nowMs)
-  const notModified = isNotModified(request, entry)
+  const { statusCode, statusText, lines, ownLines, body } = replyTo(request, entry)
   return {
     entry,
-    statusCode: notModified ? 304 : entry.statusCode,
-    statusText: notModified ? 'Not Modified' : entry.statusText,
-    lines: notModified ? notModifiedLines(entry) : replayedLines(entry),
-    body: notModified || request.method === 'HEAD' || entry.method === 'HEAD' ? 'none' : 'whole',
+    statusCode,
+    statusText,
+    lines,
+    ownLines,
+    body,
     ageSeconds: Math.floor(age / 1000),
-    sendsAge: use === 'stored' || judgement.fields['age'] !== undefined,
+    sendsAge: statusCode !== 416 && (use === 'stored' || judgement.fields['age'] !== undefined),
     freshForSeconds: Math.floor((judgement.lifetime.ms - age) / 1000)
   }
+}
+
+function replyTo(request: Request, entry: Entry): Reply {
+  if (isNotModified(request, entry)) {
+    const lines = notModifiedLines(entry)
+    return { statusCode: 304, statusText: 'Not Modified', lines, ownLines: NO_LINES, body: 'none' }
+  }
+  const selected = request.fields['range'] === undefined ? 'whole' : selection(request, entry)
+  if (selected !== 'whole') return replyToRange(selected, entry)
+  const { statusCode, statusText } = entry
+  const body = request.method === 'HEAD' || entry.method === 'HEAD' ? 'none' : 'whole'
+  return { statusCode, statusText, lines: replaysOf(entry).whole, ownLines: NO_LINES, body }
+}
+
+/** RFC 9110 §15.3.7, §15.5.17 */
+function replyToRange(selected: Exclude<Selection, 'whole'>, entry: Entry): Reply {
+  const length = entry.completeLength
+  if (selected === 'unsatisfiable') {
+    const ownLines: FieldLines = [
+      ['Content-Range', `bytes */${length}`],
+      ['Content-Length', '0']
+    ]
+    return { statusCode: 416, statusText: 'Range Not Satisfiable', lines: NO_LINES, ownLines, body: 'none' }
+  }
+  const { start, end } = selected
+  const ownLines: FieldLines = [
+    ['Content-Range', `bytes ${start}-${end - 1}/${length}`],
+    ['Content-Length', `${end - start}`]
+  ]
+  return { statusCode: 206, statusText: 'Partial Content', lines: partLines(entry), ownLines, body: selected }
 }
 
 function replaysOf(entry: Entry): Replays {
@@ -67,19 +112,20 @@ function replaysOf(entry: Entry): Replays {
   if (known === undefined) {
     const { lines } = entry
     const whole = fieldsOf(lines)['age'] === undefined ? lines : lines.filter(([name]) => name.toLowerCase() !== 'age')
-    known = { whole, notModified: undefined }
+    known = { whole, notModified: undefined, part: undefined }
     replays.set(entry, known)
   }
   return known
-}
-
-/** The stored lines without Age, which is made anew. */
-function replayedLines(entry: Entry): FieldLines {
-  return replaysOf(entry).whole
 }
 
 function notModifiedLines(entry: Entry): FieldLines {
   const known = replaysOf(entry)
   known.notModified ??= entry.lines.filter(([name]) => SENT_WITH_304.has(name.toLowerCase()))
   return known.notModified
+}
+
+function partLines(entry: Entry): FieldLines {
+  const known = replaysOf(entry)
+  known.part ??= known.whole.filter(([name]) => !NOT_SENT_WITH_PART.has(name.toLowerCase()))
+  return known.part
 }

@@ -3,7 +3,7 @@ import { type Answer, answerFrom } from './answer.ts'
 import { type RequestDirectives, requestDirectives } from './directives.ts'
 import { ageMs, type Judgement, judge } from './judgement.ts'
 import { isSafe } from './methods.ts'
-import { hasOriginConditions, unconditional } from './preconditions.ts'
+import { forWhole, hasOriginConditions } from './preconditions.ts'
 import { acceptsStale, staleWhileRevalidateSeconds } from './staleness.ts'
 import type { Entry, Policy, Request, Section } from './types.ts'
 import { type Revalidation, revalidationOf } from './validation.ts'
@@ -61,8 +61,6 @@ export function decideUnstored(request: Request, policy: Policy): UnstoredDecisi
 
 function groundsToBypass({ fields }: Request, policy: Policy): Grounds | undefined {
   if (hasOriginConditions(fields)) return { reason: 'precondition', section: '§4.3.2' }
-  // Not implemented (§3.3, RFC 9110 §14): ranges are the origin's to serve.
-  if (fields['range'] !== undefined) return { reason: 'range', section: '§3.3' }
   if (fields['cache-control'] !== undefined && !policy.alwaysCache && requestDirectives(fields).noStore) {
     return { reason: 'request-no-store', section: '§5.2.1.5' }
   }
@@ -164,7 +162,7 @@ function permitStale(
   return {
     kind: 'stale-while-revalidate',
     answer,
-    revalidation: revalidationOf(unconditional(request), [entry]),
+    revalidation: revalidationOf(forWhole(request), [entry]),
     ...grounds
   }
 }

@@ -4,6 +4,8 @@ import { parseHttpDate } from './http-date.ts'
 import type { Entry, Fields, Request, Response } from './types.ts'
 import { entityTag, listedTags, matchesWeakly } from './validators.ts'
 
+const FOR_LESS = new Set(['if-none-match', 'if-modified-since', 'range', 'if-range'])
+
 /** Whether the client itself asks for a 304 where it already has the response. RFC 9110 §13.1 */
 export function hasOwnConditions(fields: Fields): boolean {
   return fields['if-none-match'] !== undefined || fields['if-modified-since'] !== undefined
@@ -16,13 +18,13 @@ export function confirmsClient(response: Response, fields: Fields): boolean {
   return tag !== undefined && noneMatch !== undefined && listedTags(noneMatch).some(own => matchesWeakly(own, tag))
 }
 
-/** The request without the conditions that the client set for itself. */
-export function unconditional(request: Request): Request {
-  if (!hasOwnConditions(request.fields)) return request
+/** The request without the conditions that the client set for itself, and not for a part. */
+export function forWhole(request: Request): Request {
+  if (!hasOwnConditions(request.fields) && request.fields['range'] === undefined) return request
   const fields = new FieldsInProgress()
   for (const name of Object.keys(request.fields)) {
     const value = request.fields[name]
-    if (name === 'if-none-match' || name === 'if-modified-since' || value === undefined) continue
+    if (FOR_LESS.has(name) || value === undefined) continue
     fields[name] = typeof value === 'string' ? value : [...value]
   }
   return { ...request, fields }

@@ -50,6 +50,8 @@ interface Row {
   reason: string
 }
 
+/** What the store did wrong: then a test that fails says nothing of the cache. */
+const faults: string[] = []
 const startedMs = performance.now()
 const results = await measure(suite, mode)
 const seconds = ((performance.now() - startedMs) / 1000).toFixed(0)
@@ -65,6 +67,8 @@ const rows = [...suite.tests.values()].map((test): Row => {
 })
 printTotals(suite, mode)
 printFailures()
+
+for (const fault of faults.slice(0, 10)) console.log(`the store failed ${faults.length} times: ${fault}`)
 
 const record = recordPath()
 const recorded = readRecord()
@@ -104,7 +108,8 @@ async function measure(suite: Suite, mode: Mode): Promise<Results> {
     type: type === 'private' ? 'private' : 'shared',
     ...(!options.defaults && { storeSetCookie: true, whenDisconnected: 'stale' }),
     ...(options.cdn && { targetList: ['CDN-Cache-Control'] }),
-    ...(other && { store: other.store })
+    ...(other && { store: other.store }),
+    onStoreError: (error, operation) => faults.push(`${operation}: ${error}`)
   })
   const agent = new Agent()
   const dispatcher = agent.compose(cache)

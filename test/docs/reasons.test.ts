@@ -98,7 +98,6 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'bypass: unsafe-method': { asks: [{ method: 'POST', body: 'x' }] },
   'bypass: method': { asks: [{ method: 'OPTIONS' }] },
   'bypass: request-content': { asks: [{ method: 'GET', body: 'x' }] },
-  'bypass: range': { asks: [asking({ range: 'bytes=0-1' })] },
   'bypass: precondition': { asks: [asking({ 'if-match': '"1"' })] },
   'bypass: origin-not-cached': { options: { origins: ['https://elsewhere.example'] }, asks: ONCE }
 }

@@ -115,6 +115,41 @@ describe('a stampede', () => {
   })
 })
 
+describe('a response that has come whole, but that the store is still at work on', () => {
+  const CONFIRMED = ({ headers }: SeenRequest): Reply =>
+    headers['if-none-match'] === '"a"'
+      ? { status: 304, headers: { etag: '"a"' } }
+      : { headers: { ...FRESH, etag: '"a"' }, body: '0123456789' }
+
+  for (const [what, headers, expected] of [
+    ['no-cache', { 'cache-control': 'no-cache' }, [200, '0123456789', 'revalidated', 2]],
+    ['a range', { range: 'bytes=2-3' }, [206, '23', 'hit', 1]],
+    ['a condition of its own', { 'if-none-match': '"a"' }, [304, '', 'hit', 1]]
+  ] as const) {
+    test(`is waited for by a request with ${what}`, async () => {
+      await using origin = await startOrigin(CONFIRMED)
+      const store = new AsyncStore()
+      store.pace = operation => sleep(operation === 'commit' ? 50 : 0)
+      await using cached = new CachedAgent({ store })
+      await cached.get(origin.url)
+      const { status, body, info } = await cached.get(origin.url, { headers })
+      assert.deepEqual([status, body, info.outcome, origin.requests.length], expected)
+    })
+  }
+
+  test('is waited for no longer than the store may take', async () => {
+    await using origin = await startOrigin(CONFIRMED)
+    const store = new AsyncStore()
+    store.pace = operation => sleep(operation === 'commit' || operation === 'write' ? 300 : 0)
+    await using cached = new CachedAgent({ store, storeTimeoutMs: 100, onStoreError() {} })
+    await cached.get(origin.url)
+    const startedMs = performance.now()
+    const { status } = await cached.get(origin.url, { headers: { range: 'bytes=2-3' } })
+    assert.equal(status, 200)
+    assert.ok(performance.now() - startedMs < 290)
+  })
+})
+
 describe('requests that want an answer of their own', () => {
   const pairs: Record<string, readonly [Record<string, string>, Record<string, string>]> = {
     'with different credentials': [{ authorization: 'a' }, { authorization: 'b' }],

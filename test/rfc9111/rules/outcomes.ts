@@ -7,7 +7,6 @@ import type { FailureDecision, ResponseDecision } from '../../../lib/rfc9111/dec
 export const REQUEST_OUTCOMES = {
   'bypass method': ['§3', 'method'],
   'bypass precondition': ['§4.3.2', 'bypass'],
-  'bypass range': ['§3.3', 'bypass'],
   'bypass request-no-store': ['§5.2.1.5', 'bypass'],
   'write-through unsafe-method': ['§4.4', 'method'],
   'hit fresh': ['§4.2'],

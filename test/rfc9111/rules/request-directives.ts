@@ -1,4 +1,4 @@
-import { ago, cc, get, head, ok, PRIVATE, type Row, rule, send, to } from './row.ts'
+import { ago, cc, get, ok, PRIVATE, type Row, rule, send, to } from './row.ts'
 
 const MINUTE = ok(cc('max-age=60'), 'ETag: "a"')
 
@@ -267,11 +267,5 @@ export const requestDirectives: readonly Row[] = [
     .expect({ request: 'write-through unsafe-method' }),
   rule('§4', 'only-if-cached keeps no unsafe method from the origin')
     .given({ request: send('POST', cc('only-if-cached')) })
-    .expect({ request: 'write-through unsafe-method' }),
-  rule('§3.3', 'a Range is for the origin to serve, whatever is stored')
-    .given({ stored: ago(1, MINUTE), request: get('Range: bytes=0-4') })
-    .expect({ request: 'bypass range' }),
-  rule('§3.3', 'a Range in HEAD is for the origin to judge')
-    .given({ stored: ago(1, MINUTE), request: head('Range: bytes=0-4') })
-    .expect({ request: 'bypass range' })
+    .expect({ request: 'write-through unsafe-method' })
 ]

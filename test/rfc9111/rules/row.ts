@@ -1,5 +1,5 @@
 import type { ForwardReason } from '../../../lib/rfc9111/decide-request.ts'
-import type { Policy } from '../../../lib/rfc9111/types.ts'
+import type { ByteRange, Policy } from '../../../lib/rfc9111/types.ts'
 import type { FailureOutcome, RequestOutcome, ResponseOutcome } from './outcomes.ts'
 
 /** One rule: what is given, and what the engine has to decide. Its id is a sentence; a bare § is RFC 9111. */
@@ -57,7 +57,7 @@ export interface ExpectedAnswer {
   readonly age?: number
   readonly sendsAge?: boolean
   readonly freshFor?: number
-  readonly body?: 'none' | 'whole'
+  readonly body?: 'none' | 'whole' | ByteRange
   readonly has?: readonly string[]
   /** Names of fields. */
   readonly lacks?: readonly string[]
@@ -98,6 +98,8 @@ export interface StoredSpec {
   readonly ago: number
   readonly response: ResponseSpec
   readonly request: RequestSpec
+  /** The length of its body, where that matters. */
+  readonly bytes?: number
 }
 
 export type { ForwardReason }
@@ -162,6 +164,11 @@ export function took(tookMs: number, response: ResponseSpec): ResponseSpec {
 /** What was stored that many seconds ago. */
 export function ago(seconds: number, response: ResponseSpec, request: RequestSpec = get()): StoredSpec {
   return { ago: seconds, response, request }
+}
+
+/** What is stored with a body of that length. */
+export function withBody(bytes: number, stored: StoredSpec): StoredSpec {
+  return { ...stored, bytes }
 }
 
 /** A Cache-Control line. */

@@ -65,7 +65,9 @@ export function shelfOf(stored: StoredSpec | readonly StoredSpec[] = [], policy:
     const exchange = { request, response, revalidation: NO_REVALIDATION, entryId: `#${index + 1}` }
     const decision = decideResponse(exchange, policy)
     assert(decision.kind === 'store', `what the row says is stored was refused: ${decision.reason}`)
-    shelf.put(decision.entry)
+    const { bytes } = spec
+    const body = bytes === undefined ? {} : { completeLength: bytes, segments: [{ start: 0, end: bytes, bodyId: '#' }] }
+    shelf.put({ ...decision.entry, ...body })
   }
   return shelf
 }

@@ -6,6 +6,7 @@ import { invalidation } from './invalidation.ts'
 import { keys } from './keys.ts'
 import { post } from './post.ts'
 import { preconditions } from './preconditions.ts'
+import { ranges } from './ranges.ts'
 import { requestDirectives } from './request-directives.ts'
 import { retention } from './retention.ts'
 import type { Row } from './row.ts'
@@ -31,6 +32,7 @@ export const TABLES: { readonly [subject: string]: readonly Row[] } = {
   validation,
   'what a 304 changes': freshening,
   "the client's own conditions": preconditions,
+  ranges,
   HEAD: headMethod,
   'unsafe methods': invalidation,
   POST: post,

@@ -10,7 +10,7 @@ import { formatHttpDate } from '../../../lib/rfc9111/http-date.ts'
 import { describesItsTarget } from '../../../lib/rfc9111/invalidation.ts'
 import { judge } from '../../../lib/rfc9111/judgement.ts'
 import { isSafe } from '../../../lib/rfc9111/methods.ts'
-import { hasOriginConditions, hasOwnConditions, unconditional } from '../../../lib/rfc9111/preconditions.ts'
+import { forWhole, hasOriginConditions, hasOwnConditions } from '../../../lib/rfc9111/preconditions.ts'
 import { staleIfErrorSeconds, staleWhileRevalidateSeconds } from '../../../lib/rfc9111/staleness.ts'
 import { refusalToStore } from '../../../lib/rfc9111/storability.ts'
 import type { FieldLines, Request, Response } from '../../../lib/rfc9111/types.ts'
@@ -148,13 +148,13 @@ describe('hasOwnConditions and hasOriginConditions', () => {
   }
 })
 
-describe('unconditional', () => {
+describe('forWhole', () => {
   test('leaves a request alone that has no conditions of its own', () => {
     const request = { ...GET, fields: fieldsOf([['If-Match', '"a"']]) }
-    assert.equal(unconditional(request), request)
+    assert.equal(forWhole(request), request)
   })
 
-  for (const name of ['If-None-Match', 'If-Modified-Since']) {
+  for (const name of ['If-None-Match', 'If-Modified-Since', 'Range']) {
     test(`takes ${name} away, and nothing else`, () => {
       const fields = fieldsOf([
         [name, '"a"'],
@@ -163,7 +163,7 @@ describe('unconditional', () => {
         ['x-b', '3'],
         ['__proto__', '4']
       ])
-      const { fields: left, ...rest } = unconditional({ ...GET, fields: { ...fields, 'x-c': undefined } })
+      const { fields: left, ...rest } = forWhole({ ...GET, fields: { ...fields, 'x-c': undefined } })
       const { fields: _, ...others } = GET
       assert.deepEqual(rest, others)
       assert.deepEqual(Object.entries(left), [
