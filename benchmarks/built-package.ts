@@ -2,3 +2,8 @@
 export async function builtPackage(): Promise<typeof import('../lib/index.ts')> {
   return await import(new URL('../dist/index.js', import.meta.url).href)
 }
+
+/** The same of a subpath, such as 'stores/file'. */
+export async function builtSubpath<Module>(subpath: string): Promise<Module> {
+  return await import(new URL(`../dist/${subpath}.js`, import.meta.url).href)
+}
