@@ -1,0 +1,151 @@
+import type { ClusterNode, RedisOptions } from 'ioredis'
+import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import { MessagePackSerializer } from '../serializers/message-pack.ts'
+import { RECORD_VERSION, type Serializer } from '../serializers/serializer.ts'
+import { acceptBytesSerializer } from '../serializers/serializer-option.ts'
+import { BodySink } from './redis/body-sink.ts'
+import type { RedisClient } from './redis/client.ts'
+import type { Connection } from './redis/connection.ts'
+import { Deletions } from './redis/deletions.ts'
+import { EntryWriter } from './redis/entry-writer.ts'
+import { Finder } from './redis/finder.ts'
+import { listStored } from './redis/listing.ts'
+import { Names, shortDigestOf } from './redis/names.ts'
+import { acceptConnection, acceptCount, acceptNamespace, acceptTtl } from './redis/options.ts'
+import { Records } from './redis/records.ts'
+import type { BodyWriter, CacheStore, Lookup, PutOptions } from './store.ts'
+
+export type { RedisClient } from './redis/client.ts'
+
+export interface RedisStoreOptions {
+  /** The server, as `redis://` or, with TLS, `rediss://`; redis://127.0.0.1:6379 by default. */
+  readonly url?: string | URL
+  /** What ioredis is to connect with: `host`, `password`, `tls`, `sentinels` and `name`, `connectTimeout` and
+   * `commandTimeout` (milliseconds; 1,000 each by default). How it retries and queues is the store's affair. */
+  readonly options?: RedisOptions
+  /** Nodes to find a cluster by; `options` is then for each of its connections. */
+  readonly cluster?: readonly ClusterNode[]
+  /** A Redis or Cluster of ioredis, 5 or 6, in the place of the three above. It is used as it is, and never closed. */
+  readonly client?: RedisClient
+  /** What all names in Redis begin with: 1 to 100 of A-Z a-z 0-9 _ . : -; 'undici-http-cache' by default. */
+  readonly namespace?: string
+  /** Upper bound of how long a response is kept, counted from when it was stored or last confirmed. Seconds; by default as
+   * long as it may be of use. */
+  readonly defaultTtlSeconds?: number
+  /** To bytes; MessagePackSerializer by default. What another serializer has written is not found, and not deleted. */
+  readonly serializer?: Serializer<Uint8Array>
+  /** How many variants of one key are kept; those that were written longest ago go first. 100 by default. */
+  readonly maxVariants?: number
+  /** Larger bodies are not stored. Bytes; 32 MiB by default. */
+  readonly maxEntrySizeBytes?: number
+}
+
+const MEBIBYTE = 1_048_576
+
+/** Keeps responses in Redis or Valkey, 6.2 or later, where any number of processes share them: one server, one behind
+ * Sentinels, or a cluster. Needs the package `ioredis`.
+ *
+ * A lookup takes one round trip. Bodies beyond 64 KiB are streamed both ways in chunks, each verified before it is given
+ * out. Expiry is left to Redis, and so is eviction. Nothing of a request's credentials is written: a variant key is kept
+ * as a digest, which `entries()` gives in its place.
+ *
+ * Methods reject with what ioredis rejects with: at once where the server cannot be reached, after `commandTimeout` where
+ * it does not answer. A connection of the store's own is made with the first use, and anew with the first use after it was
+ * lost; it does not keep the process alive. What is damaged is a miss, and in the midst of a body an error with
+ * ERR_CACHE_BODY. After close() everything rejects with ERR_CACHE_CLOSED.
+ *
+ * Throws a TypeError with ERR_CACHE_OPTION for a bad option. */
+export class RedisStore implements CacheStore {
+  readonly capabilities = {
+    synchronous: false,
+    updateInPlace: true,
+    tags: true,
+    ranges: true,
+    shared: true
+  } as const
+  readonly maxEntrySizeBytes: number
+  readonly #connection: Connection
+  readonly #names: Names
+  readonly #records: Records
+  readonly #finder: Finder
+  readonly #writer: EntryWriter
+  readonly #deletions: Deletions
+
+  constructor(options: RedisStoreOptions = {}) {
+    const { namespace = 'undici-http-cache', maxVariants = 100, maxEntrySizeBytes = 32 * MEBIBYTE } = options
+    const serializer = acceptBytesSerializer(options.serializer ?? new MessagePackSerializer())
+    const maxTtlMs = acceptTtl(options.defaultTtlSeconds)
+    acceptCount('maxVariants', maxVariants)
+    if (maxEntrySizeBytes !== Infinity) acceptCount('maxEntrySizeBytes', maxEntrySizeBytes)
+    this.maxEntrySizeBytes = maxEntrySizeBytes
+    this.#names = new Names(acceptNamespace(namespace), serializer.name, RECORD_VERSION)
+    this.#connection = acceptConnection(options)
+    this.#records = new Records(serializer)
+    this.#deletions = new Deletions(this.#connection, this.#names)
+    this.#finder = new Finder(this.#connection, this.#names, this.#records, this.#deletions.position)
+    this.#writer = new EntryWriter(this.#connection, this.#names, this.#records, { maxTtlMs, maxVariants })
+  }
+
+  get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
+    return this.#finder.find(key, variantOf)
+  }
+
+  async put({ key }: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
+    if (options.extend !== undefined) return undefined
+    const asOf = options.asOf ?? (await this.#deletions.position())
+    if (typeof asOf !== 'number') return undefined
+    const keyDigest = shortDigestOf(key)
+    const sink = new BodySink(this.#connection, bodyName => this.#names.body(keyDigest, bodyName))
+    let isOpen = true
+    const discard = () => {
+      isOpen = false
+      return sink.discard()
+    }
+    return {
+      write: chunk => {
+        if (!isOpen) return
+        if (sink.byteLength + chunk.byteLength > this.maxEntrySizeBytes) return discard()
+        return sink.write(chunk)
+      },
+      commit: async finished => {
+        if (!isOpen) return false
+        isOpen = false
+        const body = await sink.finish()
+        const stored = await this.#writer.store(finished, body, asOf)
+        if (stored) this.#finder.learn(finished)
+        else await sink.discard()
+        return stored
+      },
+      abort: () => (isOpen ? discard() : undefined)
+    }
+  }
+
+  async update(entry: Entry, { asOf }: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
+    if (asOf !== undefined && typeof asOf !== 'number') return false
+    return this.#writer.update(entry, asOf)
+  }
+
+  async delete(key: CacheKey): Promise<void> {
+    await this.#deletions.deleteKey(key)
+  }
+
+  /** Takes time in proportion to what carries the tag. */
+  async deleteByTag(tag: string): Promise<void> {
+    await this.#deletions.deleteTag(tag)
+  }
+
+  /** Removes what this namespace and serializer have stored. Takes time in proportion to all that is in Redis. */
+  async clear(): Promise<void> {
+    await this.#deletions.clear()
+  }
+
+  /** All that is stored, with the digests of variant keys in the place of variant keys. */
+  async *entries(): AsyncGenerator<Entry> {
+    yield* listStored(this.#connection, this.#names, this.#records)
+  }
+
+  /** Waits for what is under way, then closes the store's own connections. What is stored stays. */
+  async close(): Promise<void> {
+    await this.#connection.close()
+  }
+}

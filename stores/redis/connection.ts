@@ -1,0 +1,85 @@
+import type { Buffer } from 'node:buffer'
+import { CacheError } from '../../lib/errors.ts'
+import { isCluster, mastersOf, type RedisClient, type RedisNode } from './client.ts'
+import type { Script } from './scripts.ts'
+
+/** What a store sends its commands through. */
+export interface Connection {
+  readonly isCluster: boolean
+  /** Put before every name by the client itself, but for patterns. */
+  readonly keyPrefix: string
+  /** Calls with a client that is ready to take commands; rejects with what ioredis does. ERR_CACHE_CLOSED once closed. */
+  use<T>(call: (client: RedisClient) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+/** Runs a script, which is sent to a server that does not know it yet. */
+export function runScript(
+  connection: Connection,
+  { lua, sha1 }: Script,
+  keys: readonly string[],
+  args: readonly (string | number | Buffer)[]
+): Promise<unknown> {
+  return connection.use(client =>
+    client.evalsha(sha1, keys.length, ...keys, ...args).catch((error: unknown) => {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+      return client.eval(lua, keys.length, ...keys, ...args)
+    })
+  )
+}
+
+/** Every name in Redis that matches a pattern, in batches, without the client's prefix; some of them twice. */
+export async function* scanNames(connection: Connection, prefix: string): AsyncGenerator<readonly string[]> {
+  const start = connection.keyPrefix
+  const pattern = `${(start + prefix).replaceAll(/[\\*?[\]^]/g, '\\$&')}*`
+  const nodes = await connection.use(async client => mastersOf(client))
+  for (const node of nodes) {
+    let cursor = '0'
+    do {
+      const [next, names] = await connection.use(() => scan(node, cursor, pattern))
+      yield names.map(name => name.slice(start.length))
+      cursor = next
+    } while (cursor !== '0')
+  }
+}
+
+function scan(node: RedisNode, cursor: string, pattern: string): Promise<[string, string[]]> {
+  return node.scan(cursor, 'MATCH', pattern, 'COUNT', 1000)
+}
+
+/** A client that belongs to the user, who connects and closes it. */
+export class UsersConnection implements Connection {
+  readonly isCluster: boolean
+  readonly keyPrefix: string
+  readonly #client: RedisClient
+  #isClosed = false
+
+  constructor(client: RedisClient) {
+    this.#client = client
+    this.isCluster = isCluster(client)
+    this.keyPrefix = client.options.keyPrefix ?? ''
+  }
+
+  async use<T>(call: (client: RedisClient) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw closed()
+    try {
+      return await call(this.#client)
+    } catch (error) {
+      throw withoutCommand(error)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+  }
+}
+
+/** ioredis attaches the command, which may hold a whole response, and would be printed with the error. */
+export function withoutCommand(error: unknown): unknown {
+  if (error instanceof Error && 'command' in error) delete error.command
+  return error
+}
+
+export function closed(): CacheError {
+  return new CacheError('ERR_CACHE_CLOSED', 'the RedisStore is closed')
+}

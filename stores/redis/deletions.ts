@@ -1,0 +1,85 @@
+import type { CacheKey } from '../../lib/rfc9111/types.ts'
+import { type Connection, runScript, scanNames } from './connection.ts'
+import { type Names, shortDigestOf } from './names.ts'
+import { DROP, DROP_TAGGED, NOTE, NOTE_AND_DROP, POSITION, type Script, UNTAG } from './scripts.ts'
+
+const KEYS_AT_ONCE = 200
+const DIGEST = /^[\w-]{22}$/
+const HASH_OR_TAG = /^(tag:)?\{([\w-]{22})\}$/
+
+/** Removes responses. Each deletion is noted before anything is removed, so that what was asked for before it is refused
+ * from then on; it is over once nothing of it is found any more. */
+export class Deletions {
+  readonly #connection: Connection
+  readonly #names: Names
+
+  constructor(connection: Connection, names: Names) {
+    this.#connection = connection
+    this.#names = names
+  }
+
+  /** Where the order of deletions stands; counted by the server. */
+  readonly position = async (): Promise<number> => {
+    return Number(await runScript(this.#connection, POSITION, [this.#names.ledger], []))
+  }
+
+  async deleteKey(key: CacheKey): Promise<void> {
+    const keyDigest = shortDigestOf(key)
+    const hash = this.#names.hash(keyDigest)
+    if (this.#connection.isCluster) {
+      await this.#note(`k${keyDigest}`)
+      await runScript(this.#connection, DROP, [hash], [])
+    } else {
+      await runScript(this.#connection, NOTE_AND_DROP, [this.#names.ledger, hash], [`k${keyDigest}`])
+    }
+  }
+
+  async deleteTag(tag: string): Promise<void> {
+    const tagDigest = shortDigestOf(tag)
+    await this.#note(`t${tagDigest}`)
+    await this.#emptyTag(this.#names.tag(tagDigest), DROP_TAGGED, [tagDigest])
+  }
+
+  /** Goes through everything in Redis, and removes what is this store's. */
+  async clear(): Promise<void> {
+    await this.#note('c')
+    const { prefix } = this.#names
+    for await (const names of scanNames(this.#connection, prefix)) {
+      const found = names.map(name => HASH_OR_TAG.exec(name.slice(prefix.length)))
+      const hashes = found.flatMap(match => (match?.[1] === undefined ? (match?.[2] ?? []) : []))
+      await this.#dropAll(hashes, DROP, [])
+      for (const match of found) {
+        if (match?.[1] !== undefined && match[2] !== undefined) {
+          await this.#emptyTag(this.#names.tag(match[2]), DROP, [])
+        }
+      }
+    }
+  }
+
+  async #note(deletion: string): Promise<void> {
+    await runScript(this.#connection, NOTE, [this.#names.ledger], [deletion])
+  }
+
+  /** A key stays in the tag where it was written meanwhile. */
+  async #emptyTag(tag: string, drop: Script, args: readonly string[]): Promise<void> {
+    let cursor = '0'
+    do {
+      const at = cursor
+      const [next, members] = await this.#connection.use(client => client.zscan(tag, at, 'COUNT', KEYS_AT_ONCE))
+      await this.#dropAll(
+        members.filter((_, i) => i % 2 === 0),
+        drop,
+        args
+      )
+      if (members.length > 0) await runScript(this.#connection, UNTAG, [tag], members)
+      cursor = next
+    } while (cursor !== '0')
+  }
+
+  async #dropAll(keyDigests: readonly string[], drop: Script, args: readonly string[]): Promise<void> {
+    for (let i = 0; i < keyDigests.length; i += KEYS_AT_ONCE) {
+      const some = keyDigests.slice(i, i + KEYS_AT_ONCE).filter(digest => DIGEST.test(digest))
+      await Promise.all(some.map(digest => runScript(this.#connection, drop, [this.#names.hash(digest)], args)))
+    }
+  }
+}

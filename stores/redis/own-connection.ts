@@ -1,0 +1,202 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Cluster, type ClusterNode, Redis, type RedisOptions } from 'ioredis'
+import type { RedisClient } from './client.ts'
+import { type Connection, closed, withoutCommand } from './connection.ts'
+
+type OwnClient = Redis | Cluster
+
+export interface OwnConnectionOptions {
+  readonly url?: string | undefined
+  readonly options?: RedisOptions | undefined
+  readonly cluster?: readonly ClusterNode[] | undefined
+}
+
+const DEFAULT_TIMEOUT_MS = 1000
+const FIRST_PAUSE_MS = 50
+const MAX_PAUSE_MS = 1000
+
+/** A connection of the store's own. It is made when it is needed, and made anew when it is needed again: nothing waits in
+ * the background. While no command is under way, it does not keep the process alive. */
+export class OwnConnection implements Connection {
+  readonly isCluster: boolean
+  readonly keyPrefix: string
+  readonly #make: () => OwnClient
+  readonly #connectTimeoutMs: number
+  readonly #commandTimeoutMs: number
+  #ready: OwnClient | undefined
+  #connecting: Promise<OwnClient> | undefined
+  #failure: { readonly error: unknown; readonly pauseMs: number; readonly atMs: number } | undefined
+  #timeouts: { readonly firstAtMs: number; lastAtMs: number } | undefined
+  #underWay = 0
+  #isCorked = false
+  #isClosed = false
+  #onIdle: (() => void) | undefined
+
+  constructor({ url, options = {}, cluster }: OwnConnectionOptions) {
+    const { connectTimeout = DEFAULT_TIMEOUT_MS, commandTimeout = DEFAULT_TIMEOUT_MS } = options
+    this.#connectTimeoutMs = connectTimeout
+    this.#commandTimeoutMs = commandTimeout
+    const settings = settingsOf(options, connectTimeout, commandTimeout)
+    this.isCluster = cluster !== undefined
+    this.keyPrefix = settings.keyPrefix ?? ''
+    if (cluster !== undefined) this.#make = () => makeCluster(cluster, settings)
+    else this.#make = () => (url === undefined ? new Redis(settings) : new Redis(url, settings))
+  }
+
+  async use<T>(call: (client: RedisClient) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw closed()
+    let client = this.#ready
+    if (this.#underWay++ === 0) this.#hold(true)
+    try {
+      client ??= await this.#connect()
+      if (this.#underWay > 1) this.#cork(client)
+      return await call(client)
+    } catch (error) {
+      if (client !== undefined) this.#judge(error, client)
+      throw withoutCommand(error)
+    } finally {
+      if (--this.#underWay === 0) {
+        this.#hold(false)
+        this.#onIdle?.()
+      }
+    }
+  }
+
+  /** Lets what is under way finish, which takes no longer than commands may take. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    if (this.#underWay > 0) await new Promise<void>(resolve => (this.#onIdle = resolve))
+    const client = this.#ready
+    if (client === undefined) return
+    const end = new Promise<void>(resolve => client.once('end', resolve))
+    client.disconnect()
+    await end
+  }
+
+  /** After a failure, those who come within its pause fail with it at once. */
+  #connect(): Promise<OwnClient> {
+    if (this.#connecting !== undefined) return this.#connecting
+    const { error, pauseMs = 0, atMs = 0 } = this.#failure ?? {}
+    if (this.#failure !== undefined && Math.abs(Date.now() - atMs) < pauseMs) throw error
+    this.#connecting = this.#open().finally(() => {
+      this.#connecting = undefined
+    })
+    return this.#connecting
+  }
+
+  async #open(): Promise<OwnClient> {
+    const client = this.#make()
+    let reason: unknown
+    client.on('error', error => {
+      reason = error
+    })
+    client.once('end', () => {
+      if (this.#ready === client) this.#ready = undefined
+    })
+    client.on('+node', (node: Redis) => node.once('ready', () => this.#hold(this.#underWay > 0)))
+    try {
+      await settled(client.connect(), this.#connectTimeoutMs)
+    } catch (error) {
+      client.disconnect()
+      const pauseMs = Math.min(MAX_PAUSE_MS, (this.#failure?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2)
+      this.#failure = { error: reason ?? error, pauseMs, atMs: Date.now() }
+      throw reason ?? error
+    }
+    stopSubscriber(client)
+    this.#failure = undefined
+    this.#timeouts = undefined
+    this.#ready = client
+    return client
+  }
+
+  /** A client whose server has gone silent, or is no master any more, is given up; the next command makes another. */
+  #judge(error: unknown, client: OwnClient): void {
+    if (!(error instanceof Error)) return
+    const isSilent = error.message === 'Command timed out' && this.#isSilentAgain()
+    if (!isSilent && !error.message.startsWith('READONLY')) return
+    if (this.#ready === client) this.#ready = undefined
+    client.disconnect()
+  }
+
+  #isSilentAgain(): boolean {
+    const nowMs = Date.now()
+    if (this.#timeouts === undefined || nowMs - this.#timeouts.lastAtMs > 4 * this.#commandTimeoutMs) {
+      this.#timeouts = { firstAtMs: nowMs, lastAtMs: nowMs }
+    }
+    this.#timeouts.lastAtMs = nowMs
+    return nowMs - this.#timeouts.firstAtMs >= this.#commandTimeoutMs
+  }
+
+  /** What is sent in one turn of the event loop goes to the socket together. */
+  #cork(client: OwnClient): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
+    const streams = streamsOf(client)
+    for (const stream of streams) stream?.cork()
+    setImmediate(() => {
+      this.#isCorked = false
+      for (const stream of streams) stream?.uncork()
+    })
+  }
+
+  #hold(isHeld: boolean): void {
+    if (this.#ready === undefined) return
+    for (const stream of streamsOf(this.#ready)) isHeld ? stream?.ref() : stream?.unref()
+  }
+}
+
+function settingsOf(options: RedisOptions, connectTimeout: number, commandTimeout: number): RedisOptions {
+  return {
+    disconnectTimeout: commandTimeout,
+    ...options,
+    connectTimeout,
+    commandTimeout,
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    enableAutoPipelining: false,
+    retryStrategy: () => null,
+    sentinelRetryStrategy: () => null
+  }
+}
+
+function makeCluster(nodes: readonly ClusterNode[], settings: RedisOptions): Cluster {
+  const { keyPrefix, retryStrategy: _, enableOfflineQueue: __, ...redisOptions } = settings
+  return new Cluster([...nodes], {
+    ...(keyPrefix === undefined ? {} : { keyPrefix }),
+    redisOptions,
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    clusterRetryStrategy: () => null,
+    slotsRefreshInterval: 0,
+    maxRedirections: 4,
+    retryDelayOnFailover: 50,
+    retryDelayOnClusterDown: 50,
+    retryDelayOnTryAgain: 50
+  })
+}
+
+/** A cluster's client listens for messages on one connection more, which nobody asked for and which would keep the process
+ * alive. */
+function stopSubscriber(client: OwnClient): void {
+  const { subscriber } = client as { subscriber?: { stop?(): void } }
+  subscriber?.stop?.()
+}
+
+function streamsOf(client: OwnClient): readonly (Redis['stream'] | undefined)[] {
+  return client instanceof Cluster ? client.nodes('all').map(node => node.stream) : [client.stream]
+}
+
+async function settled(connecting: Promise<void>, timeoutMs: number): Promise<void> {
+  const deadline = new AbortController()
+  const late = delay(timeoutMs, undefined, { signal: deadline.signal }).then(() => {
+    throw Object.assign(new Error(`Redis was not ready within ${timeoutMs} ms`), { code: 'ETIMEDOUT' })
+  })
+  late.catch(() => {})
+  try {
+    await Promise.race([connecting, late])
+  } finally {
+    deadline.abort()
+  }
+}

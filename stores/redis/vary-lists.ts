@@ -1,0 +1,37 @@
+import type { Buffer } from 'node:buffer'
+import { MAX_LISTS } from './scripts.ts'
+
+/** What the hash of a key says of itself, other than its responses. */
+export interface VaryLists {
+  /** As it stands in Redis, to compare with. */
+  readonly text: string
+  /** How many responses there are, expired ones perhaps among them. */
+  readonly count: number
+  /** The lists of selecting fields that they are stored under. */
+  readonly lists: readonly (readonly string[])[]
+}
+
+/** What is assumed of a key that nothing is known of. */
+export const ASSUMED: VaryLists = { text: '', count: 0, lists: [[]] }
+
+/** undefined where it is damaged. */
+export function parseVaryLists(bytes: Buffer): VaryLists | undefined {
+  const text = bytes.toString()
+  const [count, ...encoded] = text.split('\n')
+  if (encoded.length > MAX_LISTS) return undefined
+  try {
+    const lists = encoded.map(list => JSON.parse(list) as unknown)
+    return lists.every(isList) ? { text, count: Number(count), lists } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** One list, as it stands in Redis. */
+export function encodeVary(names: readonly string[]): string {
+  return JSON.stringify(names)
+}
+
+function isList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every(name => typeof name === 'string')
+}
