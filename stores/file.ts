@@ -167,11 +167,11 @@ export class FileStore implements CacheStore {
     await this.#sweeper.run()
   }
 
-  /** Ends what is going on. The files stay. */
+  /** Ends what is going on: what is being committed is stored, what is not complete is forgotten. The files stay. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await Promise.allSettled([...this.#writers].map(writer => writer.abort()))
+    await Promise.allSettled([...this.#writers].map(writer => writer.close()))
     await this.#sweeper.close()
     await this.#parts.background.idle()
     await this.#parts.uses.flush()

@@ -17,6 +17,7 @@ export class BodySink {
   #index = 0
   #writing: Promise<void> | undefined
   #isClosed = false
+  #isAborted = false
 
   constructor(tree: Tree, generation: number) {
     this.#tree = tree
@@ -42,8 +43,10 @@ export class BodySink {
     return path
   }
 
-  /** Removes the file. */
+  /** Removes the file. What waits to be written is not, but what is being written comes to its end first: a descriptor
+   * that is closed may be another file's. */
   async abort(): Promise<void> {
+    this.#isAborted = true
     if (this.#writing !== undefined) await attempt(this.#writing)
     const opened = await attempt(this.#opened)
     if (opened === undefined) return
@@ -65,6 +68,7 @@ export class BodySink {
     while (rest.byteLength > 0) {
       if (this.#filled === CHUNK_BYTES) {
         await this.#writing
+        if (this.#isAborted) return
         this.#turnOver()
       }
       rest = rest.subarray(this.#collect(rest))

@@ -1,8 +1,10 @@
 import { Buffer } from 'node:buffer'
 import type { Entry } from '../../lib/rfc9111/types.ts'
+import { Blocks } from '../blocks.ts'
 import type { BodyWriter } from '../store.ts'
 import { BodySink } from './body-sink.ts'
 import type { LogPosition } from './deletion-view.ts'
+import { attempt } from './faults.ts'
 import type { Placement } from './placement.ts'
 import type { Tree } from './tree.ts'
 
@@ -23,10 +25,11 @@ export interface EntryWriterOptions {
 /** Takes one body: keeps it while it is small, writes it to a temporary file once it is not. */
 export class EntryWriter implements BodyWriter {
   readonly #options: EntryWriterOptions
-  #pieces: Uint8Array[] = []
+  #pieces = new Blocks()
   #sink: BodySink | undefined
   #byteLength = 0
   #isOver = false
+  #committing: Promise<boolean> | undefined
 
   constructor(options: EntryWriterOptions) {
     this.#options = options
@@ -45,6 +48,25 @@ export class EntryWriter implements BodyWriter {
   async commit(entry: Entry): Promise<boolean> {
     if (this.#isOver) return false
     this.#isOver = true
+    this.#committing = this.#commit(entry)
+    return this.#committing
+  }
+
+  async abort(): Promise<void> {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#pieces = new Blocks()
+    this.#options.onOver()
+    await this.#sink?.abort()
+  }
+
+  /** Has what is being committed come to its end, and forgets the rest. */
+  async close(): Promise<void> {
+    if (this.#committing === undefined) await this.abort()
+    else await attempt(this.#committing)
+  }
+
+  async #commit(entry: Entry): Promise<boolean> {
     const { placement, position, arrival } = this.#options
     let stored = false
     try {
@@ -56,14 +78,6 @@ export class EntryWriter implements BodyWriter {
     return stored
   }
 
-  async abort(): Promise<void> {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#pieces = []
-    this.#options.onOver()
-    await this.#sink?.abort()
-  }
-
   async #fail(error: unknown): Promise<never> {
     await this.abort()
     throw error
@@ -72,9 +86,9 @@ export class EntryWriter implements BodyWriter {
   async #spill(): Promise<void> {
     const { tree, position } = this.#options
     const pieces = this.#pieces
-    this.#pieces = []
+    this.#pieces = new Blocks()
     this.#sink = new BodySink(tree, position.generation)
-    for (const piece of pieces) await this.#sink.write(piece)
+    for (const piece of pieces.finish()) await this.#sink.write(piece)
   }
 
   async #finish() {
@@ -82,7 +96,8 @@ export class EntryWriter implements BodyWriter {
     if (this.#sink !== undefined) {
       return { kind: 'file', path: await this.#sink.finish(), id: this.#sink.id, byteLength } as const
     }
-    const bytes = this.#pieces.length === 1 ? this.#pieces[0] : undefined
-    return { kind: 'inline', bytes: bytes ?? Buffer.concat(this.#pieces) } as const
+    const pieces = this.#pieces.finish()
+    const bytes = pieces.length === 1 ? pieces[0] : undefined
+    return { kind: 'inline', bytes: bytes ?? Buffer.concat(pieces) } as const
   }
 }

@@ -34,7 +34,8 @@ export class Finder {
         selection = select(head.vary, variantOf)
         return selection.digest === head.variantDigest
       }),
-      deletions.glance()
+      deletions.glance(),
+      tree.glance(tree.shardPath(name))
     ])
     const { position } = deletions
     if (found === 'damaged') this.#remove(name)

@@ -25,7 +25,8 @@ export interface Parts {
 export class StoreTime {
   responseTimeMs = -Infinity
 
-  hasExpired({ expiresAtMs }: { readonly expiresAtMs: number }): boolean {
-    return expiresAtMs < this.responseTimeMs
+  /** `orMs` is the time where no response has been given yet. */
+  hasExpired({ expiresAtMs }: { readonly expiresAtMs: number }, orMs = -Infinity): boolean {
+    return expiresAtMs < (this.responseTimeMs === -Infinity ? orMs : this.responseTimeMs)
   }
 }

@@ -19,6 +19,8 @@ import { crc32 } from 'node:zlib'
  *    120  tags, lists, record
  */
 const MAGIC = Buffer.from('uhc-rec1')
+/** Larger files are not written, nor read: they are none of ours, or damaged. */
+export const MAX_RECORD_BYTES = 16_777_216
 const FIXED_BYTES = 120
 const TAG_BYTES = 16
 

@@ -2,6 +2,7 @@ import type { Buffer } from 'node:buffer'
 import { bodyFileBytes } from './body-file.ts'
 import { attempt, isMissing } from './faults.ts'
 import { writeFully } from './file-system.ts'
+import { MAX_RECORD_BYTES } from './record-file.ts'
 import { roomFor } from './room.ts'
 import type { Tree } from './tree.ts'
 
@@ -26,9 +27,10 @@ export class RecordWriter {
     await this.#tree.prepareShard(name, generation)
   }
 
-  /** Puts a record in its place, its body's file first; after `prepare`. False where the generation has been retired: a
-   * deletion may have been forgotten since that this record would have to know of. */
+  /** Puts a record in its place, its body's file first; after `prepare`. False where the record is too large, or the
+   * generation has been retired: a deletion may have been forgotten since that this record would have to know of. */
   async put(name: string, bytes: Buffer, generation: number, body?: ReceivedBody): Promise<boolean> {
+    if (bytes.byteLength > MAX_RECORD_BYTES) return false
     const made: string[] = []
     try {
       const temporary = await this.#writeTemporary(bytes, generation)

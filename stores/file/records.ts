@@ -4,7 +4,7 @@ import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import { attempt, isAbsent } from './faults.ts'
 import { type FileHandle, type FileStats, readFully, TO_READ } from './file-system.ts'
 import { Gate } from './gate.ts'
-import { headBytes, type ParsedHead, parseHead, type RecordHead, recordOf } from './record-file.ts'
+import { headBytes, MAX_RECORD_BYTES, type ParsedHead, parseHead, type RecordHead, recordOf } from './record-file.ts'
 import type { Tree } from './tree.ts'
 
 /** Of files read at the same time: more wait, and run neither out of descriptors nor into memory. */
@@ -49,7 +49,7 @@ export class Records {
       const buffer = Buffer.allocUnsafe(HEAD_BYTES)
       const [{ bytesRead }, stats] = await Promise.all([handle.read(buffer, 0, HEAD_BYTES, 0), handle.stat()])
       const byteLength = headBytes(buffer.subarray(0, bytesRead)) ?? 0
-      if (byteLength <= bytesRead || byteLength > stats.size) {
+      if (byteLength <= bytesRead || byteLength > Math.min(stats.size, MAX_RECORD_BYTES)) {
         return { parsed: parseHead(buffer.subarray(0, bytesRead)), stats }
       }
       const longer = Buffer.allocUnsafe(byteLength)
@@ -102,9 +102,9 @@ export class Records {
   }
 }
 
-/** What begins with `start`, to its end. */
+/** What begins with `start`, to its end, or as far as a record file may go. */
 async function readRest(handle: FileHandle, start: Buffer): Promise<Buffer> {
-  const { size } = await handle.stat()
+  const size = Math.min((await handle.stat()).size, MAX_RECORD_BYTES)
   const bytes = Buffer.allocUnsafe(Math.max(size, start.byteLength))
   start.copy(bytes)
   const rest = bytes.subarray(start.byteLength)

@@ -130,7 +130,8 @@ export class Sweep {
 
   #isGone(key: string, head: RecordHead): boolean {
     const { deletions, time } = this.#parts
-    return deletions.covers(head, key, head.tags) || time.hasExpired(head)
+    // Who does nothing but sweep has been given no response to tell the time by.
+    return deletions.covers(head, key, head.tags) || time.hasExpired(head, this.#nowMs)
   }
 
   #isStale({ mtimeMs }: FileStats): boolean {

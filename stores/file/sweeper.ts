@@ -27,7 +27,9 @@ export class Sweeper {
   readonly #maxSizeBytes: number
   /** As of the last sweep, by whichever process. */
   #total: number | undefined
-  #added = 0
+  #written = 0
+  /** How much of that the total says. */
+  #counted = 0
   #timer: NodeJS.Timeout | undefined
   #dueAtMs = Infinity
   #running: Promise<void> | undefined
@@ -45,12 +47,12 @@ export class Sweeper {
 
   /** Whether so much has been written that no more should be before a sweep. */
   get isFull(): boolean {
-    return (this.#total ?? 0) + this.#added > this.#maxSizeBytes * TOLERANCE
+    return this.#occupied > this.#maxSizeBytes * TOLERANCE
   }
 
   /** Tells of bytes that were written. */
   added(byteLength: number): void {
-    this.#added += byteLength
+    this.#written += byteLength
     if (this.#total === undefined && !this.#isLearning) this.#parts.background.run(() => this.#learn())
     this.#requestIfDue()
   }
@@ -58,7 +60,7 @@ export class Sweeper {
   /** Everything has been removed. */
   cleared(): void {
     this.#total = 0
-    this.#added = 0
+    this.#counted = this.#written
   }
 
   /** Sweeps in the background, before long. */
@@ -80,6 +82,7 @@ export class Sweeper {
     this.#wake?.()
     try {
       while (this.#running !== undefined) await attempt(this.#running)
+      if (this.#isClosed) throw closed()
       await this.#begin()
     } finally {
       this.#waiting--
@@ -95,7 +98,16 @@ export class Sweeper {
 
   #requestIfDue(): void {
     const share = Math.max(this.#maxSizeBytes / SHARE, LEAST_BYTES)
-    if (this.#added > share || (this.#total ?? 0) + this.#added > this.#maxSizeBytes) this.request(0)
+    if (this.#added > share || this.#occupied > this.#maxSizeBytes) this.request(0)
+  }
+
+  /** Since the total was counted, by this process. */
+  get #added(): number {
+    return this.#written - this.#counted
+  }
+
+  get #occupied(): number {
+    return (this.#total ?? 0) + this.#added
   }
 
   #begin(): Promise<void> {
@@ -110,14 +122,15 @@ export class Sweeper {
     const { tree, deletions } = this.#parts
     if (!(await tree.isThere())) return
     const pause = () => this.#pause()
-    const added = this.#added
+    const written = this.#written
     // In this order: what has been forgotten must neither lie there any more nor be able to come.
     const ordinal = await deletions.endOlder()
     await removeLeftovers(tree, pause)
     const total = await new Sweep(this.#parts, this.#removal, this.#maxSizeBytes, pause).run()
     if (ordinal !== undefined) await deletions.swept(ordinal, MAX_LINES)
     this.#total = total
-    this.#added -= added
+    // Unless everything has been removed meanwhile.
+    this.#counted = Math.max(this.#counted, written)
     await attempt(writeStamp(this.#parts, total))
     this.request(INTERVAL_MS)
     this.#requestIfDue()
@@ -142,6 +155,10 @@ export class Sweeper {
       })
       this.#pausedAtMs = performance.now()
     }
-    if (this.#isClosed) throw new CacheError('ERR_CACHE_CLOSED', 'the FileStore is closed')
+    if (this.#isClosed) throw closed()
   }
+}
+
+function closed(): CacheError {
+  return new CacheError('ERR_CACHE_CLOSED', 'the FileStore is closed')
 }

@@ -9,6 +9,8 @@ import { bodyName, randomName } from './names.ts'
 /** The layout of the files, part of the storage path: another version is a clean miss. */
 const LAYOUT_VERSION = 1
 const WRITABLE_BY_OTHERS = 0o022
+/** How old a look at folders may be for who only reads. */
+const GLANCE_MS = 1000
 const PACKAGE_NAME = 'undici-http-cache'
 
 export interface Temporary {
@@ -35,6 +37,8 @@ export class Tree {
   readonly #sync: boolean
   /** Whether the storage folder has been found to be there, and no one else's. */
   isOurs = false
+  /** When the folders of entries, of which there are 256, were last looked at. */
+  readonly #lookedAtMs = new Map<string, number>()
 
   constructor(fs: FileSystem, directory: string, serializerName: string, sync: boolean) {
     this.fs = fs
@@ -101,6 +105,24 @@ export class Tree {
   async requireOwn(...paths: readonly string[]): Promise<void> {
     const folders = new Set(paths.flatMap(path => this.#foldersTo(path)))
     await Promise.all([...folders].map(folder => this.#requireFolder(folder)))
+  }
+
+  /** `requireOwn` for who is about to read in a folder of entries, and content with a look of the last second.
+   * undefined: no wait. */
+  glance(shardPath: string): Promise<void> | undefined {
+    const nowMs = performance.now()
+    if ((this.#lookedAtMs.get(shardPath) ?? -Infinity) > nowMs - GLANCE_MS) return undefined
+    this.#lookedAtMs.set(shardPath, nowMs)
+    return this.#look(shardPath)
+  }
+
+  async #look(shardPath: string): Promise<void> {
+    try {
+      await this.requireOwn(shardPath)
+    } catch (error) {
+      this.#lookedAtMs.delete(shardPath)
+      if (!isMissing(error)) throw error
+    }
   }
 
   /** A new file for what is begun while that log is the last; rejects with ENOENT where it has been retired. */

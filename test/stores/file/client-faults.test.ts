@@ -2,9 +2,10 @@
 // told but who asked to be.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, type Dispatcher } from 'undici'
 import { cacheInterceptor } from 'undici-http-cache'
 import type { FileStore } from 'undici-http-cache/stores/file'
@@ -23,9 +24,9 @@ interface Client extends AsyncDisposable {
   ask(path: string): Promise<unknown>
 }
 
-async function startClient(store: FileStore, size: number): Promise<Client> {
+async function startClient(store: FileStore, size: number, others?: Origin): Promise<Client> {
   const body = noise(size).toString('latin1')
-  const origin = await startOrigin({ headers: { 'cache-control': 'max-age=60' }, body })
+  const origin = others ?? (await startOrigin({ headers: { 'cache-control': 'max-age=60' }, body }))
   const reports: string[] = []
   const agent: Dispatcher = new Agent().compose(
     cacheInterceptor({
@@ -50,7 +51,7 @@ async function startClient(store: FileStore, size: number): Promise<Client> {
     },
     async [Symbol.asyncDispose]() {
       await agent.close()
-      await origin.close()
+      if (others === undefined) await origin.close()
     }
   }
 }
@@ -173,33 +174,37 @@ describe('for a client of the interceptor', { concurrency: 2 }, () => {
     assert.deepEqual(client.reports, [])
   })
 
-  const LINKS: Record<string, (store: FileStore) => string> = {
-    'a record': store => recordsOf(store)[0] ?? '',
-    'a body': store => bodiesOf(store)[0] ?? '',
-    'a shard': store => dirname(recordsOf(store)[0] ?? ''),
-    'the folder of entries': store => join(store.path, 'entries'),
-    'the folder of the log': store => join(store.path, 'log-00000001'),
-    'the storage folder': store => store.path
+  /** Where somebody plants a link to what lies outside, and what a lookup makes of it. */
+  const LINKS: Record<string, readonly [(store: FileStore) => string, 'hit' | 'miss']> = {
+    'a record': [store => recordsOf(store)[0] ?? '', 'miss'],
+    'a body': [store => bodiesOf(store)[0] ?? '', 'miss'],
+    'a shard': [store => dirname(recordsOf(store)[0] ?? ''), 'miss'],
+    'the folder of entries': [store => join(store.path, 'entries'), 'miss'],
+    // Who has read the log knows it again.
+    'the folder of the log': [store => join(store.path, 'log-00000001'), 'hit'],
+    'the storage folder': [store => store.path, 'miss']
   }
-  for (const [what, placeOf] of Object.entries(LINKS)) {
-    it(`a link in the place of ${what} is never followed to write`, async () => {
+  for (const [what, [placeOf, expected]] of Object.entries(LINKS)) {
+    it(`a link in the place of ${what} is a ${expected}, and nothing is written through it`, async () => {
       await using opened = await openStore()
       const { store, directory } = opened
+      await using first = await startClient(store, 300_000)
+      assert.equal(await first.ask('/a'), 'miss')
+      assert.equal(await first.ask('/a'), 'hit')
       const outside = join(dirname(directory), 'outside')
-      const place = await (async () => {
-        await using client = await startClient(store, 300_000)
-        await client.ask('/a')
-        return placeOf(store)
-      })()
+      const place = placeOf(store)
       renameSync(place, outside)
       symlinkSync(outside, place)
       const before = namesIn(outside)
-      // The one that made the files, and one that finds them.
-      for (const each of [store, opened.reopen()]) {
-        await using client = await startClient(each, 300_000)
-        for (const path of ['/a', '/b']) assert.equal(await client.ask(path), 'miss')
-        assert.ok(client.reports.length <= 2, client.reports.join('\n'))
-      }
+      await using second = await startClient(opened.reopen(), 300_000, first.origin)
+      // Folders are looked at once a second.
+      if (statSync(outside).isDirectory()) await sleep(1100)
+      assert.equal(await first.ask('/a'), expected, 'for who was there before')
+      assert.equal(await first.ask('/b'), 'miss')
+      await second.ask('/a')
+      assert.equal(await second.ask('/c'), 'miss')
+      assert.ok(first.reports.length <= 2, first.reports.join('\n'))
+      assert.ok(second.reports.length <= 2, second.reports.join('\n'))
       assert.deepEqual(namesIn(outside), before)
     })
   }

@@ -80,6 +80,29 @@ describe('a small response', () => {
   })
 })
 
+describe('a record file of a gigabyte', () => {
+  for (const [what, bytes] of [
+    ['that goes on after the record', undefined],
+    ['that says its head is as long', 2 ** 30 - 1000]
+  ] as const) {
+    it(`${what} is removed, and not read`, async () => {
+      await using opened = await openStore()
+      const { store } = opened
+      await put(store)
+      const [path = ''] = recordsOf(store)
+      const record = readFileSync(path)
+      if (bytes !== undefined) record.writeUInt32LE(bytes, 12)
+      writeFileSync(path, record)
+      truncateSync(path, 2 ** 30)
+      const before = process.resourceUsage().maxRSS
+      await store.sweep()
+      assert.equal(await find(store), undefined)
+      await until(() => recordsOf(store).length === 0)
+      assert.ok(process.resourceUsage().maxRSS - before < 65_536, 'in KiB')
+    })
+  }
+})
+
 describe('a large body', () => {
   const body = noise(2 * CHUNK_BYTES + 1000)
   const fileBytes = body.byteLength + 3 * 4

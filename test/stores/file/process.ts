@@ -1,5 +1,6 @@
 // A process of its own that works on a FileStore: node --import tsx process.ts <task> <directory> ...
 import { readFileSync } from 'node:fs'
+import { PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FileStore } from 'undici-http-cache/stores/file'
 import { bytesOf, entryOf, find, finished, get, noise } from './support.ts'
@@ -44,6 +45,8 @@ export interface SweepTurns {
   readonly turns: number
   /** What the processor spent on the main thread: on a busy machine more passes on the clock. */
   readonly longestMs: number
+  /** The longest pause of the garbage collector, which is part of one turn or another. */
+  readonly longestCollectionMs: number
 }
 
 async function measureSweep(store: FileStore): Promise<SweepTurns> {
@@ -51,6 +54,11 @@ async function measureSweep(store: FileStore): Promise<SweepTurns> {
   const startedMs = performance.now()
   let turns = 0
   let longestMs = 0
+  let longestCollectionMs = 0
+  const collections = new PerformanceObserver(list => {
+    for (const { duration } of list.getEntries()) longestCollectionMs = Math.max(longestCollectionMs, duration)
+  })
+  collections.observe({ entryTypes: ['gc'] })
   let isOver = false
   const sweeping = store.sweep().finally(() => {
     isOver = true
@@ -62,7 +70,8 @@ async function measureSweep(store: FileStore): Promise<SweepTurns> {
     turns++
   }
   await sweeping
-  return { elapsedMs: performance.now() - startedMs, turns, longestMs }
+  collections.disconnect()
+  return { elapsedMs: performance.now() - startedMs, turns, longestMs, longestCollectionMs }
 }
 
 const tasks: Record<string, (store: FileStore, directory: string, argument: string) => Promise<void>> = {

@@ -1,15 +1,17 @@
 // A FileStore in a directory of its own, and short ways to store and find.
 import { randomUUID } from 'node:crypto'
-import { lstatSync, readdirSync } from 'node:fs'
+import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FileStore, type FileStoreOptions } from 'undici-http-cache/stores/file'
+import { digestOf } from '../../../stores/file/names.ts'
 import type { Body, CacheStore, Entry, Lookup, Stored } from '../../../stores/store.ts'
 
 /** What takes minutes is done where STRESS=1 is set; else a short form of it. */
 export const isStress = process.env['STRESS'] === '1'
 
+export const keyOf = (i: number) => `https://store.test/${i}`
 export const KEY = 'https://store.test/a?b=1'
 export const VARIANT = 'GET\n'
 export const TAG = 'origin:https://store.test'
@@ -152,6 +154,22 @@ function entriesOf(store: FileStore): string[] {
   return filesIn(store.path)
     .filter(path => path.startsWith('entries/') && !path.endsWith('/'))
     .map(path => join(store.path, path))
+}
+
+/** Keys whose records share one folder, which is then as full as any is with 256 times as many entries. */
+export function keysOfOneFolder(count: number): readonly string[] {
+  const keys: string[] = []
+  for (let i = 0; keys.length < count; i++) if (digestOf(keyOf(i)).startsWith('00')) keys.push(keyOf(i))
+  return keys
+}
+
+export const BLOCK_BYTES = 4096
+
+/** What the files occupy, in blocks; without those that a sweep is just removing. */
+export function occupiedBytes(store: FileStore): number {
+  const paths = [...recordsOf(store), ...bodiesOf(store)]
+  const sizes = paths.map(path => statSync(path, { throwIfNoEntry: false })?.size ?? 0)
+  return sizes.reduce((sum, size) => sum + Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES, 0)
 }
 
 export async function until(condition: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {

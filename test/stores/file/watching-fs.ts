@@ -2,8 +2,8 @@
 import * as nodeFs from 'node:fs/promises'
 import type { FileHandle, FileSystem } from 'undici-http-cache/stores/file'
 
-/** 'open /path' and so on; what it throws, the call rejects with. */
-export type Watcher = (call: string, path: string) => void
+/** 'open /path' and so on; what it throws, the call rejects with. A promise: the call waits for it. */
+export type Watcher = (call: string, path: string) => unknown
 
 export function watchFs(watcher: Watcher, fs: FileSystem = nodeFs): FileSystem {
   const watch = async (call: string, path: string) => watcher(call, path)
@@ -55,29 +55,29 @@ class WatchedHandle implements FileHandle {
   }
 
   async read(buffer: Uint8Array, offset: number, length: number, position: number) {
-    this.#watcher('read', this.#path)
+    await this.#watcher('read', this.#path)
     return this.#handle.read(buffer, offset, length, position)
   }
 
   async write(buffer: Uint8Array, offset: number, length: number, position: number | null) {
-    this.#watcher('write', this.#path)
+    await this.#watcher('write', this.#path)
     return this.#handle.write(buffer, offset, length, position)
   }
 
   async stat() {
-    this.#watcher('stat', this.#path)
+    await this.#watcher('stat', this.#path)
     return this.#handle.stat()
   }
 
   async sync() {
-    this.#watcher('sync', this.#path)
+    await this.#watcher('sync', this.#path)
     return this.#handle.sync()
   }
 
   async close() {
     // Nothing is left open, whatever the test says.
     await this.#handle.close()
-    this.#watcher('close', this.#path)
+    await this.#watcher('close', this.#path)
   }
 }
 
