@@ -1,0 +1,187 @@
+import { CacheError, optionError } from '../lib/errors.ts'
+import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import { MessagePackSerializer } from '../serializers/message-pack.ts'
+import { acceptBytesSerializer, type BytesSerializer } from '../serializers/serializer-option.ts'
+import { Background } from './file/background.ts'
+import { digestOf, tagDigestOf } from './file/names.ts'
+import { Turns } from './file/turns.ts'
+import { Calls } from './object/calls.ts'
+import { Deletions, ObjectPosition } from './object/deletions.ts'
+import { acceptDriver, type ObjectDriver } from './object/driver.ts'
+import { EntryWriter, expectedBytesOf } from './object/entry-writer.ts'
+import { listStored } from './object/listing.ts'
+import { Finder } from './object/lookup.ts'
+import { Marks } from './object/marks.ts'
+import { acceptPrefix } from './object/object-names.ts'
+import type { Parts } from './object/parts.ts'
+import { Placement } from './object/placement.ts'
+import { Records } from './object/records.ts'
+import { Removal } from './object/removal.ts'
+import { Sweep } from './object/sweep.ts'
+import type { BodyWriter, CacheStore, Capabilities, Lookup, PutOptions } from './store.ts'
+
+export type {
+  CallOptions,
+  DriverCapabilities,
+  GetObjectOptions,
+  ObjectBody,
+  ObjectDriver,
+  PutObjectOptions
+} from './object/driver.ts'
+export { type DriverFileSystem, type FsDriverOptions, fsDriver } from './object/fs-driver.ts'
+
+export interface ObjectStoreOptions {
+  /** Where the objects go: `fsDriver()`, `s3Driver()` of `undici-http-cache/stores/object/s3`, or one of your own. */
+  readonly driver: ObjectDriver
+  /** What all names begin with: letters, digits and `_ - . ! ' ( )`, with slashes between parts; up to 512 characters.
+   * `undici-http-cache/` by default. What others keep there is left alone, but for `e/`, `d/` and `m/` in the part that is
+   * named after the serializer. */
+  readonly prefix?: string
+  /** How records are written; MessagePackSerializer by default. What another serializer has written is left alone. */
+  readonly serializer?: BytesSerializer
+  /** Larger bodies are not stored. Bytes; 1 GiB by default, 8 MiB where the driver holds bodies in memory. */
+  readonly maxEntrySizeBytes?: number
+  /** How long the driver may take for one answer, or for the next piece of a long one, before it is given up. It bounds what a
+   * driver that hangs can hold on to; how long a request waits is the cache's `storeTimeoutMs`. Milliseconds; 30,000 by
+   * default. */
+  readonly timeoutMs?: number
+}
+
+const GIBIBYTE = 1_073_741_824
+const IN_MEMORY_BYTES = 8_388_608
+
+/** Keeps responses as objects: in S3 and what speaks its language, in a folder of any file system, or by a driver of your
+ * own. Any number of processes may share them.
+ *
+ * A lookup reads one object where the key has a single variant, and another where the body is larger than 64 KiB; such
+ * bodies are streamed both ways. Whatever is damaged is found out by checksums, before its first byte is served or, in the
+ * middle of a large body, before that part is: the body then fails with a CacheError, ERR_CACHE_BODY, and the response is
+ * removed. Nothing of a request's credentials is written: a variant key is kept as a digest, which `entries()` gives in its
+ * place.
+ *
+ * Deletions win, without clocks and locks. Within a process this is exact: once `delete`, `deleteByTag` or `clear` has
+ * resolved, nothing is found that was asked for before. Among processes it holds for what is being stored, too: `commit`
+ * looks for deletions before it makes a response visible, and once more after that, and takes it back. In between, which
+ * takes two requests to the storage, other processes may find it; where its process ends in between, until the next
+ * `sweep()`. `deleteByTag` and `clear` are known to all processes once they have resolved, and removed one by one until
+ * then. A process that was told of no deletion may take a response for one from before it, and not store it.
+ *
+ * It relies on a storage that shows, to everybody, what has been put or deleted as soon as it says so, in lists too: as S3
+ * does. Clocks may differ by hours; a response that takes more than 12 hours to come is not stored. Where several processes
+ * store variants of one key, or the driver has no `ifAbsent`, one may be lost to another.
+ *
+ * Nothing is bounded in bytes, and nothing is removed by itself but what is replaced or damaged: call `sweep()` now and
+ * then, or give the storage a rule for how long objects live. Methods reject with what the driver has failed with; with a
+ * CacheError, ERR_CACHE_TIMEOUT where it does not answer, ERR_CACHE_STORE where it answers with nonsense, and, after
+ * close(), ERR_CACHE_CLOSED. The driver is left open.
+ * Throws a TypeError with ERR_CACHE_OPTION for a bad option. */
+export class ObjectStore implements CacheStore {
+  readonly capabilities: Capabilities
+  readonly maxEntrySizeBytes: number
+  readonly #parts: Parts
+  readonly #finder: Finder
+  readonly #placement: Placement
+  readonly #removal: Removal
+  readonly #sweep: Sweep
+  readonly #writers = new Set<EntryWriter>()
+  #isClosed = false
+
+  constructor(options: ObjectStoreOptions) {
+    const driver = acceptDriver(options?.driver)
+    const { ranges, streams, shared } = driver.capabilities
+    const { prefix = 'undici-http-cache/', timeoutMs = 30_000 } = options
+    const { maxEntrySizeBytes = streams ? GIBIBYTE : IN_MEMORY_BYTES } = options
+    if (maxEntrySizeBytes !== Infinity) assertPositive('maxEntrySizeBytes', maxEntrySizeBytes, 'bytes')
+    assertPositive('timeoutMs', timeoutMs, 'milliseconds')
+    const serializer =
+      options.serializer === undefined ? new MessagePackSerializer() : acceptBytesSerializer(options.serializer)
+    const calls = new Calls(driver, `${acceptPrefix(prefix)}${serializer.name}/`, timeoutMs)
+    const marks = new Marks(calls)
+    this.capabilities = { synchronous: false, updateInPlace: true, tags: true, ranges, shared }
+    this.maxEntrySizeBytes = maxEntrySizeBytes
+    this.#parts = {
+      calls,
+      serializer,
+      marks,
+      records: new Records(calls, serializer),
+      deletions: new Deletions(calls, marks),
+      turns: new Turns(),
+      background: new Background(),
+      uploading: new Set()
+    }
+    this.#removal = new Removal(this.#parts)
+    this.#placement = new Placement(this.#parts)
+    this.#finder = new Finder(this.#parts, this.#removal)
+    this.#sweep = new Sweep(this.#parts, this.#removal)
+  }
+
+  async get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
+    return this.#finder.find(key, variantOf)
+  }
+
+  async put(entry: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
+    if (options.extend !== undefined) return undefined
+    const key = digestOf(entry.key)
+    const position = options.asOf ?? (await this.#parts.deletions.now(key))
+    this.#assertOpen()
+    if (!(position instanceof ObjectPosition) || position.key !== key) return undefined
+    const writer: EntryWriter = new EntryWriter({
+      parts: this.#parts,
+      placement: this.#placement,
+      position,
+      maxBytes: this.maxEntrySizeBytes,
+      expectedBytes: expectedBytesOf(entry),
+      onOver: () => this.#writers.delete(writer)
+    })
+    this.#writers.add(writer)
+    return writer
+  }
+
+  async update(entry: Entry, { asOf }: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
+    if (asOf !== undefined && !(asOf instanceof ObjectPosition && asOf.key === digestOf(entry.key))) return false
+    return this.#placement.freshen(entry, asOf)
+  }
+
+  async delete(key: CacheKey): Promise<void> {
+    await this.#removal.deleteKey(digestOf(key))
+  }
+
+  /** Goes through all that is stored: in effect at once for this process, for others as it goes. */
+  async deleteByTag(tag: string): Promise<void> {
+    await this.#sweep.deleteTag(tagDigestOf(tag))
+  }
+
+  /** Goes through all that is stored: in effect at once for this process, for others as it goes. */
+  async clear(): Promise<void> {
+    await this.#sweep.clear()
+  }
+
+  /** All that is stored, with the digests of variant keys in the place of variant keys. Reads every record. */
+  async *entries(): AsyncGenerator<Entry> {
+    yield* listStored(this.#parts)
+  }
+
+  /** Removes what has expired, was deleted or belongs to nothing, and traces of deletions that are older than a day. Reads
+   * the beginning of every record; nothing else does that by itself. */
+  async sweep(): Promise<void> {
+    await this.#sweep.run()
+  }
+
+  /** Ends what is going on; waits for it no longer than the driver may take. The objects stay. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await Promise.all([...this.#writers].map(writer => writer.abort()))
+    await this.#parts.background.idle()
+    this.#parts.calls.close()
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new CacheError('ERR_CACHE_CLOSED', 'the ObjectStore is closed')
+  }
+}
+
+function assertPositive(name: string, value: unknown, unit: string): void {
+  if (Number.isSafeInteger(value) && Number(value) > 0) return
+  throw optionError(name, `a positive integer (${unit})`, value)
+}

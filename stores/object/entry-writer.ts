@@ -1,0 +1,107 @@
+import { Buffer } from 'node:buffer'
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import type { BodyWriter } from '../store.ts'
+import { BodyUpload } from './body-upload.ts'
+import type { ObjectPosition } from './deletions.ts'
+import type { Parts } from './parts.ts'
+import type { Placement } from './placement.ts'
+
+/** Larger bodies get an object of their own. */
+const MAX_INLINE_BYTES = 65_536
+
+export interface EntryWriterOptions {
+  readonly parts: Parts
+  readonly placement: Placement
+  readonly position: ObjectPosition
+  readonly maxBytes: number
+  /** What the origin has said of the length of the body. */
+  readonly expectedBytes: number | undefined
+  /** Called once. */
+  readonly onOver: () => void
+}
+
+/** Takes one body: keeps it while it is small, uploads it as it comes once it is not. */
+export class EntryWriter implements BodyWriter {
+  readonly #options: EntryWriterOptions
+  #pieces: Uint8Array[] = []
+  #upload: BodyUpload | undefined
+  #byteLength = 0
+  #isOver = false
+
+  constructor(options: EntryWriterOptions) {
+    this.#options = options
+  }
+
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#isOver) return undefined
+    this.#byteLength += chunk.byteLength
+    if (this.#byteLength > this.#options.maxBytes) return this.abort()
+    if (this.#upload === undefined && this.#byteLength <= MAX_INLINE_BYTES) {
+      this.#pieces.push(chunk)
+      return undefined
+    }
+    return this.#write(chunk)
+  }
+
+  async commit(entry: Entry): Promise<boolean> {
+    if (this.#isOver) return false
+    this.#isOver = true
+    const { placement, position } = this.#options
+    let stored = false
+    try {
+      stored = await placement.place(entry, await this.#finish(), position)
+    } finally {
+      this.#options.onOver()
+      if (stored) this.#upload?.settle()
+      else this.#upload?.abort()
+    }
+    return stored
+  }
+
+  async abort(): Promise<void> {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#pieces = []
+    this.#options.onOver()
+    this.#upload?.abort()
+  }
+
+  async #write(chunk: Uint8Array): Promise<void> {
+    try {
+      this.#upload ??= await this.#spill()
+      await this.#upload.write(chunk)
+    } catch (error) {
+      await this.abort()
+      throw error
+    }
+  }
+
+  async #spill(): Promise<BodyUpload> {
+    const { parts, position, expectedBytes, maxBytes } = this.#options
+    const pieces = this.#pieces
+    this.#pieces = []
+    const isKnown = expectedBytes !== undefined && expectedBytes <= maxBytes
+    const upload = new BodyUpload(parts, position.key, isKnown ? expectedBytes : undefined)
+    this.#upload = upload
+    for (const piece of pieces) await upload.write(piece)
+    return upload
+  }
+
+  async #finish() {
+    const byteLength = this.#byteLength
+    if (this.#upload !== undefined) {
+      await this.#upload.finish()
+      return { kind: 'object', id: this.#upload.id, byteLength } as const
+    }
+    const bytes = this.#pieces.length === 1 ? this.#pieces[0] : undefined
+    return { kind: 'inline', bytes: bytes ?? Buffer.concat(this.#pieces) } as const
+  }
+}
+
+/** The length of the body that is to come, by its Content-Length, where there is exactly one. Bytes. */
+export function expectedBytesOf({ method, lines }: Entry): number | undefined {
+  if (method === 'HEAD') return undefined
+  const lengths = lines.filter(([name]) => name.toLowerCase() === 'content-length')
+  const [, digits = ''] = lengths.length === 1 ? (lengths[0] ?? []) : []
+  return /^\d{1,15}$/.test(digits) ? Number(digits) : undefined
+}

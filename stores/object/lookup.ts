@@ -1,0 +1,132 @@
+import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
+import { digestOf, variantName } from '../file/names.ts'
+import type { RecordHead } from '../file/record-file.ts'
+import type { Body, Lookup, Position, Stored } from '../store.ts'
+import { openBody } from './body-download.ts'
+import { bodyPath } from './object-names.ts'
+import { isLive, type Parts } from './parts.ts'
+import type { FoundRecord } from './records.ts'
+import type { Removal } from './removal.ts'
+
+/** A list of selecting field names, and which variant it makes of the request. */
+interface Selection {
+  readonly variantKey: VariantKey
+  readonly digest: string
+}
+
+/** Finds what is stored. */
+export class Finder {
+  readonly #parts: Parts
+  readonly #removal: Removal
+
+  constructor(parts: Parts, removal: Removal) {
+    this.#parts = parts
+    this.#removal = removal
+  }
+
+  async find(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
+    const name = digestOf(key)
+    const primary = await this.#parts.records.read(name)
+    const head = primary?.parsed?.head
+    const asOf = (): Promise<Position> => this.#parts.deletions.now(name)
+    if (primary !== undefined && head === undefined) this.#remove(name)
+    if (primary === undefined || head === undefined) return { stored: [], otherVariants: false, asOf }
+    const first = select(head.vary, variantOf)
+    const isFirst = first.digest === head.variantDigest
+    const found = [isFirst ? this.#storedIn(name, primary, key, first) : undefined]
+    if (head.lists.length > 0) {
+      const others = othersOf(head, first, variantOf)
+      found.push(...(await Promise.all(others.map(other => this.#findVariant(name, key, other)))))
+    }
+    const stored = found.filter(each => each !== undefined)
+    stored.sort((a, b) => b.entry.responseTimeMs - a.entry.responseTimeMs)
+    return { stored, otherVariants: head.lists.length > 0 || (!isFirst && isLive(this.#parts, head)), asOf }
+  }
+
+  async #findVariant(keyName: string, key: CacheKey, selection: Selection): Promise<Stored | undefined> {
+    const name = variantName(keyName, selection.digest)
+    const found = await this.#parts.records.read(name)
+    if (found === undefined) return undefined
+    if (found.parsed === undefined) this.#remove(name)
+    return this.#storedIn(name, found, key, selection)
+  }
+
+  #storedIn(name: string, found: FoundRecord, key: CacheKey, { variantKey, digest }: Selection): Stored | undefined {
+    const head = found.parsed?.head
+    if (head?.variantDigest !== digest || !isLive(this.#parts, head)) return undefined
+    const record = this.#parts.records.decode(found)
+    if (record === undefined) this.#remove(name)
+    // Another key with the same digest, or an object that was put in another's place.
+    if (record?.entry.key !== key) return undefined
+    const entry = { ...record.entry, variantKey }
+    if (head.body === undefined) return new StoredInRecord(entry, record.body ?? new Uint8Array())
+    return new StoredInObject(entry, name, head.body, this.#parts, this.#removal)
+  }
+
+  #remove(name: string): void {
+    this.#parts.background.run(() => this.#removal.removeDamaged(name))
+  }
+}
+
+/** The variants that the request selects by lists other than that of the first record. */
+function othersOf(
+  head: RecordHead,
+  first: Selection,
+  variantOf: (fieldNames: readonly string[]) => VariantKey
+): readonly Selection[] {
+  const selections = new Map<string, Selection>()
+  for (const list of head.lists) {
+    const selection = list.join() === head.vary.join() ? first : select(list, variantOf)
+    if (selection.digest !== head.variantDigest) selections.set(selection.digest, selection)
+  }
+  return [...selections.values()]
+}
+
+function select(list: readonly string[], variantOf: (fieldNames: readonly string[]) => VariantKey): Selection {
+  const variantKey = variantOf(list)
+  return { variantKey, digest: digestOf(variantKey) }
+}
+
+/** A response whose body is part of its record. */
+class StoredInRecord implements Stored {
+  readonly entry: Entry
+  readonly #body: Uint8Array
+
+  constructor(entry: Entry, body: Uint8Array) {
+    this.entry = entry
+    this.#body = body
+  }
+
+  open(range?: ByteRange): Uint8Array | undefined {
+    if (range === undefined) return this.#body
+    return range.end <= this.#body.byteLength ? this.#body.subarray(range.start, range.end) : undefined
+  }
+}
+
+/** A response whose body is an object of its own. */
+class StoredInObject implements Stored {
+  readonly entry: Entry
+  readonly #name: string
+  readonly #body: NonNullable<RecordHead['body']>
+  readonly #parts: Parts
+  readonly #removal: Removal
+
+  constructor(entry: Entry, name: string, body: NonNullable<RecordHead['body']>, parts: Parts, removal: Removal) {
+    this.entry = entry
+    this.#name = name
+    this.#body = body
+    this.#parts = parts
+    this.#removal = removal
+  }
+
+  async open(range?: ByteRange): Promise<Body | undefined> {
+    const { calls, background } = this.#parts
+    const { id, byteLength } = this.#body
+    const { start, end } = range ?? { start: 0, end: byteLength }
+    if (end > byteLength || start > end) return undefined
+    if (start === end) return new Uint8Array()
+    const onDamage = () => background.run(() => this.#removal.removeWithBody(this.#name, id))
+    const path = bodyPath(digestOf(this.entry.key), id)
+    return openBody({ calls, path, bodyId: id, byteLength, onDamage }, { start, end })
+  }
+}

@@ -1,0 +1,139 @@
+import type { Buffer } from 'node:buffer'
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import { RECORD_VERSION } from '../../serializers/serializer.ts'
+import { attempt } from '../file/faults.ts'
+import { digestOf, tagDigestOf, variantName } from '../file/names.ts'
+import { encodeRecordFile, type RecordHead } from '../file/record-file.ts'
+import type { ObjectPosition } from './deletions.ts'
+import { bodyPath, recordPath } from './object-names.ts'
+import { isLive, type Parts } from './parts.ts'
+import { MAX_RECORD_BYTES } from './records.ts'
+
+/** Lists of selecting fields that a key remembers. */
+const MAX_LISTS = 8
+const MAX_ATTEMPTS = 3
+
+/** A body that has come whole. */
+export type ReceivedBody =
+  | { readonly kind: 'inline'; readonly bytes: Uint8Array }
+  | { readonly kind: 'object'; readonly id: string; readonly byteLength: number }
+
+/** Where a record belongs, and what is there already. */
+interface Place {
+  readonly name: string
+  readonly lists: RecordHead['lists']
+  readonly replaced: RecordHead | undefined
+  /** Whether there is nothing at all for the key. */
+  readonly isFirst: boolean
+}
+
+/** Puts records in their places: the first variant of a key under the name of the key, others under names of their own,
+ * with their lists of selecting fields in the head of the first. So the only variant is found with one read, any other
+ * with two. */
+export class Placement {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Stores a response. False where a deletion was faster. */
+  place(entry: Entry, body: ReceivedBody, position: ObjectPosition): Promise<boolean> {
+    const { key } = position
+    const variant = digestOf(entry.variantKey)
+    const tags = entry.tags.map(tagDigestOf)
+    const { vary, expiresAtMs } = entry
+    const { ordinal, deletion: epoch } = position
+    const object = body.kind === 'object' ? { id: body.id, byteLength: body.byteLength } : undefined
+    const head = { variantDigest: variant, vary, lists: [], tags, expiresAtMs, epoch, ordinal, body: object }
+    return this.#parts.turns.take(key, async () => {
+      for (let i = 0; i < MAX_ATTEMPTS; i++) {
+        const { deletions, records, calls } = this.#parts
+        const [primary, overtaken] = await Promise.all([records.readHead(key), deletions.hasOvertaken(position, tags)])
+        if (overtaken) return false
+        const { name, lists, replaced, isFirst } = await this.#placeFor(key, head, primary)
+        const bytes = this.#encode({ ...head, lists }, entry, body.kind === 'inline' ? body.bytes : undefined)
+        if (bytes.byteLength > MAX_RECORD_BYTES) return false
+        // Another process may have put the first variant meanwhile, with lists of its own.
+        if (!(await calls.put(recordPath(name), bytes, isFirst && calls.capabilities.ifAbsent))) continue
+        if (replaced?.body !== undefined) this.#discard(key, replaced.body.id)
+        // From the time when another variant was the first.
+        if (lists.length > 0) await attempt(calls.delete(recordPath(variantName(key, variant))))
+        return this.#confirm(name, position, tags)
+      }
+      return false
+    })
+  }
+
+  /** Replaces the metadata of a stored response. False where it is no longer there, or was deleted after `asOf`. */
+  freshen(entry: Entry, asOf: ObjectPosition | undefined): Promise<boolean> {
+    const key = digestOf(entry.key)
+    const variant = digestOf(entry.variantKey)
+    const tags = entry.tags.map(tagDigestOf)
+    return this.#parts.turns.take(key, async () => {
+      const { records, deletions, calls } = this.#parts
+      const [primary, position] = await Promise.all([records.read(key), asOf ?? deletions.now(key)])
+      const isPrimary = primary?.parsed?.head.variantDigest === variant
+      const name = isPrimary ? key : variantName(key, variant)
+      const found = primary === undefined || isPrimary ? primary : await records.read(name)
+      const head = found?.parsed?.head
+      if (found === undefined || head?.variantDigest !== variant || !isLive(this.#parts, head)) return false
+      const record = records.decode(found)
+      if (record?.entry.id !== entry.id || record.entry.key !== entry.key) return false
+      if (await deletions.hasOvertaken(position, tags)) return false
+      const { expiresAtMs } = entry
+      const ordinal = Math.max(head.ordinal, position.ordinal)
+      const bytes = this.#encode({ ...head, tags, expiresAtMs, ordinal, epoch: position.deletion }, entry, record.body)
+      if (bytes.byteLength > MAX_RECORD_BYTES) return false
+      await calls.put(recordPath(name), bytes)
+      return this.#confirm(name, position, tags)
+    })
+  }
+
+  /** Looks for deletions once more, now that whoever deletes finds the record: one of the two sees the other. */
+  async #confirm(name: string, position: ObjectPosition, tags: readonly string[]): Promise<boolean> {
+    const { deletions, calls } = this.#parts
+    let isOvertaken = true
+    try {
+      isOvertaken = await deletions.hasSurelyOvertaken(position, tags)
+    } finally {
+      if (isOvertaken) await calls.delete(recordPath(name))
+    }
+    return !isOvertaken
+  }
+
+  async #placeFor(key: string, head: RecordHead, primary: RecordHead | 'damaged' | undefined): Promise<Place> {
+    if (primary === undefined || primary === 'damaged') {
+      return { name: key, lists: [], replaced: undefined, isFirst: primary === undefined }
+    }
+    if (primary.variantDigest === head.variantDigest || !isLive(this.#parts, primary)) {
+      return { name: key, lists: primary.lists, replaced: primary, isFirst: false }
+    }
+    const isKnown = primary.lists.some(list => list.join() === head.vary.join())
+    if (!isKnown) await this.#addList(key, head.vary)
+    const name = variantName(key, head.variantDigest)
+    const replaced = await this.#parts.records.readHead(name)
+    return { name, lists: [], replaced: replaced === 'damaged' ? undefined : replaced, isFirst: false }
+  }
+
+  /** Has the first record of the key say that others are selected by these fields. */
+  async #addList(key: string, vary: readonly string[]): Promise<void> {
+    const { records, calls } = this.#parts
+    const primary = await records.read(key)
+    if (primary?.parsed === undefined) return
+    const { head, recordStart } = primary.parsed
+    const lists = [vary, ...head.lists].slice(0, MAX_LISTS)
+    await calls.put(recordPath(key), encodeRecordFile({ ...head, lists }, primary.bytes.subarray(recordStart)))
+  }
+
+  /** Credentials can be part of a variant key: only its digest is kept. */
+  #encode(head: RecordHead, entry: Entry, body: Uint8Array | undefined): Buffer {
+    const kept = { ...entry, variantKey: `sha256-${head.variantDigest}` }
+    return encodeRecordFile(head, this.#parts.serializer.encode({ version: RECORD_VERSION, entry: kept, body }))
+  }
+
+  #discard(key: string, bodyId: string): void {
+    const { background, calls } = this.#parts
+    background.run(() => calls.delete(bodyPath(key, bodyId)))
+  }
+}

@@ -1,0 +1,98 @@
+import { encodeRecordFile, type RecordHead } from '../file/record-file.ts'
+import { KEPT_MS, NEVER } from './deletions.ts'
+import { bodyPath, recordPath, timeOfId } from './object-names.ts'
+import { isLive, type Parts } from './parts.ts'
+import type { Removal } from './removal.ts'
+import { type KeyGroup, walkKeys } from './walk.ts'
+
+/** Goes through all that is stored, and removes what is of no use. */
+export class Sweep {
+  readonly #parts: Parts
+  readonly #removal: Removal
+
+  constructor(parts: Parts, removal: Removal) {
+    this.#parts = parts
+    this.#removal = removal
+  }
+
+  /** Removes what has expired, was deleted or belongs to nothing; and, once a day old, what says of deletions. */
+  async run(): Promise<void> {
+    const { calls, marks } = this.#parts
+    const beganAtMs = Date.now()
+    await marks.refresh()
+    await walkKeys(calls, group => this.#tidyKey(group, () => false))
+    await marks.forget(beganAtMs - KEPT_MS)
+    await calls.tidy()
+  }
+
+  /** Removes what carries the tag, and whatever else is of no use. */
+  async deleteTag(tag: string): Promise<void> {
+    const { calls, marks } = this.#parts
+    await marks.ensure()
+    await marks.add('tag', tag)
+    await walkKeys(calls, group => this.#tidyKey(group, ({ tags }) => tags.includes(tag)))
+  }
+
+  async clear(): Promise<void> {
+    const { calls, marks, turns, uploading } = this.#parts
+    await marks.ensure()
+    await marks.add('all')
+    await walkKeys(calls, ({ key, records, bodies }) =>
+      turns.take(key, async () => {
+        for (const name of records) await calls.delete(recordPath(name))
+        for (const id of bodies) if (!uploading.has(id)) await calls.delete(bodyPath(key, id))
+      })
+    )
+  }
+
+  /** Leaves what may still be found, and carries no such tag. */
+  #tidyKey(group: KeyGroup, isDeleted: (head: RecordHead) => boolean): Promise<void> {
+    const { key } = group
+    const { turns, deletions } = this.#parts
+    return turns.take(key, async () => {
+      const deletion = group.isDeleted ? await deletions.lastOf(key) : NEVER
+      const heads = await this.#headsOf(group)
+      const isKept = (head: RecordHead) =>
+        (deletion === NEVER || head.epoch === deletion) && !isDeleted(head) && isLive(this.#parts, head)
+      // Others are found by way of the first.
+      const kept = new Map(heads.has(key) ? [...heads].filter(([, head]) => isKept(head)) : [])
+      for (const [name, head] of heads) {
+        if (kept.has(name)) continue
+        if (name === key && kept.size > 0) await this.#hollow(key, head)
+        else await this.#removal.remove(name, head)
+      }
+      await this.#removeOrphans(group, new Set([...kept.values()].map(head => head.body?.id)))
+      if (group.isDeleted) await deletions.forgetKey(key, deletion)
+    })
+  }
+
+  /** What the records of a key say of themselves now. */
+  async #headsOf({ key, records, bodies }: KeyGroup): Promise<ReadonlyMap<string, RecordHead>> {
+    const heads = new Map<string, RecordHead>()
+    if (records.length === 0 && bodies.length === 0) return heads
+    for (const name of new Set([key, ...records])) {
+      const head = await this.#parts.records.readHead(name)
+      if (head === 'damaged') await this.#parts.calls.delete(recordPath(name))
+      else if (head !== undefined) heads.set(name, head)
+    }
+    return heads
+  }
+
+  /** Leaves of the first record of a key only what others are found by. */
+  async #hollow(key: string, head: RecordHead): Promise<void> {
+    const { calls } = this.#parts
+    if (head.expiresAtMs === 0 && head.tags.length === 0) return
+    const hollow = { ...head, tags: [], expiresAtMs: 0, body: undefined }
+    await calls.put(recordPath(key), encodeRecordFile(hollow, new Uint8Array()))
+    if (head.body !== undefined) await calls.delete(bodyPath(key, head.body.id))
+  }
+
+  /** A body without a record may be one that is still to get one, for a day. */
+  async #removeOrphans({ key, bodies }: KeyGroup, kept: ReadonlySet<string | undefined>): Promise<void> {
+    const { calls, uploading } = this.#parts
+    for (const id of bodies) {
+      const isOld = Date.now() - timeOfId(id) > KEPT_MS
+      if (isOld && !kept.has(id) && !uploading.has(id)) await calls.delete(bodyPath(key, id))
+    }
+  }
+}
