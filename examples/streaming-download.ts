@@ -1,4 +1,5 @@
-// A large body, streamed to a file with a progress bar; the second time it comes from the cache.
+// A large body, streamed to a file with a progress bar; the second time it comes from the cache, whose store is on the
+// disk too: neither holds more than a few chunks of it in memory.
 //
 //   npx tsx examples/streaming-download.ts
 import { createWriteStream } from 'node:fs'
@@ -8,27 +9,30 @@ import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CachedClient, MemoryStore } from 'undici-http-cache'
+import { CachedClient } from 'undici-http-cache'
+import { FileStore } from 'undici-http-cache/stores/file'
 import { startOrigin } from './support/origin.ts'
 import { ProgressBar } from './support/progress-bar.ts'
 
 const MEBIBYTE = 1024 * 1024
-const film = Buffer.alloc(8 * MEBIBYTE, 'film')
+const scene = Buffer.alloc(4 * MEBIBYTE, 'film')
+const SCENES = 16
 
-// Sends half a mebibyte every 40 milliseconds.
+// Sends four mebibytes every 40 milliseconds.
 await using origin = await startOrigin(async (_request, response) => {
-  response.writeHead(200, { 'cache-control': 'max-age=3600', 'content-length': film.length })
-  for (let sent = 0; sent < film.length; sent += MEBIBYTE / 2) {
-    response.write(film.subarray(sent, sent + MEBIBYTE / 2))
+  response.writeHead(200, { 'cache-control': 'max-age=3600', 'content-length': SCENES * scene.length })
+  for (let sent = 0; sent < SCENES; sent++) {
+    response.write(scene)
     await sleep(40)
   }
   response.end()
 })
 
-// The store takes bodies of up to 4 MiB unless it is told otherwise.
-const store = new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE })
-await using client = new CachedClient({ cache: store })
 const folder = await mkdtemp(join(tmpdir(), 'streaming-download-'))
+// A MemoryStore would do as well, with a `maxEntrySizeBytes` that the film fits in.
+const store = new FileStore({ directory: join(folder, 'cache') })
+// The second request waits for what the first has brought, until it is stored.
+const client = new CachedClient({ cache: { store, storeTimeoutMs: 5000, coalesceTimeoutMs: 10_000 } })
 
 for (const time of ['first', 'second']) {
   console.log(`For the ${time} time:`)
@@ -50,5 +54,6 @@ for (const time of ['first', 'second']) {
 
 // A response that is streamed is stored once it has been read to its end, and not before.
 console.log('requests that reached the server:', origin.requestCount)
+await client.close()
+await store.close()
 await rm(folder, { recursive: true })
-store.close()

@@ -25,13 +25,13 @@ const EXAMPLES: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /^█{20}░{20} {2}50 %$/,
     /^█{30}░{10} {2}75 %$/,
     /^█{40} 100 %$/,
-    /^8388608 bytes from the server in \d+\.\d\d s$/,
+    /^67108864 bytes from the server in \d+\.\d\d s$/,
     'For the second time:',
     /^█{10}░{30} {2}25 %$/,
     /^█{20}░{20} {2}50 %$/,
     /^█{30}░{10} {2}75 %$/,
     /^█{40} 100 %$/,
-    /^8388608 bytes from the cache in \d+\.\d\d s$/,
+    /^67108864 bytes from the cache in \d+\.\d\d s$/,
     'requests that reached the server: 1'
   ],
   'memory-store.ts': [
@@ -42,6 +42,13 @@ const EXAMPLES: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /^after four more, 6 are stored, in \d{5} of 100000 bytes$/,
     '/7: from the cache: true',
     '/2: from the cache: false'
+  ],
+  'file-store.ts': [
+    'one program: hello - from the cache: false',
+    'another: hello - from the cache: true',
+    'stored: 200 /greeting',
+    'another, after everything was deleted: hello - from the cache: false',
+    'requests that reached the server: 2'
   ],
   'serializers/object.ts': [
     'héllo - from the cache: false',
