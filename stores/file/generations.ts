@@ -110,8 +110,10 @@ export class Generations {
       } finally {
         await handle.close()
       }
+      await this.#tree.syncFolder(draft)
       if ((await this.stat(generation)) === undefined) {
         await fs.rename(draft, this.#tree.logFolder(generation))
+        await this.#tree.syncFolder(storage)
         return
       }
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import { bodyFileBytes } from './body-file.ts'
-import { attempt, isMissing } from './faults.ts'
+import { attempt, ignoreAbsent, isMissing } from './faults.ts'
 import { writeFully } from './file-system.ts'
 import { MAX_RECORD_BYTES } from './record-file.ts'
 import { roomFor } from './room.ts'
@@ -42,7 +42,7 @@ export class RecordWriter {
         this.#onWritten(roomFor(bodyFileBytes(body.byteLength)))
       }
       await this.#move(temporary, this.#tree.recordPath(name), name, generation)
-      await this.#tree.syncShard(name)
+      await ignoreAbsent(this.#tree.syncFolder(this.#tree.shardPath(name)))
       this.#onWritten(roomFor(bytes.byteLength))
       return true
     } catch (error) {

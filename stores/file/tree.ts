@@ -1,8 +1,8 @@
 import { homedir } from 'node:os'
-import { isAbsolute, join, resolve, sep } from 'node:path'
+import { dirname, isAbsolute, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CacheError, optionError } from '../../lib/errors.ts'
-import { ignoreAbsent, isMissing, isThereAlready } from './faults.ts'
+import { isMissing, isThereAlready } from './faults.ts'
 import { DIRECTORY_MODE, FILE_MODE, type FileHandle, type FileSystem, TO_CREATE, TO_READ } from './file-system.ts'
 import { bodyName, randomName } from './names.ts'
 
@@ -141,12 +141,9 @@ export class Tree {
     if (this.#sync) await handle.sync()
   }
 
-  /** Makes what was renamed into a folder last. */
-  async syncShard(name: string): Promise<void> {
-    if (this.#sync) await ignoreAbsent(this.#syncFolder(this.shardPath(name)))
-  }
-
-  async #syncFolder(path: string): Promise<void> {
+  /** Makes what was put into a folder last. */
+  async syncFolder(path: string): Promise<void> {
+    if (!this.#sync) return
     const handle = await this.fs.open(path, TO_READ)
     try {
       await handle.sync()
@@ -172,6 +169,7 @@ export class Tree {
     } catch (error) {
       if (!isThereAlready(error)) throw error
     }
+    await this.syncFolder(dirname(path))
   }
 
   /** From the storage folder to that one. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { memfs } from 'memfs'
@@ -218,6 +218,28 @@ describe('files', () => {
     assert.deepEqual([after.ino, after.mtimeNs, after.ctimeNs], [before.ino, before.mtimeNs, before.ctimeNs])
     assert.equal((await find(store))?.entry.statusText, 'Fresh')
     assert.deepEqual(await read(store), noise(300_000))
+  })
+})
+
+describe('with fsync', () => {
+  it('every file and folder reaches the disk before a response counts as stored, or as deleted', async () => {
+    const unsynced = new Set<string>()
+    const fs = watchFs((call, path) => {
+      if (call === 'sync') unsynced.delete(path)
+      // A file under another name is another entry of its folder.
+      else if (call === 'mkdir' || call === 'rename') unsynced.add(dirname(path))
+      else if (call === 'write') unsynced.add(path)
+    })
+    await using opened = await openStore({ fs, fsync: true })
+    const { store, directory } = opened
+    // Node makes it and what it lies in with one call.
+    const left = () => [...unsynced].filter(path => path.startsWith(directory))
+    for (const size of [10, 300_000]) {
+      await put(store, {}, noise(size))
+      assert.deepEqual(left(), [], `${size} bytes`)
+    }
+    await store.delete(KEY)
+    assert.deepEqual(left(), [])
   })
 })
 
