@@ -100,7 +100,7 @@ export class BodySink {
       .write(batch => {
         void batch.tables.bodies.put(name, chunk)
         grow(batch, body, Date.now())
-      })
+      }, 'storing')
       .catch(error => {
         this.#failure ??= { error }
       })

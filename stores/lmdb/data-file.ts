@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   ftruncateSync,
   lstatSync,
@@ -15,6 +16,7 @@ import {
 } from 'node:fs'
 import { uptime } from 'node:os'
 import { dirname } from 'node:path'
+import { makeLockFile } from './lock-file.ts'
 
 /** Where things are in LMDB's two meta pages, which a data file begins with. */
 const MAGIC_OFFSET = 24
@@ -35,15 +37,20 @@ interface Meta {
  * unwritten. Links are not followed. Throws what the file system throws. */
 export function prepareDataFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  for (const file of [path, lockPathOf(path)]) removeForeign(file)
+  for (const file of [path, lockPathOf(path), notePathOf(path)]) removeForeign(file)
   if (!isIntact(path)) setAside(path)
   // To be made by nobody else, and by nobody with more rights.
-  for (const file of [path, lockPathOf(path)]) closeSync(openSync(file, openFlags(), 0o600))
+  closeSync(openSync(path, openFlags(), 0o600))
+  if (!existsSync(lockPathOf(path))) makeLockFile(lockPathOf(path))
   noteSynced(path, undefined)
 }
 
 export function lockPathOf(path: string): string {
   return `${path}-lock`
+}
+
+function notePathOf(path: string): string {
+  return `${path}-synced`
 }
 
 /** The last transaction in the file; undefined for an empty one. */
@@ -60,10 +67,10 @@ export function lastTransactionOf(path: string): number | undefined {
 export function noteSynced(path: string, transaction: number | undefined): void {
   const note = readNote(path)
   if (transaction === undefined && note?.boot === bootName()) return
-  const temporary = `${path}-synced.${process.pid}`
+  const temporary = `${notePathOf(path)}.${process.pid}`
   rmSync(temporary, { force: true })
   writeFileSync(temporary, `${bootName()} ${transaction ?? note?.transaction ?? 0}`, { mode: 0o600, flag: 'wx' })
-  renameSync(temporary, `${path}-synced`)
+  renameSync(temporary, notePathOf(path))
 }
 
 function isIntact(path: string): boolean {
@@ -106,11 +113,12 @@ function readMeta(file: number, offset: number): Meta | undefined {
   return { pageBytes, lastPage: Number(bytes.readBigUInt64LE(144)), transaction: Number(bytes.readBigUInt64LE(152)) }
 }
 
-function setAside(path: string): void {
+/** Puts the data file out of everybody's way. */
+export function setAside(path: string): void {
   rmSync(`${path}.damaged`, { force: true, recursive: true })
   renameSync(path, `${path}.damaged`)
   rmSync(lockPathOf(path), { force: true })
-  rmSync(`${path}-synced`, { force: true })
+  rmSync(notePathOf(path), { force: true })
 }
 
 /** What is not a file of this store's own making: a link above all. */
@@ -121,7 +129,7 @@ function removeForeign(path: string): void {
 
 function readNote(path: string): { readonly boot: string; readonly transaction: number } | undefined {
   try {
-    const [boot = '', transaction] = readFileSync(`${path}-synced`, 'latin1').split(' ')
+    const [boot = '', transaction] = readFileSync(notePathOf(path), 'latin1').split(' ')
     return { boot, transaction: Number(transaction) }
   } catch {
     return undefined

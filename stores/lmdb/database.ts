@@ -2,7 +2,9 @@ import { Buffer } from 'node:buffer'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { CacheError } from '../../lib/errors.ts'
 import { lastTransactionOf, noteSynced, prepareDataFile } from './data-file.ts'
+import { lackOfRoom, type WriteKind } from './disk-room.ts'
 import { changesIn, encodeMarks, type Marks, newMarks, parseMarks } from './marks.ts'
+import { Place } from './place.ts'
 
 export type Table = Database<Buffer, Uint8Array>
 
@@ -23,6 +25,7 @@ export interface Batch {
 }
 
 interface Task {
+  readonly kind: WriteKind
   run(batch: Batch): void
   fail(error: unknown): void
 }
@@ -32,18 +35,24 @@ interface Task {
 export class LmdbDatabase {
   readonly tables: Tables
   readonly #path: string
+  /** Where its files are, as of when they were opened. */
+  readonly place: Place
   readonly #root: RootDatabase<Buffer, Uint8Array>
   #tasks: Task[] = []
   #scheduled = false
   #current = false
   #syncedTransaction: number | undefined
   #closed = false
+  /** Whether a write has found its files gone, or replaced. */
+  isGone = false
   /** Called after a batch has been committed. */
   onCommit: ((marks: Marks) => void) | undefined
 
   /** Throws what the file system or LMDB throws. */
   constructor(path: string, mapBytes: number) {
     prepareDataFile(path)
+    const lack = lackOfRoom(path, 'deleting')
+    if (lack !== undefined) throw lack
     this.#path = path
     // Not synced with each transaction: a crash of a process harms nothing, and one of the system is found out at the next
     // opening. A fsync would hold the event loop.
@@ -56,6 +65,7 @@ export class LmdbDatabase {
       maxReaders: 1024,
       permissionsMode: 0o600
     } as Parameters<typeof open>[0]) as RootDatabase<Buffer, Uint8Array>
+    this.place = new Place(path)
     const tables = TABLES.map(name => [name, this.#root.openDB<Buffer, Uint8Array>(name, BYTES)] as const)
     this.tables = Object.fromEntries(tables) as Tables
     if (this.marks() === undefined) this.#transact(() => {})
@@ -84,11 +94,12 @@ export class LmdbDatabase {
   }
 
   /** Rejects with what LMDB throws: a full disk, for one. Then nothing of it is written. */
-  write<T>(work: (batch: Batch) => T): Promise<T> {
+  write<T>(work: (batch: Batch) => T, kind: WriteKind = 'deleting'): Promise<T> {
     if (this.#closed) return Promise.reject(new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed'))
     return new Promise((resolve, reject) => {
       let result: T
       this.#tasks.push({
+        kind,
         run: batch => {
           result = work(batch)
           batches.get(batch)?.push(() => resolve(result))
@@ -106,6 +117,7 @@ export class LmdbDatabase {
 
   /** Brings what has been committed to the disk, so that it outlives a crash of the system. */
   async sync(): Promise<void> {
+    if (!this.place.isAsItWas()) return
     const transaction = lastTransactionOf(this.#path)
     if (transaction === undefined || transaction === this.#syncedTransaction) return
     await new Promise<void>((resolve, reject) => {
@@ -136,13 +148,30 @@ export class LmdbDatabase {
       if (this.#closed) return
       const tasks = this.#tasks
       this.#tasks = []
-      this.#run(tasks)
+      this.#run(this.#possible(tasks))
       if (this.#tasks.length > 0) this.#schedule()
+    })
+  }
+
+  /** Those that there is a file, and room, for; the others fail. */
+  #possible(tasks: Task[]): Task[] {
+    this.isGone ||= !this.place.isAsItWas()
+    if (this.isGone) {
+      const error = Object.assign(new Error(`ENOENT: gone while it was in use, '${this.#path}'`), { code: 'ENOENT' })
+      for (const task of tasks) task.fail(error)
+      return []
+    }
+    const lacks = { storing: lackOfRoom(this.#path, 'storing'), deleting: lackOfRoom(this.#path, 'deleting') }
+    return tasks.filter(task => {
+      const lack = lacks[task.kind]
+      if (lack !== undefined) task.fail(lack)
+      return lack === undefined
     })
   }
 
   /** Runs as many as time allows, and puts the others back. Where one fails, each is run alone. */
   #run(tasks: Task[]): void {
+    if (tasks.length === 0) return
     const deadline = performance.now() + BATCH_MS
     let count = 0
     try {

@@ -42,7 +42,7 @@ export class EntryWriter {
       const head = headOf(entry, marks.position, arrival, chunked, variantDigest)
       putRecord(batch, name, encodeRecord(head, payload), entry.vary, Date.now())
       return true
-    })
+    }, 'storing')
   }
 
   /** False: no longer stored, or overtaken by a deletion. */
@@ -66,7 +66,7 @@ export class EntryWriter {
       const updated = headOf(entry, marks.position, marks.changes, head.body, variantDigest)
       putRecord(batch, name, encodeRecord(updated, payload), entry.vary, Date.now())
       return true
-    })
+    }, 'storing')
   }
 
   async delete(key: CacheKey): Promise<void> {

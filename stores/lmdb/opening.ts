@@ -1,9 +1,12 @@
 import { CacheError } from '../../lib/errors.ts'
 import { LmdbDatabase } from './database.ts'
+import { GRACE_MS } from './leaving.ts'
 import { Sweeper } from './sweeper.ts'
 
 const TEND_MS = 30_000
 const SWEEP_SOON_MS = 1000
+/** What is found out by looking at the directory is found out after so long, without a write. */
+const LOOK_MS = 1000
 /** Where opening fails, it is tried again after so long. */
 const RETRY_MS = 1000
 const MAP_BYTES = 1_073_741_824
@@ -13,15 +16,18 @@ export interface Opened {
   readonly sweeper: Sweeper
 }
 
-/** Opens the database when it is first needed, and tends it until it is closed. Keeps no process alive. */
+/** Opens the database when it is first needed, anew where its files have gone or were replaced, and tends it until it is
+ * closed. Keeps no process alive. */
 export class Opening {
   readonly #path: string
   readonly #maxSizeBytes: number
   #opened: Opened | undefined
+  #lookAtMs = 0
   #failure: { readonly error: unknown; readonly untilMs: number } | undefined
   #timer: NodeJS.Timeout | undefined
   #soon: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
+  readonly #left = new Set<LmdbDatabase>()
   readonly #background = new Set<Promise<void>>()
 
   constructor(path: string, maxSizeBytes: number) {
@@ -32,6 +38,7 @@ export class Opening {
   /** Throws what opening has failed with; ERR_CACHE_CLOSED after close(). */
   opened(): Opened {
     if (this.#closing !== undefined) throw new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed')
+    if (this.#opened !== undefined && this.#isGone(this.#opened)) this.#leave(this.#opened)
     this.#opened ??= this.#open()
     return this.#opened
   }
@@ -65,6 +72,27 @@ export class Opening {
     }
   }
 
+  #isGone({ database }: Opened): boolean {
+    const nowMs = performance.now()
+    if (database.isGone) return true
+    if (nowMs < this.#lookAtMs) return false
+    this.#lookAtMs = nowMs + LOOK_MS
+    return !database.place.isAsItWas()
+  }
+
+  /** Some may be in the midst of a body: it is closed later. */
+  #leave({ database, sweeper }: Opened): void {
+    this.#opened = undefined
+    clearInterval(this.#timer)
+    database.place.leave()
+    void sweeper.stop()
+    this.#left.add(database)
+    setTimeout(() => {
+      this.#left.delete(database)
+      void database.close()
+    }, GRACE_MS).unref()
+  }
+
   /** Work that nobody waits for but close(). What fails is tried again another time. */
   #run(work: (opened: Opened) => Promise<void>): void {
     if (this.#opened === undefined || this.#background.size > 0) return
@@ -77,6 +105,7 @@ export class Opening {
   async #close(): Promise<void> {
     clearInterval(this.#timer)
     clearTimeout(this.#soon)
+    await Promise.all([...this.#left].map(database => database.close()))
     if (this.#opened === undefined) return
     const { database, sweeper } = this.#opened
     await sweeper.stop()
