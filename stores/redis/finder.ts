@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer'
+import { Buffer } from 'node:buffer'
 import { LRUCache } from 'lru-cache'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import type { Lookup } from '../store.ts'
@@ -14,22 +14,36 @@ interface KnownKey {
   readonly keyDigest: string
   readonly hash: string
   lists: VaryLists
+  /** Variants whose records are remembered. */
+  readonly variants: Map<VariantKey, Variant>
 }
 
-/** A variant that the request may select. */
-interface Guess {
+/** A variant that a request may select. */
+interface Variant {
   readonly variantKey: VariantKey
   readonly digest: string
   readonly field: string
+  readonly decoded?: Decoded
+}
+
+/** What the bytes of a record were found to say. */
+interface Decoded {
+  readonly bytes: Buffer
+  readonly stored: StoredInRedis
+  readonly untilMs: number
 }
 
 type VariantOf = (fieldNames: readonly string[]) => VariantKey
 
-const MAX_MEMO_BYTES = 8 * 1_048_576
-const KNOWN_KEY_BYTES = 500
+const MAX_MEMO_BYTES = 16 * 1_048_576
+const MAX_DECODED_BYTES = 16_384
+const MAX_KNOWN_VARIANTS = 16
+/** Objects around what is remembered of a key, or of a variant. */
+const OVERHEAD_BYTES = 500
 
 /** Looks responses up: one round trip where the lists of selecting fields are as remembered, or as assumed, and another for
- * what was not guessed. Only the lists are remembered, never what is stored. */
+ * what was not guessed. What small records say is remembered beside their bytes, and believed when Redis answers with the
+ * very same. */
 export class Finder {
   readonly #connection: Connection
   readonly #names: Names
@@ -37,7 +51,7 @@ export class Finder {
   readonly #position: () => Promise<number>
   readonly #known = new LRUCache<CacheKey, KnownKey>({
     maxSize: MAX_MEMO_BYTES,
-    sizeCalculation: (_, key) => KNOWN_KEY_BYTES + 2 * key.length
+    sizeCalculation: sizeOf
   })
 
   constructor(connection: Connection, names: Names, records: Records, position: () => Promise<number>) {
@@ -50,21 +64,27 @@ export class Finder {
   async find(key: CacheKey, variantOf: VariantOf): Promise<Lookup> {
     const known = this.#known.get(key) ?? this.#unknown(key)
     const { hash, lists: assumed } = known
-    const guesses = guessesOf(assumed.lists, variantOf)
-    const fields = guesses.map(({ field }) => field)
-    const [found, ...records] = await this.#connection.use(client => client.hmgetBuffer(hash, 'lists', ...fields))
+    const variants = variantsOf(known, assumed.lists, variantOf)
+    const fields = ['lists', ...variants.map(({ field }) => field)]
+    const [found, ...records] = await this.#connection.use(client => client.hmgetBuffer(hash, ...fields))
     const lists = this.#listsOf(known, found ?? null)
     if (lists === undefined) return { stored: [], otherVariants: false, asOf: this.#position }
     if (lists !== assumed) {
-      this.#known.set(key, known)
-      const missed = guessesOf(lists.lists, variantOf).filter(({ field }) => !fields.includes(field))
+      const isNew = ({ field }: Variant) => !fields.includes(field)
+      const missed = variantsOf(known, lists.lists, variantOf).filter(isNew)
       if (missed.length > 0) {
         const more = missed.map(({ field }) => field)
         records.push(...(await this.#connection.use(client => client.hmgetBuffer(hash, ...more))))
-        guesses.push(...missed)
+        variants.push(...missed)
       }
+      this.#known.set(key, known)
     }
-    const stored = guesses.flatMap((guess, i) => this.#read(key, known, guess, records[i] ?? null) ?? [])
+    const stored: StoredInRedis[] = []
+    for (const [i, variant] of variants.entries()) {
+      const bytes = records[i]
+      const decoded = bytes == null ? undefined : this.#decode(key, known, variant, bytes)
+      if (decoded !== undefined && decoded.untilMs >= Date.now()) stored.push(decoded.stored)
+    }
     if (stored.length > 1) stored.sort((a, b) => b.entry.responseTimeMs - a.entry.responseTimeMs)
     return { stored, otherVariants: lists.count > stored.length, asOf: this.#position }
   }
@@ -81,7 +101,7 @@ export class Finder {
 
   #unknown(key: CacheKey): KnownKey {
     const keyDigest = shortDigestOf(key)
-    return { keyDigest, hash: this.#names.hash(keyDigest), lists: ASSUMED }
+    return { keyDigest, hash: this.#names.hash(keyDigest), lists: ASSUMED, variants: new Map() }
   }
 
   /** What is said now, which is remembered; undefined: nothing is stored. */
@@ -94,23 +114,30 @@ export class Finder {
     return parsed
   }
 
-  #read(key: CacheKey, known: KnownKey, guess: Guess, bytes: Buffer | null): StoredInRedis | undefined {
-    if (bytes === null) return undefined
-    const { variantKey, digest, field } = guess
-    const record = this.#records.decode(bytes, key, digest)
+  #decode(key: CacheKey, known: KnownKey, variant: Variant, bytes: Buffer): Decoded | undefined {
+    const { decoded } = variant
+    if (decoded?.bytes.equals(bytes)) return decoded
+    const { variantKey, digest, field } = variant
     const forget = () => {
-      const stamp = bytes.subarray(0, STAMP_BYTES)
+      const stamp = Buffer.from(bytes.subarray(0, STAMP_BYTES))
       runScript(this.#connection, FORGET, [known.hash], [field, stamp]).catch(() => {})
     }
+    const record = this.#records.decode(bytes, key, digest)
     if (record === undefined) {
       forget()
       return undefined
     }
-    const nowMs = Date.now()
     const { head, entry, body } = record
-    if (entry.expiresAtMs < nowMs || head.keptUntilMs < nowMs) return undefined
     const chunks = head.body === undefined ? undefined : this.#placeOf(known, head.body, forget)
-    return new StoredInRedis({ ...entry, variantKey }, body, chunks)
+    const stored = new StoredInRedis({ ...entry, variantKey }, body, chunks)
+    const untilMs = Math.min(entry.expiresAtMs, head.keptUntilMs)
+    if (bytes.length > MAX_DECODED_BYTES) return { bytes, stored, untilMs }
+    // Not the view that the client gives, which keeps alive all that came with it.
+    const fresh: Decoded = { bytes: Buffer.from(bytes), stored, untilMs }
+    if (known.variants.size >= MAX_KNOWN_VARIANTS) known.variants.clear()
+    known.variants.set(variantKey, { variantKey, digest, field, decoded: fresh })
+    this.#known.set(key, known)
+    return fresh
   }
 
   #placeOf(known: KnownKey, body: { readonly name: string; readonly byteLength: number }, onDamage: () => void) {
@@ -120,10 +147,26 @@ export class Finder {
 }
 
 /** One for each variant, though several lists may lead to the same. */
-function guessesOf(lists: readonly (readonly string[])[], variantOf: VariantOf): Guess[] {
-  const variantKeys = new Set(lists.map(list => variantOf(list)))
-  return [...variantKeys].map(variantKey => {
-    const digest = fullDigestOf(variantKey)
-    return { variantKey, digest, field: fieldOf(digest) }
-  })
+function variantsOf(known: KnownKey, lists: readonly (readonly string[])[], variantOf: VariantOf): Variant[] {
+  const variants: Variant[] = []
+  for (const list of lists) {
+    const variantKey = variantOf(list)
+    if (variants.some(variant => variant.variantKey === variantKey)) continue
+    variants.push(known.variants.get(variantKey) ?? variantNamed(variantKey))
+  }
+  return variants
+}
+
+function variantNamed(variantKey: VariantKey): Variant {
+  const digest = fullDigestOf(variantKey)
+  return { variantKey, digest, field: fieldOf(digest) }
+}
+
+/** In memory: the bytes, and about twice as much for what they say. */
+function sizeOf({ variants }: KnownKey, key: CacheKey): number {
+  let byteLength = OVERHEAD_BYTES + 2 * key.length
+  for (const { variantKey, decoded } of variants.values()) {
+    byteLength += OVERHEAD_BYTES + 2 * variantKey.length + 3 * (decoded?.bytes.length ?? 0)
+  }
+  return byteLength
 }
