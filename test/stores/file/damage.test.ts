@@ -3,10 +3,24 @@ import assert from 'node:assert/strict'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { JsonBytesSerializer } from 'undici-http-cache/serializers/json-bytes'
-import { bodiesOf, bytesOf, find, get, noise, openStore, put, read, recordsOf, until, variantKey } from './support.ts'
+import {
+  bodiesOf,
+  bytesOf,
+  find,
+  get,
+  isStress,
+  noise,
+  openStore,
+  put,
+  read,
+  recordsOf,
+  until,
+  variantKey
+} from './support.ts'
 
 const CHUNK_BYTES = 131_072
 const FRAME_BYTES = CHUNK_BYTES + 4
+const HEAD_BYTES = 120
 
 describe('a small response', () => {
   for (const serializer of [undefined, new JsonBytesSerializer()]) {
@@ -20,7 +34,8 @@ describe('a small response', () => {
       const entry = await put(store, { lines, vary: ['accept'], variantKey: variantKey(['accept'], 'a') })
       const [path = ''] = recordsOf(store)
       const bytes = readFileSync(path)
-      for (let at = 0; at < bytes.byteLength; at++) {
+      // Beyond the head, which has no serializer, there is one checksum for all.
+      for (let at = 0; at < bytes.byteLength; at += at < HEAD_BYTES || isStress ? 1 : 5) {
         const damaged = Buffer.from(bytes)
         damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8))
         writeFileSync(path, damaged)

@@ -48,23 +48,23 @@ describe('what is too much', () => {
   })
 
   it('goes without being asked for, while no more is taken than the limit and a quarter', async () => {
-    await using opened = await openStore({ maxSizeBytes: 100 * BLOCK_BYTES })
+    await using opened = await openStore({ maxSizeBytes: 40 * BLOCK_BYTES })
     const { store } = opened
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 100; i++) {
       await put(store, { key: keyOf(i) })
-      if (i % 50 === 0) assert.ok(occupiedBytes(store) <= 130 * BLOCK_BYTES, `${occupiedBytes(store)} bytes`)
+      if (i % 20 === 0) assert.ok(occupiedBytes(store) <= 52 * BLOCK_BYTES, `${occupiedBytes(store)} bytes`)
     }
-    await until(() => occupiedBytes(store) <= 100 * BLOCK_BYTES, 30_000)
+    await until(() => occupiedBytes(store) <= 40 * BLOCK_BYTES, 30_000)
     await until(async () => (await put(store, { key: KEY })) !== undefined)
   })
 
   it('goes when another process learns of it', async () => {
-    await using opened = await openStore({ maxSizeBytes: 100 * BLOCK_BYTES })
+    await using opened = await openStore({ maxSizeBytes: 40 * BLOCK_BYTES })
     const { store } = opened
-    for (let i = 0; i < 60; i++) await put(store, { key: keyOf(i) })
+    for (let i = 0; i < 24; i++) await put(store, { key: keyOf(i) })
     const other = opened.reopen()
-    for (let i = 60; i < 115; i++) await put(other, { key: keyOf(i) })
-    await until(() => occupiedBytes(store) <= 100 * BLOCK_BYTES, 30_000)
+    for (let i = 24; i < 47; i++) await put(other, { key: keyOf(i) })
+    await until(() => occupiedBytes(store) <= 40 * BLOCK_BYTES, 30_000)
   })
 
   it('is judged by the use that any process makes of it', async () => {
