@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CROWD_KEYS, findFault, type Order, putSeed } from './process.ts'
 import { bodiesOf, find, isStress, KEY, openStore, recordsOf, TAG, temporariesOf } from './support.ts'
 
-const KILLS = isStress ? 25 : 3
+const KILLS = isStress ? 25 : 2
 
 function start(task: string, directory: string): ChildProcess {
   return fork(new URL('process.ts', import.meta.url), [task, directory], { execArgv: ['--import', 'tsx'] })

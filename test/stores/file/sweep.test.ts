@@ -27,7 +27,7 @@ import {
 import { watchFs } from './watching-fs.ts'
 
 const HOUR_MS = 3_600_000
-const ENTRIES = isStress ? 100_000 : 400
+const ENTRIES = isStress ? 100_000 : 250
 
 function makeOld(paths: readonly string[]): void {
   for (const path of paths) utimesSync(path, new Date(), new Date(Date.now() - 2 * HOUR_MS))
@@ -142,7 +142,7 @@ describe('a sweep', () => {
   it('in the background does not keep the process alive', async () => {
     await using opened = await openStore()
     const { store, directory } = opened
-    for (let i = 0; i < 300; i++) await put(store, { key: keyOf(i) })
+    for (let i = 0; i < 60; i++) await put(store, { key: keyOf(i) })
     const script = `
       import { FileStore } from 'undici-http-cache/stores/file'
       const store = new FileStore({ directory: ${JSON.stringify(directory)}, maxSizeBytes: 4096 * 10 })
