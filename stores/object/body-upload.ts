@@ -33,7 +33,10 @@ export class BodyUpload {
     const size = byteLength === undefined ? undefined : bodyFileBytes(byteLength)
     this.#putting = parts.calls.upload(this.#path, this.#frames(), size, this.#use)
     // Whoever writes next is told.
-    this.#putting.catch(error => this.#use.abort(error))
+    this.#putting.then(
+      () => this.#isDrained || this.#use.abort(tooEarly()),
+      error => this.#use.abort(error)
+    )
   }
 
   /** Takes bytes; a promise where they must wait for others to be taken. */
@@ -49,8 +52,7 @@ export class BodyUpload {
     while (this.#filled > 0) await this.#turnOver()
     this.#isWhole = true
     this.#onFrame?.()
-    const put = await this.#use.within(this.#putting)
-    if (!put || !this.#isDrained) throw new CacheError('ERR_CACHE_STORE', 'the driver has not taken the whole body')
+    if (!(await this.#use.within(this.#putting))) throw tooEarly()
     this.#use.end()
   }
 
@@ -131,4 +133,8 @@ export class BodyUpload {
       }
     }
   }
+}
+
+function tooEarly(): CacheError {
+  return new CacheError('ERR_CACHE_STORE', 'the driver of an ObjectStore has not taken the whole body')
 }

@@ -19,7 +19,7 @@ export class Use {
   }
 
   /** What comes of it, within the time that one answer may take. `late` gets what comes after that. Aborted, it rejects. */
-  within<T>(work: Promise<T>, late?: (result: T) => void): Promise<T> {
+  within<T>(work: T | PromiseLike<T>, late?: (result: T) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       const fail = (error: unknown) => {
         clearTimeout(timer)
@@ -29,7 +29,7 @@ export class Use {
       const timer = setTimeout(() => this.abort(tooLate(this.#timeoutMs)), this.#timeoutMs)
       timer.unref()
       this.#waiting.add(fail)
-      work.then(result => {
+      Promise.resolve(work).then(result => {
         if (!this.#waiting.delete(fail)) return late?.(result)
         clearTimeout(timer)
         resolve(result)
