@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import type { Batch, Table, Tables } from './database.ts'
-import { keyDigestOf, tagDigestOf } from './digests.ts'
+import { keyDigestOf, namesAfter, tagDigestOf } from './digests.ts'
 import type { Marks } from './marks.ts'
 import { encodeNumbers, parseNumbers } from './numbers.ts'
 import type { RecordHead } from './record-bytes.ts'
@@ -10,6 +10,8 @@ const TAG = Buffer.from('t')
 /** As many are remembered for as long as it takes, more only until everything has been looked over. */
 const MAX_DELETIONS = 10_000
 const RETAIN_MS = 3_600_000
+/** Deletions looked at in one write. */
+const SLICE = 64
 
 /** A deletion as it is remembered: its position and time, by what it was about. */
 export function noteDeletion(batch: Batch, kind: 'key' | 'tag', digest: Uint8Array): void {
@@ -38,18 +40,27 @@ export function isDeleted(tables: Tables, marks: Marks, keyDigest: Uint8Array, h
 }
 
 /** After everything that was deleted up to `position` has been removed: forgets deletions that no request can be older
- * than, and where there are too many others. */
-export function forgetDeletions(batch: Batch, position: number, nowMs: number): void {
+ * than, and where there are too many others. Looks at some, after that name; gives the last of them, undefined at the end. */
+export function forgetDeletions(
+  batch: Batch,
+  position: number,
+  nowMs: number,
+  after: Uint8Array
+): Uint8Array | undefined {
   const { deletions } = batch.tables
-  const tooMany = deletions.getKeysCount({}) > MAX_DELETIONS
-  const forgotten: Uint8Array[] = []
-  for (const name of deletions.getKeys({})) {
+  const tooMany = entryCount(deletions) > MAX_DELETIONS
+  const names = namesAfter(deletions, after, SLICE)
+  for (const name of names) {
     const [at, timeMs] = readDeletion(deletions, name) ?? [0, 0]
     if (at > position || (!tooMany && timeMs > nowMs - RETAIN_MS)) continue
-    forgotten.push(name)
+    void deletions.remove(name)
     batch.marks.floor = Math.max(batch.marks.floor, at)
   }
-  for (const name of forgotten) void deletions.remove(name)
+  return names.at(-1)
+}
+
+function entryCount(table: Table): number {
+  return (table.getStats() as { readonly entryCount: number }).entryCount
 }
 
 function reaches(deletions: Table, keyDigest: Uint8Array, tags: readonly Uint8Array[], asOf: number): boolean {

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { hash } from 'node:crypto'
+import type { Table } from './database.ts'
 
 /** Bytes of the digests that name keys, variants and tags. What they name is verified where it matters. */
 export const DIGEST_BYTES = 16
@@ -39,4 +40,10 @@ export function rowNameIn(recordName: Uint8Array): Uint8Array {
 /** The names that begin with `prefix`, as the bounds of a range. */
 export function rangeOf(prefix: Uint8Array): { readonly start: Buffer; readonly end: Buffer } {
   return { start: Buffer.from(prefix), end: Buffer.concat([prefix, Buffer.alloc(DIGEST_BYTES + 1, 0xff)]) }
+}
+
+/** Some names of a table, in order, beyond `after`. */
+export function namesAfter(table: Table, after: Uint8Array, limit: number): Uint8Array[] {
+  const range = after.length === 0 ? {} : { start: after, exclusiveStart: true }
+  return [...table.getKeys({ ...range, limit })] as Uint8Array[]
 }

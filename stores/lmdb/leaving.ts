@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import type { Batch, Tables } from './database.ts'
+import { namesAfter } from './digests.ts'
 import { encodeNumbers, parseNumbers } from './numbers.ts'
 import type { ChunkedBody } from './record-bytes.ts'
 
@@ -63,20 +64,24 @@ export function leaveAt(batch: Batch, name: Uint8Array, removeAtMs: number): voi
   if (leaving !== undefined) void batch.tables.leaving.put(name, encodeNumbers(name, removeAtMs, leaving[1]))
 }
 
-/** Removes some chunks of bodies whose time has come. True: there is more to do. */
-export function reap(batch: Batch, nowMs: number): boolean {
+/** Removes some chunks of bodies whose time has come. Gives the name to go on after; undefined at the end. */
+export function reap(batch: Batch, nowMs: number, after: Uint8Array): Uint8Array | undefined {
   const { tables, marks } = batch
-  for (const name of [...tables.leaving.getKeys({})]) {
+  let done = after
+  for (const name of namesAfter(tables.leaving, after, SLICE)) {
     const [removeAtMs, byteLength] = leavingOf(tables, name) ?? [0, 0]
-    if (removeAtMs > nowMs) continue
-    const chunks = [
-      ...tables.bodies.getKeys({ start: chunkName(name, 0), end: chunkName(name, 0xffffffff), limit: SLICE })
-    ]
-    for (const chunk of chunks) void tables.bodies.remove(chunk)
-    if (chunks.length === SLICE) return true
-    void tables.leaving.remove(name)
-    marks.usedBytes -= occupiedByBody(byteLength)
-    marks.leavingBytes -= occupiedByBody(byteLength)
+    if (removeAtMs <= nowMs) {
+      const range = { start: chunkName(name, 0), end: chunkName(name, 0xffffffff), limit: SLICE }
+      const chunks = [...tables.bodies.getKeys(range)]
+      for (const chunk of chunks) void tables.bodies.remove(chunk)
+      if (chunks.length === SLICE) return done
+      void tables.leaving.remove(name)
+      marks.usedBytes -= occupiedByBody(byteLength)
+      marks.leavingBytes -= occupiedByBody(byteLength)
+      // One body a write: to give back the pages of its chunks takes time.
+      return name
+    }
+    done = name
   }
-  return false
+  return done === after ? undefined : done
 }

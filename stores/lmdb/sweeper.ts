@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, LmdbDatabase } from './database.ts'
 import { forgetDeletions, isDeleted } from './deletions.ts'
-import { keyDigestIn } from './digests.ts'
+import { keyDigestIn, namesAfter } from './digests.ts'
 import { reap } from './leaving.ts'
 import type { Marks } from './marks.ts'
 import { nameInPlace, oldestPlaces, readRecord, removeRecord, use } from './rows.ts'
@@ -12,8 +12,12 @@ const SWEEP_EVERY_MS = 600_000
 const TARGET = 0.95
 /** Beyond this, bodies that are being read go too. */
 const HARD_LIMIT = 1.25
-/** Records looked at, or evicted, in one go. */
+/** Records looked at in one go. */
 const SLICE = 32
+/** How long one write may go on; its commit takes about as long again. */
+const SLICE_MS = 1
+
+const NO_NAME: Uint8Array = new Uint8Array()
 
 /** Keeps the database within its bounds, in slices of less than a few milliseconds, each a write of its own. */
 export class Sweeper {
@@ -38,13 +42,9 @@ export class Sweeper {
   async noteUses(): Promise<void> {
     const uses = [...this.#uses.values()]
     this.#uses.clear()
-    for (let i = 0; i < uses.length; i += SLICE) {
-      await this.#database.write(({ tables }) => {
-        for (const { name, atMs } of uses.slice(i, i + SLICE)) {
-          if (tables.uses.getBinaryFast(name) !== undefined) use(tables, name, atMs)
-        }
-      })
-    }
+    await this.#inSlices(uses, ({ tables }, { name, atMs }) => {
+      if (tables.uses.getBinaryFast(name) !== undefined) use(tables, name, atMs)
+    })
   }
 
   /** Called with the marks after each write: evicts where there is too much, and what was replaced goes without grace
@@ -69,8 +69,12 @@ export class Sweeper {
   }
 
   async reap(): Promise<void> {
-    while (!this.#closed && (await this.#database.write(batch => reap(batch, this.#reapBefore(batch)))))
+    let from: Uint8Array | undefined = NO_NAME
+    while (from !== undefined && !this.#closed) {
+      const start: Uint8Array = from
+      from = await this.#database.write(batch => reap(batch, this.#reapBefore(batch), start))
       await nextTurn()
+    }
   }
 
   /** Looks everything over: removes what has expired or was deleted, then what is too much. */
@@ -78,23 +82,26 @@ export class Sweeper {
     this.#database.refresh()
     const position = this.#database.marks()?.position
     if (position === undefined) return
-    let start: Uint8Array | undefined
-    for (;;) {
-      const names = this.#namesAfter(start)
-      start = names.at(-1)
-      if (start === undefined || this.#closed) break
+    for (let last = NO_NAME; !this.#closed; ) {
+      this.#database.refresh()
+      const names = namesAfter(this.#database.tables.records, last, SLICE)
+      if (names.length === 0) break
+      last = names.at(-1) ?? last
       const dead = names.filter(name => this.#isDead(name))
-      if (dead.length > 0) {
-        await this.#database.write(batch => {
-          for (const name of dead) if (isDead(batch, name, Date.now())) removeRecord(batch, name, Date.now())
-        })
-      }
+      await this.#inSlices(dead, (batch, name) => {
+        if (isDead(batch, name, Date.now())) removeRecord(batch, name, Date.now())
+      })
       await nextTurn()
     }
     if (this.#closed) return
-    await this.#database.write(batch => {
-      batch.marks.sweptAtMs = Date.now()
-      forgetDeletions(batch, position, Date.now())
+    let from: Uint8Array | undefined = NO_NAME
+    while (from !== undefined && !this.#closed) {
+      const after: Uint8Array = from
+      from = await this.#database.write(batch => forgetDeletions(batch, position, Date.now(), after))
+      await nextTurn()
+    }
+    await this.#database.write(({ marks }) => {
+      marks.sweptAtMs = Date.now()
     })
     await this.reap()
     await this.#evict()
@@ -118,12 +125,30 @@ export class Sweeper {
   }
 
   #evictSome(batch: Batch): boolean {
+    const untilMs = performance.now() + SLICE_MS
     for (const place of oldestPlaces(batch.tables, SLICE)) {
       if (!this.#isOver(batch.marks, TARGET)) return false
+      if (performance.now() > untilMs) return true
       removeRecord(batch, nameInPlace(place), Date.now())
       void batch.tables.order.remove(place)
     }
     return this.#isOver(batch.marks, TARGET) && oldestPlaces(batch.tables, 1).length > 0
+  }
+
+  async #inSlices<T>(items: readonly T[], work: (batch: Batch, item: T) => void): Promise<void> {
+    for (let next = 0; next < items.length; ) {
+      const start = next
+      next = await this.#database.write(batch => {
+        const untilMs = performance.now() + SLICE_MS
+        let i = start
+        for (const item of items.slice(start)) {
+          if (i > start && performance.now() > untilMs) break
+          work(batch, item)
+          i++
+        }
+        return i
+      })
+    }
   }
 
   #isOver({ usedBytes, leavingBytes }: Marks, share: number): boolean {
@@ -133,13 +158,6 @@ export class Sweeper {
   #reapBefore({ marks }: Batch): number {
     const isTight = marks.usedBytes > this.#maxSizeBytes * HARD_LIMIT
     return isTight ? Date.now() + 60_000 : Date.now()
-  }
-
-  #namesAfter(start: Uint8Array | undefined): Uint8Array[] {
-    this.#database.refresh()
-    const { records } = this.#database.tables
-    const range = start === undefined ? {} : { start, exclusiveStart: true }
-    return [...records.getKeys({ ...range, limit: SLICE })] as Uint8Array[]
   }
 
   #isDead(name: Uint8Array): boolean {

@@ -50,6 +50,13 @@ const EXAMPLES: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'another, after everything was deleted: hello - from the cache: false',
     'requests that reached the server: 2'
   ],
+  'lmdb-store.ts': [
+    'the first process: the page /1 - from the cache: false',
+    'the first process: the page /1 - from the cache: true',
+    'the next one: the page /1 - from the cache: true',
+    'the next one: the page /2 - from the cache: false',
+    'requests that reached the server: 2'
+  ],
   'serializers/object.ts': [
     'héllo - from the cache: false',
     'héllo - from the cache: true',
