@@ -11,6 +11,7 @@ const LAYOUT_VERSION = 1
 const WRITABLE_BY_OTHERS = 0o022
 /** How old a look at folders may be for who only reads. */
 const GLANCE_MS = 1000
+const MAX_ATTEMPTS = 5
 const PACKAGE_NAME = 'undici-http-cache'
 
 export interface Temporary {
@@ -96,7 +97,17 @@ export class Tree {
       await this.requireOwn(path, this.logFolder(generation))
     } catch (error) {
       if (!isMissing(error)) throw error
+      await this.#makeFolders(path)
+    }
+  }
+
+  /** Again where they are cleared away just then. */
+  async #makeFolders(path: string, attempts = MAX_ATTEMPTS): Promise<void> {
+    try {
       for (const folder of this.#foldersTo(path)) await this.#makeFolder(folder)
+    } catch (error) {
+      if (!isMissing(error) || attempts === 1) throw error
+      await this.#makeFolders(path, attempts - 1)
     }
   }
 

@@ -1,5 +1,7 @@
 // What is given up half-way, and a store that is closed.
 import assert from 'node:assert/strict'
+import { rmdirSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { describe, it } from 'node:test'
 import { bodiesOf, entryOf, find, finished, noise, openStore, put, read, recordsOf, temporariesOf } from './support.ts'
 import { watchFs } from './watching-fs.ts'
@@ -35,6 +37,19 @@ describe('a body that is given up', () => {
     await writer.write(noise(200_000))
     assert.equal(await writer.commit(finished(entry, 400_000)), false)
     assert.deepEqual([temporariesOf(opened.store), await find(opened.store)], [[], undefined])
+  })
+})
+
+describe('a folder that is cleared away', () => {
+  it('just when another is made in it is made again', async () => {
+    let clearings = 0
+    const fs = watchFs((call, path) => {
+      if (call === 'mkdir' && dirname(path).endsWith('entries') && clearings++ < 3) rmdirSync(dirname(path))
+    })
+    await using opened = await openStore({ fs })
+    assert.ok(await put(opened.store))
+    assert.equal(clearings, 4)
+    assert.ok(await find(opened.store))
   })
 })
 

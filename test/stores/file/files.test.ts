@@ -200,8 +200,9 @@ describe('files', () => {
     const { store } = opened
     for (let i = 0; i < 50; i++) await put(store, { key: `https://store.test/${i}` }, noise(i * 3000))
     await store.clear()
+    // A sweep in the background may say just then how much there is.
     assert.deepEqual(
-      filesIn(store.path).filter(path => !path.startsWith('log-')),
+      filesIn(store.path).filter(path => !path.startsWith('log-') && path !== 'swept'),
       []
     )
   })
