@@ -8,9 +8,11 @@ import { forWhole } from '../lib/rfc9111/preconditions.ts'
 import type { Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { Lookup, MaybePromise } from '../stores/store.ts'
+import { AnswerHead } from './answer-head.ts'
 import type { Client } from './client.ts'
 import { withDeadline } from './deadline.ts'
-import { Flights, flightName, type Landing } from './flights.ts'
+import { Flights, flightName, type Stream } from './flights.ts'
+import { Follower, type Share } from './follower.ts'
 import { type AnyHandler, clientOf } from './handler-adapter.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings } from './options.ts'
@@ -73,8 +75,9 @@ export class HttpCache {
 
   /** Sends a request to the origin. `flight`: others may wait for what it brings. */
   fetch(ask: Ask, request: Request | undefined, plan: Plan, flightToStart?: string): boolean {
-    const flight = flightToStart === undefined ? undefined : this.flights.start(flightToStart)
-    return new OriginExchange(this, ask, request, plan, flight).send()
+    if (flightToStart === undefined || request === undefined) return new OriginExchange(this, ask, request, plan).send()
+    const flight = this.flights.start(flightToStart, request.key)
+    return new OriginExchange(this, asItStands(ask), request, plan, flight).send()
   }
 
   /** Removes what is stored for a URL. Rejects where the store could not. */
@@ -83,11 +86,14 @@ export class HttpCache {
     const key = URL.canParse(text) ? sameOriginUri(text, text) : undefined
     if (key === undefined) throw optionError('url', 'an absolute http(s) URL', url)
     // As a URL has it, and as it was written: that is how `{ origin, path }` sends it.
-    await Promise.all([...new Set([key, text, text.replace(/#.*$/s, '')])].map(name => this.guard.purge(name)))
+    const names = [...new Set([key, text, text.replace(/#.*$/s, '')])]
+    for (const name of names) this.flights.overtake(name)
+    await Promise.all(names.map(name => this.guard.purge(name)))
   }
 
   /** Removes everything. Rejects where the store could not. */
   async purgeAll(): Promise<void> {
+    this.flights.overtake()
     await this.settings.store.clear()
   }
 
@@ -116,7 +122,7 @@ export class HttpCache {
   #refresh(ask: Ask, request: Request, plan: Plan): void {
     const name = flightName(request) ?? request.key
     if (this.#closed || this.flights.find(name) !== undefined) return
-    const flight = this.flights.start(name)
+    const flight = this.flights.start(name, request.key)
     const exchange = new OriginExchange(this, { ...ask, client: undefined }, request, plan, flight)
     this.#background.set(exchange, ask.next)
     exchange.onOver = () => this.#background.delete(exchange)
@@ -245,29 +251,35 @@ export class HttpCache {
     const kept = asItStands(ask)
     if (!client.isStarted) startClient(client)
     if (client.isFinished) return true
-    const proceed = (landing: Landing) => {
-      clearTimeout(timer)
-      leave()
-      client.source = undefined
-      try {
-        if (landing === 'stored') this.#lookUp(kept, request, 'for another')
-        else this.fetch(kept, request, plan)
-      } catch (error) {
-        client.fail(error as Error)
-      }
-    }
-    const leave = flight.wait(proceed)
-    const timer = setTimeout(() => proceed('nothing'), Math.min(ask.opts.headersTimeout || Infinity, LONGEST_WAIT_MS))
-    client.source = {
-      pause() {},
-      resume() {},
-      abort(reason) {
-        clearTimeout(timer)
-        leave()
-        client.fail(reason)
-      }
-    }
+    new Follower({
+      client,
+      flight,
+      headersTimeoutMs: Math.min(ask.opts.headersTimeout || Infinity, LONGEST_WAIT_MS),
+      landingTimeoutMs: this.settings.coalesceTimeoutMs,
+      shareOf: stream => this.#shareOf(stream, request),
+      lookUp: () => this.#lookUp(kept, request, 'for another'),
+      fetch: () => this.fetch(kept, request, plan)
+    }).board()
     return true
+  }
+
+  /** What a request can use of a response that another's has brought. */
+  #shareOf({ entry }: Stream, request: Request): Share {
+    if (entry.variantKey !== variantKey(request, entry.vary)) return 'nothing'
+    const { policy, now } = this.settings
+    const decision = decideRequest(request, { stored: [{ entry }], otherVariants: false }, policy, now())
+    switch (decision.kind) {
+      case 'hit':
+      case 'stale-while-revalidate': {
+        const isStale = decision.kind !== 'hit' || decision.stale
+        const outcome = hitOutcome(decision.answer, isStale ? decision.reason : 'collapsed', isStale, true)
+        return { head: new AnswerHead(decision.answer, this.server.status(outcome)), outcome }
+      }
+      case 'revalidate':
+        return 'once stored'
+      default:
+        return 'nothing'
+    }
   }
 }
 

@@ -10,18 +10,25 @@ export function withDeadline<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     let expired = false
-    const timer = setTimeout(() => {
+    const expire = () => {
       expired = true
       reject(new CacheError('ERR_CACHE_TIMEOUT', `the store took more than ${timeoutMs} ms to ${operation}`))
+    }
+    let last: NodeJS.Immediate | undefined
+    const timer = setTimeout(() => {
+      // Where it was this process that took so long, the store's answer may have been waiting to be read all the time.
+      last = setImmediate(expire)
     }, timeoutMs)
     Promise.resolve(promise).then(
       result => {
         clearTimeout(timer)
+        clearImmediate(last)
         if (!expired) resolve(result)
         else if (late !== undefined) attempt(() => late(result))
       },
       error => {
         clearTimeout(timer)
+        clearImmediate(last)
         reject(error)
       }
     )

@@ -1,20 +1,42 @@
 import { requestDirectives } from '../lib/rfc9111/directives.ts'
 import { combinedValue } from '../lib/rfc9111/fields.ts'
 import { hasOriginConditions, hasOwnConditions } from '../lib/rfc9111/preconditions.ts'
-import type { CacheKey, Request } from '../lib/rfc9111/types.ts'
+import type { CacheKey, Entry, Request } from '../lib/rfc9111/types.ts'
+import type { Client, Head } from './client.ts'
+import type { Outcome } from './outcome.ts'
 
 /** How a flight ended for those who waited: with something stored that may serve them, or with nothing. */
 export type Landing = 'stored' | 'nothing'
 
+/** A response on its way, that others may read along with. */
+export interface Stream {
+  readonly entry: Entry
+  /** Gives the client the response from its first byte on. False: it is too late for that. */
+  join(client: Client, head: Head, outcome: Outcome): boolean
+}
+
+/** One that waits. */
+export interface Passenger {
+  /** The header section is there. True: it waits no longer. */
+  streaming(stream: Stream): boolean
+  landed(landing: Landing): void
+}
+
 /** One request on its way to the origin, and those who wait for what it brings. */
 export class Flight {
-  readonly #land: (flight: Flight) => void
-  readonly #waiting = new Set<(landing: Landing) => void>()
-  #timer: NodeJS.Timeout | undefined
+  /** Called when one that waited has left. */
+  onLeft: (() => void) | undefined
+  readonly key: CacheKey
+  readonly #waiting = new Set<Passenger>()
+  readonly #onLanded: (flight: Flight) => void
+  readonly #onSeen: (isShareable: boolean) => void
+  #stream: Stream | undefined
   #landing: Landing | undefined
 
-  constructor(land: (flight: Flight) => void) {
-    this.#land = land
+  constructor(key: CacheKey, onLanded: (flight: Flight) => void, onSeen: (isShareable: boolean) => void) {
+    this.key = key
+    this.#onLanded = onLanded
+    this.#onSeen = onSeen
   }
 
   /** undefined while it is under way. */
@@ -22,46 +44,77 @@ export class Flight {
     return this.#landing
   }
 
-  /** Called back once, when the flight has landed; not after the returned function was called. */
-  wait(listener: (landing: Landing) => void): () => void {
-    this.#waiting.add(listener)
+  get isAwaited(): boolean {
+    return this.#waiting.size > 0
+  }
+
+  /** Has the passenger told of what comes, at once of what is there already; not after the returned function was called. */
+  board(passenger: Passenger): () => void {
+    if (this.#stream !== undefined && passenger.streaming(this.#stream)) return () => {}
+    this.#waiting.add(passenger)
     return () => {
-      this.#waiting.delete(listener)
+      if (this.#waiting.delete(passenger)) this.onLeft?.()
     }
   }
 
-  /** The header section is there and the body under way: nobody waits much longer, whatever the leader's reader does. */
-  headArrived(timeoutMs: number): void {
+  /** The header section says that the response may be shared. */
+  streams(stream: Stream): void {
     if (this.#landing !== undefined) return
-    this.#timer = setTimeout(() => this.land('nothing'), timeoutMs)
+    this.#stream = stream
+    this.#onSeen(true)
+    for (const passenger of [...this.#waiting]) {
+      if (passenger.streaming(stream)) this.#waiting.delete(passenger)
+    }
+  }
+
+  /** The header section says that nobody else can use the response. */
+  isForOneAlone(): void {
+    this.#onSeen(false)
   }
 
   /** Releases everybody at once; later calls do nothing. */
   land(landing: Landing): void {
     if (this.#landing !== undefined) return
     this.#landing = landing
-    clearTimeout(this.#timer)
-    this.#land(this)
-    const listeners = [...this.#waiting]
+    this.#stream = undefined
+    this.#onLanded(this)
+    const waiting = [...this.#waiting]
     this.#waiting.clear()
-    for (const listener of listeners) listener(landing)
+    for (const passenger of waiting) passenger.landed(landing)
   }
 }
 
+/** How long requests for what could not be shared are not joined again ("hit for miss"), and how many such are known. */
+const UNSHARED_MS = 30_000
+const MAX_UNSHARED = 10_000
+
 /** The flights under way: one for each key, method and credentials. */
 export class Flights {
+  /** Those that may be joined. */
   readonly #flights = new Map<string, Flight>()
+  readonly #all = new Set<Flight>()
   readonly #landings = new Map<CacheKey, Promise<unknown>>()
+  /** By when what was last seen not to be shareable may be tried again. */
+  readonly #unshared = new Map<string, number>()
 
+  /** The flight to join; undefined: there is none. */
   find(name: string): Flight | undefined {
     return this.#flights.get(name)
   }
 
-  start(name: string): Flight {
-    const flight = new Flight(landed => {
-      if (this.#flights.get(name) === landed) this.#flights.delete(name)
-    })
-    this.#flights.set(name, flight)
+  /** Begins a flight, which others find, unless the last response of that name was for one alone. */
+  start(name: string, key: CacheKey): Flight {
+    const flight = new Flight(
+      key,
+      landed => {
+        this.#all.delete(landed)
+        if (this.#flights.get(name) === landed) this.#flights.delete(name)
+      },
+      isShareable => this.#saw(name, isShareable)
+    )
+    this.#all.add(flight)
+    const untilMs = this.#unshared.get(name)
+    if (untilMs === undefined || untilMs <= performance.now()) this.#flights.set(name, flight)
     return flight
   }
 
@@ -78,9 +131,27 @@ export class Flights {
     })
   }
 
+  /** What is stored for the key was deleted: who asks from now on does not join what was asked for before. */
+  overtake(key?: CacheKey): void {
+    for (const [name, flight] of this.#flights) {
+      if (key === undefined || flight.key === key) this.#flights.delete(name)
+    }
+  }
+
   /** Releases everybody. */
   close(): void {
-    for (const flight of [...this.#flights.values()]) flight.land('nothing')
+    for (const flight of [...this.#all]) flight.land('nothing')
+  }
+
+  #saw(name: string, isShareable: boolean): void {
+    this.#unshared.delete(name)
+    if (isShareable) return
+    this.#unshared.set(name, performance.now() + UNSHARED_MS)
+    if (this.#unshared.size <= MAX_UNSHARED) return
+    for (const oldest of this.#unshared.keys()) {
+      this.#unshared.delete(oldest)
+      return
+    }
   }
 }
 
@@ -91,5 +162,5 @@ export function flightName(request: Request): string | undefined {
   const { noStore, noCache, maxAge } = requestDirectives(fields)
   if (noStore || noCache || maxAge === 0) return undefined
   const credentials = [combinedValue(fields, 'authorization') ?? null, combinedValue(fields, 'cookie') ?? null]
-  return JSON.stringify([request.method, request.key, request.partition, ...credentials])
+  return JSON.stringify([request.key, request.method, request.partition, ...credentials])
 }

@@ -47,9 +47,11 @@ export interface CacheOptions {
   origin?: string | URL
   /** How long a store may take to answer before a request goes on without it. Milliseconds, > 0; 250 by default. */
   storeTimeoutMs?: number
-  /** How long a request waits for another's response beyond that response's header section. Milliseconds; 1,000 by default. */
+  /** How long a request waits for another's response to be stored, where it cannot read along with it, having come too late
+   * or having to validate it. Milliseconds, >= 0; 1,000 by default. */
   coalesceTimeoutMs?: number
-  /** How much of a response waits for a slow store before its origin is paused. Bytes; 1 MiB by default. */
+  /** How much of a response waits for a slow store before its origin is paused; and how far one of several who read it may
+   * fall behind before it goes on without that one, who reads on from the store. Bytes; 1 MiB by default. */
   maxBufferedBytes?: number
   /** Told of each fault of a store or serializer; requests go on. Default: nobody is. */
   onStoreError?: (error: unknown, operation: StoreOperation) => void

@@ -8,9 +8,11 @@ import {
   type ResponseDecision
 } from '../lib/rfc9111/decide-response.ts'
 import { isSafe } from '../lib/rfc9111/methods.ts'
-import type { Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.ts'
+import type { CacheKey, Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.ts'
 import type { MaybePromise } from '../stores/store.ts'
+import { Audience } from './audience.ts'
 import type { HttpCache } from './cache.ts'
+import type { Client, Head } from './client.ts'
 import { isDisconnection } from './disconnection.ts'
 import type { Flight } from './flights.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
@@ -22,6 +24,7 @@ import type { Ask, Plan } from './plan.ts'
 import { recordability } from './recordability.ts'
 import { Recorder } from './recorder.ts'
 import type { OpenBody } from './serve.ts'
+import { RestOfBody, Straggler } from './straggler.ts'
 import { withFields } from './to-request.ts'
 
 /** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
@@ -36,25 +39,33 @@ export class OriginExchange implements OriginEvents {
   readonly #plan: Plan
   readonly #flight: Flight | undefined
   readonly #handler = new OriginHandler(this)
+  readonly #audience: Audience
+  readonly #stragglers = new Set<Straggler>()
   #requestTimeMs = 0
   #isOver = false
   #history: readonly unknown[] | undefined
   #recorder: Recorder | undefined
+  #entry: Entry | undefined
 
-  constructor(cache: HttpCache, ask: Ask, request: Request | undefined, plan: Plan, flight: Flight | undefined) {
+  constructor(cache: HttpCache, ask: Ask, request: Request | undefined, plan: Plan, flight?: Flight) {
     this.#cache = cache
     this.#ask = ask
     this.#request = request
     this.#plan = plan
     this.#flight = flight
+    this.#audience = new Audience({
+      upstream: this.#handler,
+      maxBufferedBytes: cache.settings.maxBufferedBytes,
+      onLeft: reason => this.#someoneLeft(reason)
+    })
   }
 
   /** Dispatches the request. What the inner dispatcher throws at once is thrown on. */
   send(): boolean {
     const { next, client } = this.#ask
     if (client !== undefined) {
-      client.source = this.#handler
-      if (client.paused) this.#handler.pause()
+      this.#audience.begin(client)
+      if (this.#flight !== undefined) this.#flight.onLeft = () => this.#someoneLeft(notNeeded())
     }
     try {
       this.#requestTimeMs = this.#cache.settings.now()
@@ -76,20 +87,20 @@ export class OriginExchange implements OriginEvents {
     const inner = typeof context === 'object' && context !== null ? context : undefined
     const history = inner === undefined ? undefined : (inner as { history?: unknown }).history
     if (Array.isArray(history)) this.#history = history
-    this.#ask.client?.start(inner)
+    this.#leader?.start(inner)
   }
 
   informed(statusCode: number, statusText: string, lines: FieldLines): void {
-    this.#ask.client?.info(new LinesHead(statusCode, statusText, lines))
+    this.#leader?.info(new LinesHead(statusCode, statusText, lines))
   }
 
   upgraded(statusCode: number, lines: FieldLines, socket: Duplex): void {
     this.#finish('nothing')
-    this.#ask.client?.upgrade(new LinesHead(statusCode, '', lines), socket)
+    this.#leader?.upgrade(new LinesHead(statusCode, '', lines), socket)
   }
 
   responseStarted(): void {
-    this.#ask.client?.responseStarted()
+    this.#leader?.responseStarted()
   }
 
   answered(statusCode: number, statusText: string, lines: FieldLines, isHttp2: boolean): Promise<void> | undefined {
@@ -112,13 +123,14 @@ export class OriginExchange implements OriginEvents {
 
   received(chunk: Buffer): void {
     if (this.#recorder?.write(chunk) === false) this.#handler.pauseForStore()
-    this.#ask.client?.data(chunk)
+    this.#audience.receive(chunk)
   }
 
   ended(trailers: FieldLines): void {
     if (this.#recorder === undefined) this.#finish('nothing')
     else this.#land(this.#recorder, trailers)
-    this.#ask.client?.end(trailersHead(trailers))
+    this.#isOver = true
+    this.#audience.end(trailersHead(trailers))
   }
 
   #land(recorder: Recorder, trailers: FieldLines): void {
@@ -131,21 +143,24 @@ export class OriginExchange implements OriginEvents {
 
   failed(error: Error): void {
     this.#isOver = true
+    for (const { client } of this.#stragglers) client.fail(error)
+    this.#stragglers.clear()
     this.#recorder?.abort()
     this.#finish('nothing')
     const request = this.#request
     const { client } = this.#ask
     // Stricter than §4.4: a change whose answer was lost may have happened all the same.
-    if (request !== undefined && !isSafe(request.method)) void this.#cache.guard.delete(request.key)
-    if (client === undefined) return
+    if (request !== undefined && !isSafe(request.method)) void this.#delete(request.key)
     if (
       request === undefined ||
+      client === undefined ||
       client.hasHead ||
       client.aborted ||
       error === client.fault ||
       !isDisconnection(error)
     ) {
-      client.fail(error)
+      this.#audience.fail(error)
+      client?.fail(error)
       return
     }
     const { policy, now } = this.#cache.settings
@@ -177,10 +192,15 @@ export class OriginExchange implements OriginEvents {
     const { guard } = this.#cache
     if (deletes.length === 0 && updates.length === 0) return undefined
     const pending = [
-      ...deletes.map(key => guard.delete(key)),
+      ...deletes.map(key => this.#delete(key)),
       ...updates.map(entry => guard.update(entry, this.#plan.asOf))
     ].filter(isPromise)
     return pending.length === 0 ? undefined : Promise.all<unknown>(pending)
+  }
+
+  #delete(key: CacheKey): MaybePromise<boolean> {
+    this.#cache.flights.overtake(key)
+    return this.#cache.guard.delete(key)
   }
 
   #obey(decision: ResponseDecision, request: Request, response: Response, isHttp2: boolean): MaybePromise<void> {
@@ -210,15 +230,15 @@ export class OriginExchange implements OriginEvents {
   }
 
   #ignoreRedirected(response: Response, request: Request): undefined {
-    const { guard } = this.#cache
-    if (!isSafe(request.method)) void guard.delete(request.key)
+    if (!isSafe(request.method)) void this.#delete(request.key)
     if (response.statusCode === 304 && this.#plan.revalidation.conditions.length > 0) this.#refetch(request)
     else this.#forward(response, 'redirected')
   }
 
   #forward(response: Response, reason: string): void {
     // Who waits would wait in vain; and without anybody waiting, the rest is of no use.
-    if (this.#ask.client === undefined) this.#handler.discard()
+    if (response.statusCode < 500) this.#flight?.isForOneAlone()
+    if (this.#audience.isEmpty) this.#handler.discard()
     this.#finish('nothing')
     this.#deliver(response, forwardedOutcome(this.#plan, reason))
   }
@@ -229,6 +249,7 @@ export class OriginExchange implements OriginEvents {
     const recordable = recordability(response, request.method, isFramed, guard.maxEntrySizeBytes)
     if (typeof recordable === 'string') return this.#forward(response, recordable)
     const { expectedBytes } = recordable
+    this.#entry = entry
     const writer = guard.put(entry, isSafe(request.method) ? this.#plan.asOf : undefined)
     if (writer === undefined) return this.#forward(response, 'declined-by-store')
     this.#recorder = new Recorder({
@@ -240,13 +261,50 @@ export class OriginExchange implements OriginEvents {
       onDrain: () => this.#handler.resumeForStore(),
       onSettled: stored => this.#recorded(stored)
     })
-    this.#flight?.headArrived(settings.coalesceTimeoutMs)
+    this.#audience.leaveBehind = (client, offset) => this.#leaveBehind(client, offset)
+    if (this.#flight !== undefined) this.#audience.keepBeginning()
     this.#deliver(response, storedOutcome(this.#plan, entry, settings.policy))
+    this.#flight?.streams({ entry, join: (client, head, outcome) => this.#join(client, head, outcome) })
+  }
+
+  #join(client: Client, head: Head, outcome: Outcome): boolean {
+    return this.#audience.join(client, () => {
+      client.settle(outcome)
+      if (!client.isStarted) client.start()
+      client.head(head)
+    })
+  }
+
+  /** Goes on for those who are left, as long as there are any. */
+  #someoneLeft(reason: Error): void {
+    const isWanted = !this.#audience.isEmpty || this.#stragglers.size > 0 || this.#flight?.isAwaited
+    if (!isWanted && !this.#isOver) this.#handler.abort(reason)
+  }
+
+  /** One that does not keep up reads on from the store, once the response is there. */
+  #leaveBehind(client: Client, offset: number): void {
+    const straggler: Straggler = new Straggler(client, offset, () => {
+      if (this.#stragglers.delete(straggler)) this.#someoneLeft(notNeeded())
+    })
+    this.#stragglers.add(straggler)
   }
 
   #recorded(stored: boolean): void {
-    if (!stored && this.#ask.client === undefined) this.#handler.discard()
+    this.#audience.leaveBehind = undefined
+    const stragglers = [...this.#stragglers]
+    this.#stragglers.clear()
+    for (const straggler of stragglers) void this.#readOn(straggler, stored)
+    if (!stored && this.#audience.isEmpty && !this.#isOver) this.#handler.discard()
     this.#finish(stored ? 'stored' : 'nothing')
+  }
+
+  /** The rest for one who has fallen behind: from the store, or else from the origin. */
+  async #readOn(straggler: Straggler, isStored: boolean): Promise<void> {
+    const request = this.#request
+    const entry = this.#entry
+    if (request === undefined || entry === undefined || straggler.client.isFinished) return
+    if (isStored && (await this.#cache.server.readOn(straggler, entry, request))) return
+    if (!straggler.client.isFinished) new RestOfBody(straggler, entry).send(this.#ask, request.fields)
   }
 
   /** Sends what is stored in place of what came. */
@@ -281,7 +339,7 @@ export class OriginExchange implements OriginEvents {
 
   #deliver(response: Response, outcome: Outcome): void {
     const { client } = this.#ask
-    if (client === undefined || client.aborted) return
+    if (client === undefined || client.aborted || client.isFinished) return
     client.settle(outcome)
     const status = this.#cache.server.status(outcome)
     client.head(new LinesHead(response.statusCode, response.statusText, response.lines, status))
@@ -291,8 +349,19 @@ export class OriginExchange implements OriginEvents {
     return this.#plan.stored.find(stored => stored.entry.id === entry.id)
   }
 
+  /** Who asked first, unless that one has gone. */
+  get #leader(): Client | undefined {
+    const { client } = this.#ask
+    return client?.isFinished ? undefined : client
+  }
+
+  /** What was asked for has come, whole or not at all: lands once. */
   #finish(landing: 'stored' | 'nothing'): void {
     this.#flight?.land(landing)
     this.onOver?.()
   }
+}
+
+function notNeeded(): Error {
+  return new Error('nobody waits for the response')
 }

@@ -1,6 +1,7 @@
 import type { Answer } from '../lib/rfc9111/answer.ts'
 import { formatCacheStatus } from '../lib/rfc9111/cache-status.ts'
-import type { FieldLines } from '../lib/rfc9111/types.ts'
+import type { Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
+import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { Body, MaybePromise, Stored } from '../stores/store.ts'
 import { AnswerHead } from './answer-head.ts'
 import {
@@ -18,10 +19,14 @@ import { LinesHead, trailersHead } from './origin-head.ts'
 import { cacheStatusOf, type Outcome } from './outcome.ts'
 import { unsatisfiableOutcome } from './outcomes.ts'
 import type { StoreGuard } from './store-guard.ts'
+import type { Straggler } from './straggler.ts'
 import { TurnBudget } from './turn-budget.ts'
 
 const NO_PIECES: readonly Uint8Array[] = []
 const NO_LINES: FieldLines = []
+
+/** What of a stored body is wanted. */
+type Content = Pick<Answer, 'entry' | 'body'>
 
 /** A stored body, opened so far that nothing but damage can keep it from being served. */
 export type OpenBody = (client: Client, trailers: FieldLines) => BodyPlayer
@@ -68,11 +73,28 @@ export class Server {
   }
 
   /** Opens an answer's body and reads its first piece; undefined where it cannot be had. */
-  open(answer: Answer, stored: Stored | undefined): MaybePromise<OpenBody | undefined> {
+  open(answer: Content, stored: Stored | undefined): MaybePromise<OpenBody | undefined> {
     if (answer.body === 'none') return playerOf(NO_PIECES)
     if (stored === undefined) return undefined
     const body = this.#guard.open(stored, answer.body === 'whole' ? undefined : answer.body)
     return isPromise(body) ? body.then(opened => this.#begin(opened, answer)) : this.#begin(body, answer)
+  }
+
+  /** Gives one who has got the beginning of a response the rest of it. False: the store does not have it. */
+  async readOn({ client, offset }: Straggler, { id, key }: Entry, request: Request): Promise<boolean> {
+    const { stored } = await this.#guard.get(key, names => variantKey(request, names))
+    const same = stored.find(({ entry }) => entry.id === id)
+    if (same === undefined) return false
+    const { completeLength = 0, trailers } = same.entry
+    const opened = await this.open({ entry: same.entry, body: { start: offset, end: completeLength } }, same)
+    if (opened === undefined) return false
+    const player = opened(client, trailers)
+    if (client.isFinished) player.abort(client.reason ?? new Error('nobody waits for the response'))
+    else {
+      client.source = player
+      player.play()
+    }
+    return true
   }
 
   #playInTurn(client: Client, answer: Answer, body: OpenBody, outcome: Outcome): void {
@@ -128,14 +150,14 @@ export class Server {
     player.play()
   }
 
-  #begin(body: Body | undefined, answer: Answer): MaybePromise<OpenBody | undefined> {
+  #begin(body: Body | undefined, answer: Content): MaybePromise<OpenBody | undefined> {
     if (body === undefined) return undefined
     const pieces = heldPieces(body)
     if (pieces !== undefined) return playerOf(pieces)
     return this.#beginReading(body as AsyncIterable<Uint8Array>, answer)
   }
 
-  async #beginReading(body: AsyncIterable<Uint8Array>, answer: Answer): Promise<OpenBody | undefined> {
+  async #beginReading(body: AsyncIterable<Uint8Array>, answer: Content): Promise<OpenBody | undefined> {
     const onDamage: OnDamage = unreported => {
       if (unreported !== undefined) this.#guard.report(unreported, 'read')
       void this.#guard.delete(answer.entry.key)
@@ -164,7 +186,7 @@ export class Server {
 }
 
 /** How many bytes of content the answer has. */
-function contentLength({ body, entry }: Answer): number {
+function contentLength({ body, entry }: Content): number {
   if (body === 'none') return 0
   return body === 'whole' ? (entry.completeLength ?? 0) : body.end - body.start
 }

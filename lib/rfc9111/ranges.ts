@@ -2,7 +2,7 @@ import { dateValueMs } from './age.ts'
 import { combinedValue, fieldsOf, firstValue, trimWhitespace } from './fields.ts'
 import { parseHttpDate } from './http-date.ts'
 import type { ByteRange, Entry, Request } from './types.ts'
-import { entityTag, matchesStrongly } from './validators.ts'
+import { entityTag, isStrong, matchesStrongly } from './validators.ts'
 
 /** What a request selects of a stored representation. */
 export type Selection = 'whole' | 'unsatisfiable' | ByteRange
@@ -47,9 +47,20 @@ function meetsIfRange({ fields }: Request, entry: Entry): boolean {
     const tag = entityTag(stored)
     return tag !== undefined && matchesStrongly(condition, tag)
   }
-  const lastModified = firstValue(stored, 'last-modified')
-  if (lastModified === undefined) return false
-  const modifiedMs = parseHttpDate(lastModified, entry.responseTimeMs)
-  if (modifiedMs === undefined || parseHttpDate(condition, entry.responseTimeMs) !== modifiedMs) return false
-  return dateValueMs(entry) - modifiedMs >= STRONG_AFTER_MS
+  const modifiedMs = strongLastModifiedMs(entry)
+  return modifiedMs !== undefined && parseHttpDate(condition, entry.responseTimeMs) === modifiedMs
+}
+
+/** What tells this version from all others, to be sent in If-Range; undefined where nothing does. RFC 9110 §13.1.5 */
+export function strongValidator(entry: Entry): string | undefined {
+  const stored = fieldsOf(entry.lines)
+  const tag = entityTag(stored)
+  if (tag !== undefined) return isStrong(tag) ? tag : undefined
+  return strongLastModifiedMs(entry) === undefined ? undefined : firstValue(stored, 'last-modified')
+}
+
+function strongLastModifiedMs(entry: Entry): number | undefined {
+  const lastModified = firstValue(fieldsOf(entry.lines), 'last-modified')
+  const modifiedMs = lastModified === undefined ? undefined : parseHttpDate(lastModified, entry.responseTimeMs)
+  return modifiedMs !== undefined && dateValueMs(entry) - modifiedMs >= STRONG_AFTER_MS ? modifiedMs : undefined
 }

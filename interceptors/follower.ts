@@ -1,0 +1,102 @@
+import type { Client, Head, Source } from './client.ts'
+import type { Flight, Landing, Passenger, Stream } from './flights.ts'
+import type { Outcome } from './outcome.ts'
+
+/** What a follower can be given of a response on its way: itself, what is made of it once it is stored, or nothing. */
+export type Share = { readonly head: Head; readonly outcome: Outcome } | 'once stored' | 'nothing'
+
+export interface FollowerOptions {
+  readonly client: Client
+  readonly flight: Flight
+  /** How long it waits for the header section. */
+  readonly headersTimeoutMs: number
+  /** How long it waits, beyond that, for what it cannot read along with. */
+  readonly landingTimeoutMs: number
+  shareOf(stream: Stream): Share
+  /** What came is stored. */
+  lookUp(): void
+  /** It has waited in vain. */
+  fetch(): void
+}
+
+/** A request that waits for what another has already been sent for, and reads along as soon as there is something. */
+export class Follower implements Passenger, Source {
+  readonly #options: FollowerOptions
+  #leave: () => void = () => {}
+  #timer: NodeJS.Timeout | undefined
+  #isDone = false
+
+  constructor(options: FollowerOptions) {
+    this.#options = options
+  }
+
+  board(): void {
+    const { client, flight, headersTimeoutMs } = this.#options
+    client.source = this
+    this.#waitAtMost(headersTimeoutMs)
+    this.#leave = flight.board(this)
+  }
+
+  // Passenger
+
+  streaming(stream: Stream): boolean {
+    const { client, landingTimeoutMs } = this.#options
+    const share = this.#attempt(() => this.#options.shareOf(stream)) ?? 'nothing'
+    if (typeof share === 'object' && stream.join(client, share.head, share.outcome)) {
+      this.#end()
+      return true
+    }
+    if (share === 'nothing') {
+      this.#goOn('fetch')
+      return true
+    }
+    this.#waitAtMost(landingTimeoutMs)
+    return false
+  }
+
+  landed(landing: Landing): void {
+    this.#goOn(landing === 'stored' ? 'lookUp' : 'fetch')
+  }
+
+  // Source
+
+  pause(): void {}
+
+  resume(): void {}
+
+  abort(reason: Error): void {
+    this.#end()
+    this.#options.client.fail(reason)
+    this.#leave()
+  }
+
+  #waitAtMost(timeoutMs: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#goOn('fetch')
+      this.#leave()
+    }, timeoutMs)
+  }
+
+  #goOn(way: 'lookUp' | 'fetch'): void {
+    if (this.#isDone) return
+    this.#end()
+    const { client } = this.#options
+    client.source = undefined
+    this.#attempt(() => this.#options[way]())
+  }
+
+  #end(): void {
+    this.#isDone = true
+    clearTimeout(this.#timer)
+  }
+
+  #attempt<T>(action: () => T): T | undefined {
+    try {
+      return action()
+    } catch (error) {
+      this.#options.client.fail(error as Error)
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,289 @@
+// Many who read one response while it comes.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Dispatcher } from 'undici'
+import { MemoryStore } from '../../lib/index.ts'
+import type { CacheStore } from '../../stores/store.ts'
+import { AsyncStore } from '../stores/async-store.ts'
+import { FaultyStore } from '../stores/faulty-store.ts'
+import { startOrigin } from '../support/origin.ts'
+import { CachedAgent, type Gate, gate, until } from './cached-agent.ts'
+
+const MEBIBYTE = 1_048_576
+const FRESH = { 'cache-control': 'max-age=60' }
+
+/** What has come of a body so far. */
+function watch({ body }: Dispatcher.ResponseData): { text: string; ended: boolean } {
+  const seen = { text: '', ended: false }
+  body.on('data', chunk => {
+    seen.text += chunk
+  })
+  body.on('end', () => {
+    seen.ended = true
+  })
+  return seen
+}
+
+async function read(response: Dispatcher.ResponseData): Promise<Buffer> {
+  return Buffer.from(await response.body.arrayBuffer())
+}
+
+describe('a thousand who ask for one thing at once', () => {
+  for (const [kind, makeStore] of [
+    ['memory', () => new MemoryStore()],
+    ['a store of promises', () => new AsyncStore()]
+  ] as const) {
+    test(`make one request, with ${kind}`, async () => {
+      const bytes = randomBytes(20_000)
+      await using origin = await startOrigin(async () => {
+        await sleep(20)
+        return { headers: FRESH, body: bytes }
+      })
+      await using cached = new CachedAgent({ store: makeStore() })
+      const all = await Promise.all(Array.from({ length: 1000 }, () => cached.get(origin.url)))
+      assert.ok(all.every(each => each.bytes.equals(bytes)))
+      assert.equal(origin.requests.length, 1)
+    })
+  }
+})
+
+describe('those who follow', () => {
+  test('get each byte when it comes, as the leader does, and so does who comes in the middle', async () => {
+    const steps: Gate[] = [gate(), gate(), gate()]
+    await using origin = await startOrigin(async (_request, response) => {
+      response.writeHead(200, FRESH)
+      for (const [i, step] of steps.entries()) {
+        response.write(`${i}`)
+        await step.opened
+      }
+      response.end()
+      return undefined
+    })
+    await using cached = new CachedAgent()
+    const seen = (await Promise.all(Array.from({ length: 5 }, () => cached.open(origin.url)))).map(watch)
+    await until(() => seen.every(({ text }) => text === '0'))
+    steps[0]?.open()
+    await until(() => seen.every(({ text }) => text === '01'))
+    const late = await cached.open(origin.url)
+    seen.push(watch(late))
+    assert.deepEqual(cached.cache.info(late)?.reason, 'collapsed')
+    await until(() => seen.every(({ text }) => text === '01'))
+    steps[1]?.open()
+    await until(() => seen.every(({ text }) => text === '012'))
+    assert.ok(seen.every(({ ended }) => !ended))
+    steps[2]?.open()
+    await until(() => seen.every(({ ended }) => ended))
+    assert.equal(origin.requests.length, 1)
+    assert.equal((await cached.get(origin.url)).body, '012')
+  })
+
+  test('have bytes of their own: what one does to them nobody else sees', async () => {
+    await using origin = await startOrigin(async () => {
+      await sleep(10)
+      return { headers: FRESH, body: 'abc' }
+    })
+    await using cached = new CachedAgent()
+    const bodies = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        let text = ''
+        const { body } = await cached.open(origin.url)
+        for await (const chunk of body) {
+          text += chunk
+          chunk.fill(120)
+        }
+        return text
+      })
+    )
+    assert.deepEqual(bodies, ['abc', 'abc', 'abc', 'abc'])
+    assert.equal((await cached.get(origin.url)).body, 'abc')
+  })
+
+  test('go down with the connection, once they have read of it', async () => {
+    const cut = gate()
+    await using origin = await startOrigin(async (_request, response) => {
+      response.writeHead(200, { ...FRESH, 'content-length': 100 })
+      response.write('half')
+      await cut.opened
+      response.destroy()
+      return undefined
+    })
+    await using cached = new CachedAgent()
+    const opened = await Promise.all([cached.open(origin.url), cached.open(origin.url)])
+    const read = opened.map(({ body }) => assert.rejects(body.text(), { code: 'UND_ERR_SOCKET' }))
+    cut.open()
+    await Promise.all(read)
+    assert.equal(origin.requests.length, 1)
+  })
+
+  test('do not join what was asked for before a purge', async () => {
+    const end = gate()
+    await using origin = await startOrigin(async ({ number }, response) => {
+      response.writeHead(200, FRESH)
+      response.write(`#${number}`)
+      if (number === 1) await end.opened
+      response.end()
+      return undefined
+    })
+    await using cached = new CachedAgent()
+    const before = await Promise.all([cached.open(origin.url), cached.open(origin.url)])
+    for (const purge of [{ url: origin.url }, undefined]) {
+      await cached.cache.purge(purge)
+      assert.notEqual((await cached.get(origin.url)).body, '#1')
+    }
+    end.open()
+    for (const each of before) assert.equal((await read(each)).toString(), '#1')
+    assert.notEqual((await cached.get(origin.url)).body, '#1')
+  })
+})
+
+describe('one who is slow', () => {
+  const bytes = randomBytes(8 * MEBIBYTE)
+
+  /** Reads a little, and then nothing until it is told. */
+  async function stall(response: Dispatcher.ResponseData, go: Promise<void>): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    for await (const chunk of response.body) {
+      chunks.push(chunk)
+      await go
+    }
+    return Buffer.concat(chunks)
+  }
+
+  /** Of three who ask at once, the first or the last stalls. Resolves with what that one gets, once the others have all. */
+  async function race(cached: CachedAgent, url: string, slowest: number): Promise<() => Promise<Buffer>> {
+    const go = gate()
+    const opened = await Promise.all([0, 1, 2].map(() => cached.open(url)))
+    const reading = opened.map((each, i) => (i === slowest ? stall(each, go.opened) : read(each)))
+    const others = await Promise.all(reading.filter((_, i) => i !== slowest))
+    for (const each of others) assert.ok(each.equals(bytes))
+    return () => {
+      go.open()
+      return reading[slowest] ?? Promise.reject(new Error('nobody was slow'))
+    }
+  }
+
+  for (const [kind, makeStore] of [
+    ['memory', () => new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE })],
+    ['a store of promises', () => new AsyncStore({ maxEntrySizeBytes: 16 * MEBIBYTE })]
+  ] as const) {
+    for (const [who, slowest] of [
+      ['the leader', 0],
+      ['a follower', 2]
+    ] as const) {
+      test(`holds nobody up, and reads on from the store: ${who}, ${kind}`, async () => {
+        await using origin = await startOrigin({ headers: FRESH, body: bytes })
+        await using cached = new CachedAgent({ store: makeStore() })
+        const last = await race(cached, origin.url, slowest)
+        assert.ok((await last()).equals(bytes))
+        assert.equal(origin.requests.length, 1)
+      })
+    }
+  }
+
+  test('leaves while it waits, and nobody notices', async () => {
+    await using origin = await startOrigin({ headers: FRESH, body: bytes })
+    await using cached = new CachedAgent({ store: new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }) })
+    const [one, slow] = await Promise.all([cached.open(origin.url), cached.open(origin.url)])
+    slow.body.on('error', () => {})
+    one.body.once('data', () => slow.body.destroy())
+    assert.ok((await read(one)).equals(bytes))
+    assert.equal((await cached.get(origin.url)).fromCache, true)
+  })
+
+  /** Takes the first bytes of a body, and fails once the others have read all but the end. */
+  function failing(): CacheStore {
+    const store = new FaultyStore(new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }))
+    store.faults.commit = () => {
+      throw new Error('full')
+    }
+    return store
+  }
+
+  test('reads on from the origin, by Range and If-Range, where the store has failed', async () => {
+    await using origin = await startOrigin(({ headers }) => {
+      const first = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1])
+      if (Number.isNaN(first)) return { headers: { ...FRESH, etag: '"a"' }, body: bytes }
+      const range = `bytes ${first}-${bytes.byteLength - 1}/${bytes.byteLength}`
+      return { status: 206, headers: { etag: '"a"', 'content-range': range }, body: bytes.subarray(first) }
+    })
+    await using cached = new CachedAgent({ store: failing(), onStoreError() {} })
+    const last = await race(cached, origin.url, 2)
+    assert.ok((await last()).equals(bytes))
+    assert.equal(origin.requests.length, 2)
+    const { headers } = origin.requests[1] ?? {}
+    assert.deepEqual([/^bytes=\d+-$/.test(headers?.range ?? ''), headers?.['if-range']], [true, '"a"'])
+  })
+
+  for (const [what, answer] of [
+    ['another version', { status: 206, headers: { etag: '"b"' } }],
+    ['the whole', { status: 200, headers: { etag: '"a"' } }],
+    ['another range', { status: 206, headers: { etag: '"a"' }, shift: 1 }]
+  ] as const) {
+    test(`gets an error where the origin then sends ${what}, and never wrong bytes`, async () => {
+      await using origin = await startOrigin(({ headers }) => {
+        const first = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1])
+        if (Number.isNaN(first)) return { headers: { ...FRESH, etag: '"a"' }, body: bytes }
+        const start = first + ('shift' in answer ? answer.shift : 0)
+        const range = `bytes ${start}-${bytes.byteLength - 1}/${bytes.byteLength}`
+        const headersNow = { ...answer.headers, ...(answer.status === 206 && { 'content-range': range }) }
+        return { status: answer.status, headers: headersNow, body: bytes.subarray(start) }
+      })
+      await using cached = new CachedAgent({ store: failing(), onStoreError() {} })
+      const last = await race(cached, origin.url, 0)
+      await assert.rejects(last(), { code: 'ERR_CACHE_BODY' })
+    })
+  }
+
+  test('sets the pace where nothing is stored: it could not have the rest in another way', async () => {
+    const store = new FaultyStore(new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }))
+    store.faults.write = () => {
+      throw new Error('full')
+    }
+    await using origin = await startOrigin({ headers: FRESH, body: bytes })
+    await using cached = new CachedAgent({ store, onStoreError() {} })
+    const go = gate()
+    const [slow, ...others] = await Promise.all([0, 1, 2].map(() => cached.open(origin.url)))
+    assert.ok(slow !== undefined)
+    const reading = [stall(slow, go.opened), ...others.map(read)]
+    const won = await Promise.race([...reading.slice(1), sleep(150, 'nobody')])
+    assert.equal(won, 'nobody')
+    go.open()
+    for (const each of await Promise.all(reading)) assert.ok(each.equals(bytes))
+  })
+})
+
+describe('what was for one alone', () => {
+  test('is not waited for when it is asked for again, until it can be shared', async () => {
+    let isShared = false
+    let arrived = 0
+    await using origin = await startOrigin(async ({ number }) => {
+      if (number === 1) return { headers: { 'cache-control': 'no-store' }, body: '#1' }
+      arrived++
+      if (!isShared) await until(() => arrived === 5, 'all of them at the same time')
+      else await sleep(20)
+      return { headers: isShared ? FRESH : { 'cache-control': 'private' }, body: `#${number}` }
+    })
+    await using cached = new CachedAgent()
+    await cached.get(origin.url)
+    await Promise.all(Array.from({ length: 5 }, () => cached.get(origin.url)))
+    assert.equal(origin.requests.length, 6)
+    isShared = true
+    await cached.get(origin.url)
+    await cached.cache.purge()
+    await Promise.all(Array.from({ length: 5 }, () => cached.get(origin.url)))
+    assert.equal(origin.requests.length, 8)
+  })
+
+  test('because it failed is asked for together again', async () => {
+    await using origin = await startOrigin(async ({ number }) => {
+      await sleep(20)
+      return number === 1 ? { status: 503 } : { headers: FRESH, body: 'x' }
+    })
+    await using cached = new CachedAgent()
+    await cached.get(origin.url)
+    await Promise.all(Array.from({ length: 5 }, () => cached.get(origin.url)))
+    assert.equal(origin.requests.length, 2)
+  })
+})
