@@ -40,8 +40,9 @@ const MEBIBYTE = 1_048_576
  * before it is given out. Writes are gathered and done in the next turn of the event loop. The least recently used go first.
  *
  * The database is opened with the first use, and opening is tried again later where it fails: each method then throws, or
- * rejects with, what the file system or LMDB has thrown, as it does where the disk is full. A data file that is no LMDB
- * database, was cut short, or was not written to the disk before the system crashed is set aside as
+ * rejects with, what the file system or LMDB has thrown. Nothing is stored while less than 16 MiB of the disk are free, and
+ * nothing deleted while less than 1 MiB are: that is an error with ENOSPC. Files that are gone are made anew. A data file
+ * that is no LMDB database, was cut short, or was not written to the disk before the system crashed is set aside as
  * `http-cache.mdb.damaged`, and an empty one takes its place. Damage within: a miss, and in the midst of a body an error
  * with ERR_CACHE_BODY. After close() everything fails with ERR_CACHE_CLOSED.
  *

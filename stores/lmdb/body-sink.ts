@@ -19,6 +19,8 @@ export class BodySink {
   #blocks: Blocks | undefined = new Blocks()
   #name: Buffer | undefined
   #chunk: Buffer | undefined
+  /** Chunks that are written, to be filled again. */
+  readonly #spare: Buffer[] = []
   #chunkBytes = 0
   #chunks = 0
   #byteLength = 0
@@ -78,7 +80,7 @@ export class BodySink {
 
   #fill(bytes: Uint8Array): void {
     for (let offset = 0; offset < bytes.byteLength; ) {
-      this.#chunk ??= Buffer.allocUnsafeSlow(CHECKSUM_BYTES + CHUNK_BYTES)
+      this.#chunk ??= this.#spare.pop() ?? Buffer.allocUnsafeSlow(CHECKSUM_BYTES + CHUNK_BYTES)
       const part = bytes.subarray(offset, offset + CHUNK_BYTES - this.#chunkBytes)
       this.#chunk.set(part, CHECKSUM_BYTES + this.#chunkBytes)
       this.#chunkBytes += part.byteLength
@@ -88,8 +90,9 @@ export class BodySink {
   }
 
   #flushChunk(): void {
-    const chunk = this.#chunk?.subarray(0, CHECKSUM_BYTES + this.#chunkBytes)
-    if (chunk === undefined) return
+    const buffer = this.#chunk
+    if (buffer === undefined) return
+    const chunk = buffer.subarray(0, CHECKSUM_BYTES + this.#chunkBytes)
     this.#writtenBytes += this.#chunkBytes
     this.#chunk = undefined
     this.#chunkBytes = 0
@@ -104,7 +107,10 @@ export class BodySink {
       .catch(error => {
         this.#failure ??= { error }
       })
-      .finally(() => this.#waiting.delete(written))
+      .finally(() => {
+        this.#waiting.delete(written)
+        this.#spare.push(buffer)
+      })
     this.#waiting.add(written)
   }
 

@@ -148,6 +148,33 @@ it('keeps within maxSizeBytes, and drops what was used least recently', async co
   assert.equal(find(target, keyOf(1)), undefined)
 })
 
+it('lets the event loop turn while it looks everything over', async context => {
+  const target = opened(context)
+  const count = Number(process.env['LMDB_ENTRIES'] ?? 2000)
+  for (let i = 0; i < count; i += 100) {
+    await Promise.all(
+      Array.from({ length: 100 }, (_, j) => store(target, entryOf(`${KEY}${i + j}`), [Buffer.alloc(500)]))
+    )
+  }
+  await target.clear()
+  let turns = 0
+  let longestMs = 0
+  let before = performance.now()
+  const turn = () => {
+    turns++
+    const now = performance.now()
+    longestMs = Math.max(longestMs, now - before)
+    before = now
+    immediate = setImmediate(turn)
+  }
+  let immediate = setImmediate(turn)
+  await target.sweep()
+  clearImmediate(immediate)
+  context.diagnostic(`${turns} turns, the longest ${Math.round(longestMs)} ms`)
+  assert.ok(turns > count / 64, `${turns} turns`)
+  assert.equal(find(target, `${KEY}1`), undefined)
+})
+
 it('gives back the space of what was replaced and removed', async context => {
   const target = opened(context, { maxSizeBytes: 8 * MEBIBYTE })
   for (let i = 0; i < 30; i++) await store(target, entryOf(KEY), [Buffer.alloc(MEBIBYTE, i)])
