@@ -21,7 +21,7 @@ export interface RedisStoreOptions {
   /** The server, as `redis://` or, with TLS, `rediss://`; redis://127.0.0.1:6379 by default. */
   readonly url?: string | URL
   /** What ioredis is to connect with: `host`, `password`, `tls`, `sentinels` and `name`, `connectTimeout` and
-   * `commandTimeout` (milliseconds; 1,000 each by default). How it retries and queues is the store's affair. */
+   * `commandTimeout` (milliseconds; 2,000 and 1,000 by default). How it retries and queues is the store's affair. */
   readonly options?: RedisOptions
   /** Nodes to find a cluster by; `options` is then for each of its connections. */
   readonly cluster?: readonly ClusterNode[]

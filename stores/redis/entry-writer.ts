@@ -109,6 +109,6 @@ export class EntryWriter {
   }
 
   async #isTrue(reply: Promise<unknown>): Promise<boolean> {
-    return (await reply) === 1
+    return Number(await reply) === 1
   }
 }

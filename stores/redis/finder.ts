@@ -38,6 +38,8 @@ type VariantOf = (fieldNames: readonly string[]) => VariantKey
 const MAX_MEMO_BYTES = 16 * 1_048_576
 const MAX_DECODED_BYTES = 16_384
 const MAX_KNOWN_VARIANTS = 16
+/** Lists that are remembered of what this process has stored itself. */
+const MAX_LEARNED = 3
 /** Objects around what is remembered of a key, or of a variant. */
 const OVERHEAD_BYTES = 500
 
@@ -92,10 +94,9 @@ export class Finder {
   /** What this process has stored is found in one round trip from the start. */
   learn({ key, vary }: Entry): void {
     const known = this.#known.get(key) ?? this.#unknown(key)
-    const { lists } = known.lists
-    const isKnown = lists.some(list => encodeVary(list) === encodeVary(vary))
-    if (known.lists === ASSUMED) known.lists = { ...ASSUMED, lists: [vary] }
-    else if (!isKnown) known.lists = { ...ASSUMED, lists: [...lists, vary] }
+    const isKnown = known.lists.lists.some(list => encodeVary(list) === encodeVary(vary))
+    const others = known.lists === ASSUMED ? [] : known.lists.lists.slice(-MAX_LEARNED)
+    if (!isKnown || known.lists === ASSUMED) known.lists = { ...ASSUMED, lists: [...others, vary] }
     this.#known.set(key, known)
   }
 

@@ -11,7 +11,10 @@ export interface OwnConnectionOptions {
   readonly cluster?: readonly ClusterNode[] | undefined
 }
 
-const DEFAULT_TIMEOUT_MS = 1000
+const CONNECT_TIMEOUT_MS = 2000
+const COMMAND_TIMEOUT_MS = 1000
+/** How long a server may take to close its side. */
+const DISCONNECT_TIMEOUT_MS = 500
 const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 1000
 
@@ -33,7 +36,7 @@ export class OwnConnection implements Connection {
   #onIdle: (() => void) | undefined
 
   constructor({ url, options = {}, cluster }: OwnConnectionOptions) {
-    const { connectTimeout = DEFAULT_TIMEOUT_MS, commandTimeout = DEFAULT_TIMEOUT_MS } = options
+    const { connectTimeout = CONNECT_TIMEOUT_MS, commandTimeout = COMMAND_TIMEOUT_MS } = options
     this.#connectTimeoutMs = connectTimeout
     this.#commandTimeoutMs = commandTimeout
     const settings = settingsOf(options, connectTimeout, commandTimeout)
@@ -98,7 +101,7 @@ export class OwnConnection implements Connection {
     try {
       await settled(client.connect(), this.#connectTimeoutMs)
     } catch (error) {
-      client.disconnect()
+      if (client.status !== 'end') client.disconnect()
       const pauseMs = Math.min(MAX_PAUSE_MS, (this.#failure?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2)
       this.#failure = { error: reason ?? error, pauseMs, atMs: Date.now() }
       throw reason ?? error
@@ -115,7 +118,8 @@ export class OwnConnection implements Connection {
     if (!(error instanceof Error)) return
     const isSilent = error.message === 'Command timed out' && this.#isSilentAgain()
     if (!isSilent && !error.message.startsWith('READONLY')) return
-    if (this.#ready === client) this.#ready = undefined
+    if (this.#ready !== client) return
+    this.#ready = undefined
     client.disconnect()
   }
 
@@ -148,7 +152,7 @@ export class OwnConnection implements Connection {
 
 function settingsOf(options: RedisOptions, connectTimeout: number, commandTimeout: number): RedisOptions {
   return {
-    disconnectTimeout: commandTimeout,
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     ...options,
     connectTimeout,
     commandTimeout,

@@ -1,4 +1,5 @@
 // REDIS_STRESS=1 tests every serializer with every client on every kind of server; VALKEY_SERVER names a valkey-server.
+import { createHash } from 'node:crypto'
 import { after, before, describe } from 'node:test'
 import { deserialize, serialize } from 'node:v8'
 import { Cluster, Redis } from 'ioredis'
@@ -7,12 +8,37 @@ import { JsonBytesSerializer } from 'undici-http-cache/serializers/json-bytes'
 import { MessagePackSerializer } from 'undici-http-cache/serializers/message-pack'
 import { RedisStore, type RedisStoreOptions } from 'undici-http-cache/stores/redis'
 import { testStore } from 'undici-http-cache/stores/testing'
+import type { Entry } from '../../../lib/rfc9111/types.ts'
 import type { Serializer } from '../../../serializers/serializer.ts'
+import type { PutOptions } from '../../../stores/store.ts'
 import { RedisCluster } from '../../support/redis/cluster.ts'
 import { missingRedis, RedisServer, redisServer } from '../../support/redis/server.ts'
-import { isStress, ListingStore, newNamespace } from './support.ts'
+import { isStress, newNamespace, PATIENT } from './support.ts'
 
-type Connecting = Pick<RedisStoreOptions, 'url' | 'cluster' | 'client'>
+/** entries() has digests where the contract suite expects the variant keys that it has put. */
+class ListingStore extends RedisStore {
+  readonly made: RedisStoreOptions
+  readonly #variantKeys = new Map<string, string>()
+
+  constructor(options: RedisStoreOptions) {
+    super(options)
+    this.made = options
+  }
+
+  override put(entry: Entry, options?: PutOptions) {
+    const digest = createHash('sha256').update(Buffer.from(entry.variantKey, 'utf16le')).digest('hex')
+    this.#variantKeys.set(digest, entry.variantKey)
+    return super.put(entry, options)
+  }
+
+  override async *entries() {
+    for await (const entry of super.entries()) {
+      yield { ...entry, variantKey: this.#variantKeys.get(entry.variantKey) ?? entry.variantKey }
+    }
+  }
+}
+
+type Connecting = Pick<RedisStoreOptions, 'url' | 'options' | 'cluster' | 'client'>
 type ClientName = 'its own' | 'ioredis 5' | 'ioredis 6'
 interface Client {
   disconnect(): void
@@ -25,7 +51,8 @@ const custom: Serializer<Uint8Array> = {
   decode: encoded => deserialize(encoded)
 }
 const messagePack = new MessagePackSerializer()
-const SERIALIZERS = [messagePack, new JsonBytesSerializer(), custom]
+const json = new JsonBytesSerializer()
+const SERIALIZERS = [messagePack, json, custom]
 const CLIENTS: readonly ClientName[] = ['its own', 'ioredis 5', 'ioredis 6']
 
 /** What a normal run tests: each kind once. */
@@ -33,15 +60,9 @@ const ONE_SERVER = isStress
   ? pairs()
   : [
       ['its own', messagePack],
-      ['ioredis 5', custom],
-      ['ioredis 6', SERIALIZERS[1]]
+      ['ioredis 5', custom]
     ]
-const IN_CLUSTER = isStress
-  ? pairs()
-  : [
-      ['its own', messagePack],
-      ['ioredis 6', messagePack]
-    ]
+const IN_CLUSTER = isStress ? pairs() : [['ioredis 6', json]]
 
 function pairs() {
   return CLIENTS.flatMap(client => SERIALIZERS.map(serializer => [client, serializer] as const))
@@ -55,7 +76,7 @@ describe(`RedisStore, ${redisServer}`, { skip: missingRedis }, () => {
   after(() => server[Symbol.asyncDispose]())
   for (const [client, serializer] of ONE_SERVER as [ClientName, Serializer<Uint8Array>][]) {
     testRedis('one server', client, serializer, () => ({
-      'its own': () => ({ url: server.url }),
+      'its own': () => ({ url: server.url, options: PATIENT }),
       'ioredis 5': () => ({ client: new Redis(server.url, { keyPrefix: 'p[?]*:' }) }),
       'ioredis 6': () => ({ client: new Redis6(server.url, { enableAutoPipelining: true }) })
     }))
@@ -70,7 +91,7 @@ describe(`RedisStore in a cluster, ${redisServer}`, { skip: missingRedis }, () =
   after(() => cluster[Symbol.asyncDispose]())
   for (const [client, serializer] of IN_CLUSTER as [ClientName, Serializer<Uint8Array>][]) {
     testRedis('cluster', client, serializer, () => ({
-      'its own': () => ({ cluster: cluster.nodes }),
+      'its own': () => ({ cluster: cluster.nodes, options: PATIENT }),
       'ioredis 5': () => ({ client: new Cluster(cluster.nodes, { keyPrefix: 'p[?]*:' }) }),
       'ioredis 6': () => ({ client: new Cluster6(cluster.nodes, { keyPrefix: 'p[?]*:' }) })
     }))
@@ -85,7 +106,7 @@ describe('RedisStore, Valkey', { skip: valkey === undefined && 'VALKEY_SERVER do
   })
   after(() => server[Symbol.asyncDispose]())
   testRedis('one server', 'its own', messagePack, () => ({
-    'its own': () => ({ url: server.url }),
+    'its own': () => ({ url: server.url, options: PATIENT }),
     'ioredis 5': () => ({ client: new Redis(server.url) }),
     'ioredis 6': () => ({ client: new Redis6(server.url) })
   }))

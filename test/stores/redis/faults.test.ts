@@ -13,7 +13,10 @@ function opened(options: RedisStoreOptions): RedisStore & AsyncDisposable {
   return Object.assign(target, { [Symbol.asyncDispose]: () => target.close() })
 }
 
-describe('every client gets its response, and the cache comes back by itself,', { skip: missingRedis, concurrency: 4 }, () => {
+describe('every client gets its response, and the cache comes back by itself,', {
+  skip: missingRedis,
+  concurrency: 4
+}, () => {
   it('when the server is killed, and started again', async () => {
     await using server = await RedisServer.start()
     await using target = opened({ url: server.url })

@@ -1,10 +1,12 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { RedisStore, type RedisStoreOptions } from 'undici-http-cache/stores/redis'
+import { randomUUID } from 'node:crypto'
 import type { Entry } from '../../../lib/rfc9111/types.ts'
-import type { Body, CacheStore, PutOptions } from '../../../stores/store.ts'
+import type { Body, CacheStore } from '../../../stores/store.ts'
 
 /** Switches on what takes minutes. */
 export const isStress = process.env['REDIS_STRESS'] !== undefined
+
+/** How long to wait for a server, for a machine that is busy with other things. */
+export const PATIENT = { connectTimeout: 20_000, commandTimeout: 20_000 }
 
 export const KEY = 'https://store.test/a'
 
@@ -69,27 +71,4 @@ export async function bytesOf(body: Body | undefined): Promise<Buffer> {
   if (body instanceof Uint8Array) pieces.push(body)
   else for await (const piece of body ?? []) pieces.push(piece)
   return Buffer.concat(pieces)
-}
-
-/** entries() has digests where the contract suite expects the variant keys that it has put. */
-export class ListingStore extends RedisStore {
-  readonly made: RedisStoreOptions
-  readonly #variantKeys = new Map<string, string>()
-
-  constructor(options: RedisStoreOptions) {
-    super(options)
-    this.made = options
-  }
-
-  override put(entry: Entry, options?: PutOptions) {
-    const digest = createHash('sha256').update(Buffer.from(entry.variantKey, 'utf16le')).digest('hex')
-    this.#variantKeys.set(digest, entry.variantKey)
-    return super.put(entry, options)
-  }
-
-  override async *entries() {
-    for await (const entry of super.entries()) {
-      yield { ...entry, variantKey: this.#variantKeys.get(entry.variantKey) ?? entry.variantKey }
-    }
-  }
 }

@@ -18,7 +18,7 @@ export class RedisCluster implements AsyncDisposable {
   }
 
   static async start(): Promise<RedisCluster> {
-    const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000']
+    const args = ['--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no']
     const servers: RedisServer[] = []
     for (let i = 0; i < 3; i++) servers.push(await RedisServer.start({ args }))
     const cluster = new RedisCluster(servers)

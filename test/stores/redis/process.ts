@@ -1,0 +1,97 @@
+// A process of the tests beside this file: tsx process.ts <role> <options as JSON>, with messages over IPC.
+// IOREDIS names the package that stands in for ioredis.
+import { register } from 'node:module'
+import type { RedisStoreOptions } from 'undici-http-cache/stores/redis'
+import { bytesOf, entryOf, find, store } from './support.ts'
+
+const [role = '', json = '{}'] = process.argv.slice(2)
+const MEBIBYTE = 1_048_576
+
+const other = process.env['IOREDIS']
+if (other !== undefined) {
+  const hook = `export const resolve = (name, context, next) => next(name === 'ioredis' ? '${other}' : name, context)`
+  register(`data:text/javascript,${encodeURIComponent(hook)}`)
+}
+const { RedisStore } = await import('undici-http-cache/stores/redis')
+const target = new RedisStore(JSON.parse(json) as RedisStoreOptions)
+
+/** Does what it is told, once for each message. */
+function obey(): void {
+  process.on('message', (message: { do: string; key: string; text?: string }) => {
+    const { key } = message
+    const work = async () => {
+      if (message.do === 'store') {
+        await store(target, entryOf(key, { tags: ['group'] }), [Buffer.from(message.text ?? '')])
+        return undefined
+      }
+      if (message.do === 'delete') return target.delete(key)
+      if (message.do === 'tag') return target.deleteByTag(key)
+      if (message.do === 'clear') return target.clear()
+      const found = await find(target, key)
+      return found === undefined ? undefined : (await bytesOf(await found.open())).toString()
+    }
+    work().then(
+      result => process.send?.({ result }),
+      error => process.send?.({ error: String(error) })
+    )
+  })
+  process.send?.({ ready: true })
+}
+
+/** Uses the store, and leaves it open: nothing may keep the process. */
+async function idle(): Promise<void> {
+  await store(target, entryOf(), [Buffer.alloc(100_000)])
+  await bytesOf(await (await find(target))?.open())
+  tellIdleTime()
+}
+
+/** Asks in vain, and leaves it at that. */
+async function fail(): Promise<void> {
+  await find(target).catch(error => process.stdout.write(`failed: ${error.code}, `))
+  tellIdleTime()
+}
+
+function tellIdleTime(): void {
+  const lastUse = performance.now()
+  process.on('exit', () => process.stdout.write(`idle since ${Math.round(performance.now() - lastUse)} ms`))
+}
+
+/** Stores and replays a large body; prints by how much the memory grew. */
+async function large(): Promise<void> {
+  const count = Number(process.env['LARGE_MIB'])
+  const block = (i: number) => Buffer.alloc(MEBIBYTE, `${i} `)
+  function* blocks() {
+    for (let i = 0; i < count; i++) yield block(i)
+  }
+  await store(target, entryOf('https://store.test/warm'), [block(0)])
+  await bytesOf(await (await find(target, 'https://store.test/warm'))?.open())
+  globalThis.gc?.()
+  const before = process.memoryUsage.rss()
+  let most = before
+  const watch = setInterval(() => {
+    most = Math.max(most, process.memoryUsage.rss())
+  }, 5)
+  const stored = await store(target, entryOf(), blocks())
+  let i = 0
+  let offset = 0
+  let isSame = stored !== undefined
+  let expected = block(0)
+  const body = await (await find(target))?.open()
+  for await (const piece of body as AsyncIterable<Uint8Array>) {
+    isSame &&= Buffer.compare(piece, expected.subarray(offset, offset + piece.length)) === 0
+    offset += piece.length
+    if (offset === MEBIBYTE) {
+      offset = 0
+      expected = block(++i)
+    }
+  }
+  clearInterval(watch)
+  process.send?.({ isSame: isSame && i === count, grownMebibytes: (most - before) / MEBIBYTE })
+  await target.close()
+  process.disconnect?.()
+}
+
+if (role === 'obey') obey()
+else if (role === 'idle') await idle()
+else if (role === 'fail') await fail()
+else await large()
