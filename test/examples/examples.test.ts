@@ -57,6 +57,16 @@ const EXAMPLES: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'the next one: the page /2 - from the cache: false',
     'requests that reached the server: 2'
   ],
+  'object-store.ts': [
+    'the page /1 - from the cache: false',
+    'the page /1 - from the cache: true',
+    'the page /2 - from the cache: false',
+    'stored: /1',
+    'stored: /2',
+    'the page /1 - from the cache: false'
+  ],
+  // With a bucket it is run by the tests of the ObjectStore on S3.
+  's3-store.ts': ['S3_BUCKET says which bucket; the first lines of this file say how'],
   'serializers/object.ts': [
     'héllo - from the cache: false',
     'héllo - from the cache: true',
