@@ -1,5 +1,6 @@
 // Preloaded into the README's blocks. Whatever host they name, their connections go to the server on loopback whose port
-// is in EXAMPLE_ORIGIN_PORT, in plain HTTP, so that readers see addresses as they would write them.
+// is in EXAMPLE_ORIGIN_PORT, in plain HTTP, so that readers see addresses as they would write them. Those of ioredis, which
+// are made by createConnection, go to the Redis whose port is in EXAMPLE_REDIS_PORT.
 import dns from 'node:dns'
 import net from 'node:net'
 import tls from 'node:tls'
@@ -9,6 +10,10 @@ const port = Number(process.env['EXAMPLE_ORIGIN_PORT'])
 
 function connect(): net.Socket {
   return connectToHost({ host: '127.0.0.1', port })
+}
+
+function createConnection(): net.Socket {
+  return connectToHost({ host: '127.0.0.1', port: Number(process.env['EXAMPLE_REDIS_PORT']) })
 }
 
 function secureConnect(): net.Socket {
@@ -22,6 +27,6 @@ function lookup(_hostname: string, options: unknown, callback?: unknown): void {
   queueMicrotask(() => answer(null, [{ address: '192.0.2.1', family: 4 }])) // one of those for documentation, RFC 5737
 }
 
-Object.assign(net, { connect })
+Object.assign(net, { connect, createConnection })
 Object.assign(tls, { connect: secureConnect })
 Object.assign(dns, { lookup })

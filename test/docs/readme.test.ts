@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import manifest from '../../package.json' with { type: 'json' }
+import { missingRedis, RedisServer } from '../support/redis/server.ts'
 import { startExampleOrigin } from './example-origin.ts'
 import { type CodeBlock, codeBlocks } from './markdown.ts'
 
@@ -17,6 +18,8 @@ const root = dirname(dirname(import.meta.dirname))
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const blocks = codeBlocks(readme)
 const programs = blocks.filter(({ language }) => language === 'ts')
+/** Programs that need a server which is not installed everywhere. */
+const needsRedis = ({ code }: CodeBlock) => code.includes('/stores/redis')
 const loopback = pathToFileURL(join(import.meta.dirname, 'loopback.ts')).href
 
 /** Runs the programs one after the other, each with a line before it; what one throws is that one's affair alone. */
@@ -67,7 +70,10 @@ describe('the README', () => {
   })
 
   for (const block of programs) {
-    it(`has a program under "${block.heading}", line ${block.line}, that prints what its comments say`, () => {
+    const skip = needsRedis(block) && missingRedis
+    it(`has a program under "${block.heading}", line ${block.line}, that prints what its comments say`, {
+      skip
+    }, () => {
       const expected = block.code.split('\n').flatMap(printedBy)
       const lines = printed.get(fileOf(block))
       if (expected.length > 0) assert.deepEqual(lines, expected)
@@ -100,9 +106,11 @@ function printedBy(line: string): string[] {
 /** Runs the programs against an origin on loopback, in a process that has to end by itself. */
 async function runPrograms(): Promise<ReadonlyMap<string, readonly string[]>> {
   const origin = await startExampleOrigin()
+  await using redis = missingRedis === false && programs.some(needsRedis) ? await RedisServer.start() : undefined
   try {
-    const args = ['--import', 'tsx', '--import', loopback, 'run.mjs', ...programs.map(fileOf)]
-    const env = { ...process.env, EXAMPLE_ORIGIN_PORT: `${origin.port}` }
+    const runnable = programs.filter(block => redis !== undefined || !needsRedis(block))
+    const args = ['--import', 'tsx', '--import', loopback, 'run.mjs', ...runnable.map(fileOf)]
+    const env = { ...process.env, EXAMPLE_ORIGIN_PORT: `${origin.port}`, EXAMPLE_REDIS_PORT: `${redis?.port}` }
     const child = spawn(process.execPath, args, { cwd: project, env, timeout: 60_000 })
     const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
     assert.equal(status, 0, inReadme(stdout + stderr))

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { after, before, describe, it } from 'node:test'
+import { missingRedis, RedisServer } from '../support/redis/server.ts'
 import { root, runScript } from './run-script.ts'
 
 /** What the lines of each example's output have to match. */
@@ -57,6 +58,12 @@ const EXAMPLES: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'the next one: the page /2 - from the cache: false',
     'requests that reached the server: 2'
   ],
+  'redis-store.ts': [
+    'one process: the page /1 - from the cache: false',
+    'the other: the page /1 - from the cache: true',
+    'the other, after a purge: the page /1 - from the cache: false',
+    'requests that reached the server: 2'
+  ],
   'object-store.ts': [
     'the page /1 - from the cache: false',
     'the page /1 - from the cache: true',
@@ -99,6 +106,19 @@ const EXAMPLES: Readonly<Record<string, readonly (string | RegExp)[]>> = {
   ]
 }
 
+/** Why an example cannot be run here. */
+const MISSING: Readonly<Record<string, string | false>> = { 'redis-store.ts': missingRedis }
+
+let redis: RedisServer | undefined
+
+before(async () => {
+  if (missingRedis !== false) return
+  redis = await RedisServer.start()
+  process.env['REDIS_URL'] = redis.url
+})
+
+after(() => redis?.[Symbol.asyncDispose]())
+
 describe('the examples', { concurrency: 2 }, () => {
   it('are all tested here', () => {
     const files = readdirSync(join(root, 'examples'), { recursive: true, encoding: 'utf8' })
@@ -110,7 +130,7 @@ describe('the examples', { concurrency: 2 }, () => {
   })
 
   for (const [file, expected] of Object.entries(EXAMPLES)) {
-    it(`${file} prints what it shows, and ends by itself`, async () => {
+    it(`${file} prints what it shows, and ends by itself`, { skip: MISSING[file] ?? false }, async () => {
       const lines = await runScript(`examples/${file}`)
       assert.equal(lines.length, expected.length, lines.join('\n'))
       expected.forEach((line, i) => {
