@@ -14,8 +14,6 @@ interface KnownKey {
   readonly keyDigest: string
   readonly hash: string
   lists: VaryLists
-  /** Variants whose records are remembered. */
-  readonly variants: Map<VariantKey, Variant>
 }
 
 /** A variant that a request may select. */
@@ -35,9 +33,11 @@ interface Decoded {
 
 type VariantOf = (fieldNames: readonly string[]) => VariantKey
 
-const MAX_MEMO_BYTES = 16 * 1_048_576
+/** What is remembered of keys, and of their variants. */
+const MAX_KNOWN_BYTES = 4 * 1_048_576
+const MAX_VARIANTS_BYTES = 16 * 1_048_576
+/** Larger records are decoded each time. */
 const MAX_DECODED_BYTES = 16_384
-const MAX_KNOWN_VARIANTS = 16
 /** Lists that are remembered of what this process has stored itself. */
 const MAX_LEARNED = 3
 /** Objects around what is remembered of a key, or of a variant. */
@@ -52,8 +52,13 @@ export class Finder {
   readonly #records: Records
   readonly #position: () => Promise<number>
   readonly #known = new LRUCache<CacheKey, KnownKey>({
-    maxSize: MAX_MEMO_BYTES,
-    sizeCalculation: sizeOf
+    maxSize: MAX_KNOWN_BYTES,
+    sizeCalculation: (_, key) => OVERHEAD_BYTES + 2 * key.length
+  })
+  /** Those with a decoded record, by key and variant key. */
+  readonly #variants = new LRUCache<string, Variant>({
+    maxSize: MAX_VARIANTS_BYTES,
+    sizeCalculation: ({ decoded }, name) => OVERHEAD_BYTES + 2 * name.length + 3 * (decoded?.bytes.length ?? 0)
   })
 
   constructor(connection: Connection, names: Names, records: Records, position: () => Promise<number>) {
@@ -66,14 +71,14 @@ export class Finder {
   async find(key: CacheKey, variantOf: VariantOf): Promise<Lookup> {
     const known = this.#known.get(key) ?? this.#unknown(key)
     const { hash, lists: assumed } = known
-    const variants = variantsOf(known, assumed.lists, variantOf)
+    const variants = this.#select(key, assumed.lists, variantOf)
     const fields = ['lists', ...variants.map(({ field }) => field)]
     const [found, ...records] = await this.#connection.use(client => client.hmgetBuffer(hash, ...fields))
     const lists = this.#listsOf(known, found ?? null)
     if (lists === undefined) return { stored: [], otherVariants: false, asOf: this.#position }
     if (lists !== assumed) {
       const isNew = ({ field }: Variant) => !fields.includes(field)
-      const missed = variantsOf(known, lists.lists, variantOf).filter(isNew)
+      const missed = this.#select(key, lists.lists, variantOf).filter(isNew)
       if (missed.length > 0) {
         const more = missed.map(({ field }) => field)
         records.push(...(await this.#connection.use(client => client.hmgetBuffer(hash, ...more))))
@@ -100,9 +105,20 @@ export class Finder {
     this.#known.set(key, known)
   }
 
+  /** One for each variant, though several lists may lead to the same. */
+  #select(key: CacheKey, lists: readonly (readonly string[])[], variantOf: VariantOf): Variant[] {
+    const variants: Variant[] = []
+    for (const list of lists) {
+      const variantKey = variantOf(list)
+      if (variants.some(variant => variant.variantKey === variantKey)) continue
+      variants.push(this.#variants.get(nameOf(key, variantKey)) ?? variantNamed(variantKey))
+    }
+    return variants
+  }
+
   #unknown(key: CacheKey): KnownKey {
     const keyDigest = shortDigestOf(key)
-    return { keyDigest, hash: this.#names.hash(keyDigest), lists: ASSUMED, variants: new Map() }
+    return { keyDigest, hash: this.#names.hash(keyDigest), lists: ASSUMED }
   }
 
   /** What is said now, which is remembered; undefined: nothing is stored. */
@@ -135,9 +151,7 @@ export class Finder {
     if (bytes.length > MAX_DECODED_BYTES) return { bytes, stored, untilMs }
     // Not the view that the client gives, which keeps alive all that came with it.
     const fresh: Decoded = { bytes: Buffer.from(bytes), stored, untilMs }
-    if (known.variants.size >= MAX_KNOWN_VARIANTS) known.variants.clear()
-    known.variants.set(variantKey, { variantKey, digest, field, decoded: fresh })
-    this.#known.set(key, known)
+    this.#variants.set(nameOf(key, variantKey), { variantKey, digest, field, decoded: fresh })
     return fresh
   }
 
@@ -147,27 +161,12 @@ export class Finder {
   }
 }
 
-/** One for each variant, though several lists may lead to the same. */
-function variantsOf(known: KnownKey, lists: readonly (readonly string[])[], variantOf: VariantOf): Variant[] {
-  const variants: Variant[] = []
-  for (const list of lists) {
-    const variantKey = variantOf(list)
-    if (variants.some(variant => variant.variantKey === variantKey)) continue
-    variants.push(known.variants.get(variantKey) ?? variantNamed(variantKey))
-  }
-  return variants
-}
-
 function variantNamed(variantKey: VariantKey): Variant {
   const digest = fullDigestOf(variantKey)
   return { variantKey, digest, field: fieldOf(digest) }
 }
 
-/** In memory: the bytes, and about twice as much for what they say. */
-function sizeOf({ variants }: KnownKey, key: CacheKey): number {
-  let byteLength = OVERHEAD_BYTES + 2 * key.length
-  for (const { variantKey, decoded } of variants.values()) {
-    byteLength += OVERHEAD_BYTES + 2 * variantKey.length + 3 * (decoded?.bytes.length ?? 0)
-  }
-  return byteLength
+/** Of no two variants the same, whatever their keys. */
+function nameOf(key: CacheKey, variantKey: VariantKey): string {
+  return `${key.length} ${key}${variantKey}`
 }
