@@ -65,8 +65,9 @@ export class Calls {
   /** The names that begin with `prefix`, in order. */
   async *list(prefix: string): AsyncGenerator<string, undefined> {
     const use = this.begin()
-    const iterator = this.#driver.list(this.#root + prefix, { signal: use.signal })[Symbol.asyncIterator]()
+    let iterator: AsyncIterator<string> | undefined
     try {
+      iterator = this.#driver.list(this.#root + prefix, { signal: use.signal })[Symbol.asyncIterator]()
       for (;;) {
         const { done, value } = await use.within(iterator.next())
         if (done) return
@@ -75,7 +76,7 @@ export class Calls {
       }
     } finally {
       use.abort(gone())
-      void endIterator(iterator)
+      if (iterator !== undefined) void endIterator(iterator)
     }
   }
 

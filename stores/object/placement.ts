@@ -55,11 +55,13 @@ export class Placement {
         const bytes = this.#encode({ ...head, lists }, entry, body.kind === 'inline' ? body.bytes : undefined)
         if (bytes.byteLength > MAX_RECORD_BYTES) return false
         // Another process may have put the first variant meanwhile, with lists of its own.
-        if (!(await calls.put(recordPath(name), bytes, isFirst && calls.capabilities.ifAbsent))) continue
+        const isConditional = isFirst && calls.capabilities.ifAbsent
+        const stored = await this.#put(name, bytes, isConditional, position, tags)
+        if (stored === 'taken') continue
         if (replaced?.body !== undefined) this.#discard(key, replaced.body.id)
         // From the time when another variant was the first.
         if (lists.length > 0) await attempt(calls.delete(recordPath(variantName(key, variant))))
-        return this.#confirm(name, position, tags)
+        return stored === 'kept'
       }
       return false
     })
@@ -71,7 +73,7 @@ export class Placement {
     const variant = digestOf(entry.variantKey)
     const tags = entry.tags.map(tagDigestOf)
     return this.#parts.turns.take(key, async () => {
-      const { records, deletions, calls } = this.#parts
+      const { records, deletions } = this.#parts
       const [primary, position] = await Promise.all([records.read(key), asOf ?? deletions.now(key)])
       const isPrimary = primary?.parsed?.head.variantDigest === variant
       const name = isPrimary ? key : variantName(key, variant)
@@ -85,21 +87,31 @@ export class Placement {
       const ordinal = Math.max(head.ordinal, position.ordinal)
       const bytes = this.#encode({ ...head, tags, expiresAtMs, ordinal, epoch: position.deletion }, entry, record.body)
       if (bytes.byteLength > MAX_RECORD_BYTES) return false
-      await calls.put(recordPath(name), bytes)
-      return this.#confirm(name, position, tags)
+      return (await this.#put(name, bytes, false, position, tags)) === 'kept'
     })
   }
 
-  /** Looks for deletions once more, now that whoever deletes finds the record: one of the two sees the other. */
-  async #confirm(name: string, position: ObjectPosition, tags: readonly string[]): Promise<boolean> {
+  /** Puts a record, and looks for deletions once more, now that whoever deletes finds it: one of the two sees the other.
+   * Taken back where it is overtaken, and where that cannot be told. */
+  async #put(
+    name: string,
+    bytes: Buffer,
+    ifAbsent: boolean,
+    position: ObjectPosition,
+    tags: readonly string[]
+  ): Promise<'kept' | 'overtaken' | 'taken'> {
     const { deletions, calls } = this.#parts
-    let isOvertaken = true
+    const path = recordPath(name)
+    let isOvertaken: boolean
     try {
+      if (!(await calls.put(path, bytes, ifAbsent))) return 'taken'
       isOvertaken = await deletions.hasSurelyOvertaken(position, tags)
-    } finally {
-      if (isOvertaken) await calls.delete(recordPath(name))
+    } catch (error) {
+      await attempt(calls.delete(path))
+      throw error
     }
-    return !isOvertaken
+    if (isOvertaken) await calls.delete(path)
+    return isOvertaken ? 'overtaken' : 'kept'
   }
 
   async #placeFor(key: string, head: RecordHead, primary: RecordHead | 'damaged' | undefined): Promise<Place> {

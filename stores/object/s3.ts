@@ -27,7 +27,7 @@ export interface S3DriverOptions {
   /** How often a request is sent again where the service is too busy, or the connection is lost; not where a body has been
    * streamed. 2 by default. */
   readonly retries?: number
-  /** Large bodies of unknown length go in parts of this size, of which four are in memory. Bytes; 5 MiB by default, which is
+  /** Large bodies of unknown length go in parts of this size, of which three are in memory. Bytes; 5 MiB by default, which is
    * the least that services take. */
   readonly partSizeBytes?: number
 }
@@ -50,9 +50,9 @@ const STALE_MS = 86_400_000
  * and the service's code.
  * Throws a TypeError with ERR_CACHE_OPTION for a bad option. */
 export function s3Driver(options: S3DriverOptions): S3Driver {
-  const { bucket, credentials, dispatcher, endpoint } = Object(options) as S3DriverOptions
-  const { region = 'us-east-1', pathStyle = endpoint !== undefined, retries = 2 } = options
-  const { partSizeBytes = MIN_PART_BYTES } = options
+  const given: S3DriverOptions = Object(options)
+  const { bucket, credentials, dispatcher, endpoint, partSizeBytes = MIN_PART_BYTES } = given
+  const { region = 'us-east-1', pathStyle = endpoint !== undefined, retries = 2 } = given
   if (typeof bucket !== 'string' || !/^[\w.-]+$/.test(bucket))
     throw optionError('bucket', 'the name of a bucket', bucket)
   if (typeof region !== 'string' || !/^[\w-]+$/.test(region))
@@ -150,7 +150,7 @@ class BucketDriver implements S3Driver {
   }
 }
 
-export function isCredentials(value: unknown): value is Credentials {
+function isCredentials(value: unknown): value is Credentials {
   const { accessKeyId, secretAccessKey } = Object(value)
   return typeof accessKeyId === 'string' && typeof secretAccessKey === 'string'
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { entryOf, find, finished, get, KEY, noise, put, read, TAG } from '../file/support.ts'
-import { gate, objectsOf, removeObject, type WatchedDriver, watchedStore } from './support.ts'
+import { gate, objectsOf, removeObject, type WatchedDriver, watchedStore, writeObject } from './support.ts'
 
 const DELETIONS = {
   delete: (store: Stored['store']) => store.delete(KEY),
@@ -143,4 +143,15 @@ it('a position of another store, of another key, or none at all stores nothing',
     assert.equal(await store.put(entryOf(), { asOf }), undefined)
     assert.equal(await store.update(entryOf(), { asOf }), false)
   }
+})
+
+it('a record of which nobody knows whether it was put is taken back', async () => {
+  const { store, driver, plain } = watchedStore()
+  driver.watcher = async (call, name) => {
+    if (call !== 'put' || !name.startsWith('e/')) return
+    await writeObject(plain, name, noise(10))
+    throw new Error('the answer is lost')
+  }
+  await assert.rejects(put(store), { message: 'the answer is lost' })
+  assert.deepEqual(await objectsOf(plain, 'e/'), [])
 })

@@ -210,11 +210,11 @@ function testThroughout(): void {
   })
 
   const mebibytes = isStress ? 1024 : 96
-  it(`a body of ${mebibytes} MiB takes no more than 64 MiB of memory`, { timeout: 600_000 }, async context => {
+  it(`a body of ${mebibytes} MiB takes no more than 80 MiB of memory`, { timeout: 600_000 }, async context => {
     for (const isKnown of [true, false]) {
       const figures = await runLargeBody(server.endpoint, mebibytes, isKnown)
       context.diagnostic(`length ${isKnown ? 'known' : 'unknown'}: ${JSON.stringify(figures)}`)
-      assert.ok(figures.grownByWriting < 64 && figures.grownByReading < 64, JSON.stringify(figures))
+      assert.ok(figures.grownByWriting < 80 && figures.grownByReading < 80, JSON.stringify(figures))
     }
   })
 }
