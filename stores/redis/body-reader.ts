@@ -3,8 +3,9 @@ import { CacheError } from '../../lib/errors.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { bytesOfChunk, CHUNK_BYTES } from './chunks.ts'
 import { type Connection, runScript } from './connection.ts'
+import { GRACE_MS } from './lua.ts'
 import type { ChunkedBody } from './record-bytes.ts'
-import { GRACE_MS, KEEP } from './scripts.ts'
+import { KEEP } from './scripts.ts'
 
 const RENEW_MS = GRACE_MS / 4
 

@@ -41,7 +41,7 @@ export function isRedisClient(value: unknown): value is RedisClient {
   return METHODS.every(method => typeof client[method] === 'function') && typeof client.options === 'object'
 }
 
-export function isCluster(client: RedisClient): boolean {
+export function isCluster(client: object): boolean {
   return (client as { isCluster?: unknown }).isCluster === true
 }
 

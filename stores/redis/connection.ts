@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import { CacheError } from '../../lib/errors.ts'
 import { isCluster, mastersOf, type RedisClient, type RedisNode } from './client.ts'
+import { Cork, streamsOf } from './cork.ts'
 import type { Script } from './scripts.ts'
 
 /** What a store sends its commands through. */
@@ -52,6 +53,8 @@ export class UsersConnection implements Connection {
   readonly isCluster: boolean
   readonly keyPrefix: string
   readonly #client: RedisClient
+  readonly #cork = new Cork()
+  #underWay = 0
   #isClosed = false
 
   constructor(client: RedisClient) {
@@ -60,13 +63,19 @@ export class UsersConnection implements Connection {
     this.keyPrefix = client.options.keyPrefix ?? ''
   }
 
-  async use<T>(call: (client: RedisClient) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw closed()
-    try {
-      return await call(this.#client)
-    } catch (error) {
-      throw withoutCommand(error)
-    }
+  use<T>(call: (client: RedisClient) => Promise<T>): Promise<T> {
+    if (this.#isClosed) return Promise.reject(closed())
+    if (this.#underWay++ > 0) this.#cork.hold(streamsOf(this.#client))
+    return call(this.#client).then(
+      result => {
+        this.#underWay--
+        return result
+      },
+      error => {
+        this.#underWay--
+        throw withoutCommand(error)
+      }
+    )
   }
 
   async close(): Promise<void> {

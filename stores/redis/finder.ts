@@ -73,23 +73,25 @@ export class Finder {
     const { hash, lists: assumed } = known
     const variants = this.#select(key, assumed.lists, variantOf)
     const fields = ['lists', ...variants.map(({ field }) => field)]
-    const [found, ...records] = await this.#connection.use(client => client.hmgetBuffer(hash, ...fields))
-    const lists = this.#listsOf(known, found ?? null)
+    const reply = await this.#connection.use(client => client.hmgetBuffer(hash, ...fields))
+    const lists = this.#listsOf(known, reply[0] ?? null)
     if (lists === undefined) return { stored: [], otherVariants: false, asOf: this.#position }
     if (lists !== assumed) {
       const isNew = ({ field }: Variant) => !fields.includes(field)
       const missed = this.#select(key, lists.lists, variantOf).filter(isNew)
       if (missed.length > 0) {
         const more = missed.map(({ field }) => field)
-        records.push(...(await this.#connection.use(client => client.hmgetBuffer(hash, ...more))))
+        reply.push(...(await this.#connection.use(client => client.hmgetBuffer(hash, ...more))))
         variants.push(...missed)
       }
       this.#known.set(key, known)
     }
     const stored: StoredInRedis[] = []
-    for (const [i, variant] of variants.entries()) {
-      const bytes = records[i]
-      const decoded = bytes == null ? undefined : this.#decode(key, known, variant, bytes)
+    for (let i = 0; i < variants.length; i++) {
+      const bytes = reply[i + 1]
+      const variant = variants[i]
+      if (bytes == null || variant === undefined) continue
+      const decoded = this.#decode(key, known, variant, bytes)
       if (decoded !== undefined && decoded.untilMs >= Date.now()) stored.push(decoded.stored)
     }
     if (stored.length > 1) stored.sort((a, b) => b.entry.responseTimeMs - a.entry.responseTimeMs)
@@ -125,7 +127,7 @@ export class Finder {
   #listsOf(known: KnownKey, bytes: Buffer | null): VaryLists | undefined {
     if (bytes === null) return undefined
     const { lists } = known
-    if (lists.text === bytes.toString()) return lists
+    if (lists.bytes.equals(bytes)) return lists
     const parsed = parseVaryLists(bytes)
     if (parsed !== undefined) known.lists = parsed
     return parsed

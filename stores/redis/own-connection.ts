@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster, type ClusterNode, Redis, type RedisOptions } from 'ioredis'
 import type { RedisClient } from './client.ts'
 import { type Connection, closed, withoutCommand } from './connection.ts'
+import { Cork, streamsOf } from './cork.ts'
 
 type OwnClient = Redis | Cluster
 
@@ -31,7 +32,7 @@ export class OwnConnection implements Connection {
   #failure: { readonly error: unknown; readonly pauseMs: number; readonly atMs: number } | undefined
   #timeouts: { readonly firstAtMs: number; lastAtMs: number } | undefined
   #underWay = 0
-  #isCorked = false
+  readonly #cork = new Cork()
   #isClosed = false
   #onIdle: (() => void) | undefined
 
@@ -46,23 +47,9 @@ export class OwnConnection implements Connection {
     else this.#make = () => (url === undefined ? new Redis(settings) : new Redis(url, settings))
   }
 
-  async use<T>(call: (client: RedisClient) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw closed()
-    let client = this.#ready
-    if (this.#underWay++ === 0) this.#hold(true)
-    try {
-      client ??= await this.#connect()
-      if (this.#underWay > 1) this.#cork(client)
-      return await call(client)
-    } catch (error) {
-      if (client !== undefined) this.#judge(error, client)
-      throw withoutCommand(error)
-    } finally {
-      if (--this.#underWay === 0) {
-        this.#hold(false)
-        this.#onIdle?.()
-      }
-    }
+  use<T>(call: (client: RedisClient) => Promise<T>): Promise<T> {
+    if (this.#isClosed) return Promise.reject(closed())
+    return this.#ready === undefined ? this.#connectAndUse(call) : this.#useReady(this.#ready, call)
   }
 
   /** Lets what is under way finish, which takes no longer than commands may take. */
@@ -75,6 +62,41 @@ export class OwnConnection implements Connection {
     const end = new Promise<void>(resolve => client.once('end', resolve))
     client.disconnect()
     await end
+  }
+
+  async #connectAndUse<T>(call: (client: RedisClient) => Promise<T>): Promise<T> {
+    this.#begin()
+    try {
+      return await this.#useReady(await this.#connect(), call)
+    } finally {
+      this.#end()
+    }
+  }
+
+  #useReady<T>(client: OwnClient, call: (client: RedisClient) => Promise<T>): Promise<T> {
+    this.#begin()
+    if (this.#underWay > 1) this.#cork.hold(streamsOf(client))
+    return call(client).then(
+      result => {
+        this.#end()
+        return result
+      },
+      error => {
+        this.#judge(error, client)
+        this.#end()
+        throw withoutCommand(error)
+      }
+    )
+  }
+
+  #begin(): void {
+    if (this.#underWay++ === 0) this.#hold(true)
+  }
+
+  #end(): void {
+    if (--this.#underWay > 0) return
+    this.#hold(false)
+    this.#onIdle?.()
   }
 
   /** After a failure, those who come within its pause fail with it at once. */
@@ -132,18 +154,6 @@ export class OwnConnection implements Connection {
     return nowMs - this.#timeouts.firstAtMs >= this.#commandTimeoutMs
   }
 
-  /** What is sent in one turn of the event loop goes to the socket together. */
-  #cork(client: OwnClient): void {
-    if (this.#isCorked) return
-    this.#isCorked = true
-    const streams = streamsOf(client)
-    for (const stream of streams) stream?.cork()
-    setImmediate(() => {
-      this.#isCorked = false
-      for (const stream of streams) stream?.uncork()
-    })
-  }
-
   #hold(isHeld: boolean): void {
     if (this.#ready === undefined) return
     for (const stream of streamsOf(this.#ready)) isHeld ? stream?.ref() : stream?.unref()
@@ -186,10 +196,6 @@ function makeCluster(nodes: readonly ClusterNode[], settings: RedisOptions): Clu
 function stopSubscriber(client: OwnClient): void {
   const { subscriber } = client as { subscriber?: { stop?(): void } }
   subscriber?.stop?.()
-}
-
-function streamsOf(client: OwnClient): readonly (Redis['stream'] | undefined)[] {
-  return client instanceof Cluster ? client.nodes('all').map(node => node.stream) : [client.stream]
 }
 
 async function settled(connecting: Promise<void>, timeoutMs: number): Promise<void> {

@@ -1,10 +1,10 @@
-import type { Buffer } from 'node:buffer'
-import { MAX_LISTS } from './scripts.ts'
+import { Buffer } from 'node:buffer'
+import { MAX_LISTS } from './lua.ts'
 
 /** What the hash of a key says of itself, other than its responses. */
 export interface VaryLists {
   /** As it stands in Redis, to compare with. */
-  readonly text: string
+  readonly bytes: Buffer
   /** How many responses there are, expired ones perhaps among them. */
   readonly count: number
   /** The lists of selecting fields that they are stored under. */
@@ -12,16 +12,16 @@ export interface VaryLists {
 }
 
 /** What is assumed of a key that nothing is known of. */
-export const ASSUMED: VaryLists = { text: '', count: 0, lists: [[]] }
+export const ASSUMED: VaryLists = { bytes: Buffer.alloc(0), count: 0, lists: [[]] }
 
 /** undefined where it is damaged. */
 export function parseVaryLists(bytes: Buffer): VaryLists | undefined {
-  const text = bytes.toString()
-  const [count, ...encoded] = text.split('\n')
+  const [count, ...encoded] = bytes.toString().split('\n')
   if (encoded.length > MAX_LISTS) return undefined
   try {
     const lists = encoded.map(list => JSON.parse(list) as unknown)
-    return lists.every(isList) ? { text, count: Number(count), lists } : undefined
+    // Not the view that the client gives, which keeps alive all that came with it.
+    return lists.every(isList) ? { bytes: Buffer.from(bytes), count: Number(count), lists } : undefined
   } catch {
     return undefined
   }

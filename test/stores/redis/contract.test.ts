@@ -1,4 +1,5 @@
-// REDIS_STRESS=1 tests every serializer with every client on every kind of server; VALKEY_SERVER names a valkey-server.
+// REDIS_STRESS=1 npm test -- stores/redis --test-timeout=900000 tests every serializer with every client on every kind of
+// server; VALKEY_SERVER names a valkey-server.
 import { createHash } from 'node:crypto'
 import { after, before, describe } from 'node:test'
 import { deserialize, serialize } from 'node:v8'
