@@ -11,7 +11,7 @@ import type { Serializer } from '../../../serializers/serializer.ts'
 import { isStress } from '../file/support.ts'
 import { ListingStore } from './listing-store.ts'
 
-const variantCount = isStress ? 1000 : 100
+const variantCount = isStress ? 1000 : 20
 const json = new JsonBytesSerializer()
 
 /** Every bit turned round, as one that encrypts would. */

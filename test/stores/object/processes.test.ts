@@ -12,7 +12,7 @@ import { fsDriver, ObjectStore } from 'undici-http-cache/stores/object'
 import { isStress } from '../file/support.ts'
 import { type Crowd, faultOf, KEYS } from './process.ts'
 
-const MILLISECONDS = isStress ? 30_000 : 2500
+const MILLISECONDS = isStress ? 30_000 : 1500
 const KILLS = isStress ? 20 : 2
 
 it('three processes that store, find and delete find whole responses only', { timeout: 120_000 }, async context => {

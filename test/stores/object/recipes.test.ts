@@ -14,7 +14,7 @@ import { unstorageDriver } from '../../../examples/support/unstorage-driver.ts'
 import { isStress } from '../file/support.ts'
 import { ListingStore } from './listing-store.ts'
 
-const variantCount = isStress ? 1000 : 50
+const variantCount = isStress ? 1000 : 20
 
 testStore({
   name: 'ObjectStore in unstorage, in memory',

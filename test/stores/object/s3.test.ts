@@ -209,7 +209,7 @@ function testThroughout(): void {
     ])
   })
 
-  const mebibytes = isStress ? 1024 : 96
+  const mebibytes = isStress ? 1024 : 48
   it(`a body of ${mebibytes} MiB takes no more than 80 MiB of memory`, { timeout: 600_000 }, async context => {
     for (const isKnown of [true, false]) {
       const figures = await runLargeBody(server.endpoint, mebibytes, isKnown)
