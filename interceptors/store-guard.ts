@@ -23,8 +23,8 @@ const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: () => UNKNOWN 
 /** The position that a store could not tell: nothing is stored as of it. */
 const UNKNOWN: Position = Symbol('unknown position')
 
-/** What is called of a store; asOf, which goes with it, is reported as 'get'. */
-type Call = StoreOperation | 'asOf'
+/** What is called of a store; asOf and deeper, which go with it, are reported as 'get'. */
+type Call = StoreOperation | 'asOf' | 'deeper'
 type GatedCall = Exclude<Call, 'abort' | 'clear' | 'close'>
 
 /** A store that cannot harm a request: whatever it throws, rejects or answers, and however long it takes, the caller gets
@@ -36,6 +36,7 @@ export class StoreGuard {
   readonly #breakers: { readonly [call in Call]?: CircuitBreaker } & Record<GatedCall, CircuitBreaker> = {
     get: new CircuitBreaker(),
     asOf: new CircuitBreaker(),
+    deeper: new CircuitBreaker(),
     open: new CircuitBreaker(),
     read: new CircuitBreaker(),
     put: new CircuitBreaker(),
@@ -64,13 +65,14 @@ export class StoreGuard {
     )
   }
 
-  /** What a tier further away holds. */
+  /** What a tier further away holds. Where that one fails, the nearer ones are asked all the same. */
   deeper(
     lookup: Lookup,
     key: CacheKey,
     variantOf: (fieldNames: readonly string[]) => VariantKey
   ): MaybePromise<Lookup> {
-    return this.#attempt('get', NOTHING, () =>
+    if (!this.#breakers.deeper.allows()) return NOTHING
+    return this.#attempt('deeper', NOTHING, () =>
       mapMaybe(lookup.deeper?.() ?? NOTHING, found => checkedLookup(found, key, variantOf))
     )
   }
@@ -227,7 +229,7 @@ export class StoreGuard {
 }
 
 function nameOf(operation: Call): StoreOperation {
-  return operation === 'asOf' ? 'get' : operation
+  return operation === 'asOf' || operation === 'deeper' ? 'get' : operation
 }
 
 function abortLate(writer: BodyWriter | undefined): void {

@@ -64,11 +64,30 @@ export interface PutOptions {
   readonly extend?: EntryId
 }
 
+/** Told of what others change in a store that they share. */
+export interface InvalidationListener {
+  /** Something of the key with this name was replaced, freshened or removed, by whomever. */
+  changed(name: string): void
+  everythingChanged(): void
+  /** True: of whatever changes from now on it is told. False: no more, until further notice. */
+  isListening(isListening: boolean): void
+}
+
+/** How a store tells of what others change in it. */
+export interface Invalidations {
+  /** The name by which changes of a key are told: what is stored may not say the key itself. */
+  nameOf(key: CacheKey): string
+  /** Tells until the returned function is called; tells anew after a lost connection. */
+  listen(listener: InvalidationListener): () => void
+}
+
 /** Where responses are kept. Any method may throw or reject: the request it was called for goes on without it. */
 export interface CacheStore {
   readonly capabilities: Capabilities
   /** Larger responses are not offered. Bytes of body; undefined: no limit. */
   readonly maxEntrySizeBytes?: number | undefined
+  /** For tiers above a store that others share; undefined: it tells of no changes. */
+  readonly invalidations?: Invalidations | undefined
   /** What is stored for `key` and this request can select. `variantOf` maps one remembered list of Vary field names to
    * this request's variant key: a store keeps, per key, the few lists it has seen and looks one variant up for each. */
   get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup>

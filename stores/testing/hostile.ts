@@ -72,7 +72,7 @@ export function testHostile(check: Check): void {
     }
     let found = 0
     for (const variantKey of NAMES) {
-      const { stored } = await subject.store.get(key, () => variantKey)
+      const { stored } = await subject.lookUp(key, () => variantKey)
       for (const { entry } of stored) assert.equal(entry.variantKey, variantKey, describe(variantKey))
       found += stored.length
     }
@@ -85,7 +85,7 @@ export function testHostile(check: Check): void {
     assert.equal(await subject.find(other), undefined, 'another key')
     const entry = subject.entry({ variantKey: key, vary: ['x'] })
     await subject.put(entry)
-    assert.deepEqual([...(await subject.store.get(entry.key, () => other)).stored], [], 'another variant')
+    assert.deepEqual([...(await subject.lookUp(entry.key, () => other)).stored], [], 'another variant')
   })
 
   check(

@@ -66,7 +66,14 @@ export class Subject {
   }
 
   async get(key: CacheKey = KEY, fields: SelectingFields = {}): Promise<Lookup> {
-    return this.store.get(key, variantOf(fields))
+    return this.lookUp(key, variantOf(fields))
+  }
+
+  /** As deep as the store goes, where nothing is found before. */
+  async lookUp(key: CacheKey, variant: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
+    let lookup = await this.store.get(key, variant)
+    while (lookup.stored.length === 0 && lookup.deeper !== undefined) lookup = await lookup.deeper()
+    return lookup
   }
 
   /** The newest response that the request selects. */

@@ -1,0 +1,96 @@
+import { optionError } from '../lib/errors.ts'
+import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import type { BodyWriter, CacheStore, Capabilities, Invalidations, Lookup, MaybePromise, PutOptions } from './store.ts'
+import { Pair } from './tiered/pair.ts'
+
+export interface TieredStoreOptions {
+  /** How long an upper tier is believed after a lower one that other processes share was asked, as long as that one does
+   * not tell of what they change (as RedisStore does). Milliseconds, >= 0; Infinity is possible; 1,000 by default. */
+  readonly maxTrustMs?: number
+}
+
+/** Several stores, one over the other: quick and small ones first, the one that knows last.
+ *
+ * A lookup asks the first, and the next only where nothing there can be used. What is found further down is copied up as
+ * it is read. What is stored goes into all of them, as far as each takes it, and a deletion goes through all of them. The
+ * last one decides: what it does not store, no other keeps.
+ *
+ * Where the last is shared by several processes, and one of them deletes, the others' upper tiers hear of it if the store
+ * can tell (RedisStore); else, and while the connection for it is lost, they are believed for `maxTrustMs`.
+ *
+ * Methods reject with what a tier rejects with; faults of upper tiers are passed over where the lower one will do.
+ * close() closes all tiers.
+ * Throws a TypeError with ERR_CACHE_OPTION for anything but two stores or more. */
+export class TieredStore implements CacheStore {
+  readonly capabilities: Capabilities
+  readonly maxEntrySizeBytes: number | undefined
+  /** What the last tier tells of changes by others; undefined: it tells of none. */
+  readonly invalidations: Invalidations | undefined
+  /** All that is stored, by the last tier's own list; undefined where it has none. */
+  readonly entries?: () => AsyncIterable<Entry>
+  readonly #pair: Pair
+
+  constructor(tiers: readonly CacheStore[], options: TieredStoreOptions = {}) {
+    const { maxTrustMs = 1000 } = options
+    if (typeof maxTrustMs !== 'number' || !(maxTrustMs >= 0)) {
+      throw optionError('maxTrustMs', 'a number of milliseconds, not negative', maxTrustMs)
+    }
+    const [upper, next, ...rest] = acceptTiers(tiers)
+    const lower = rest.length === 0 ? next : new TieredStore([next, ...rest], options)
+    this.#pair = new Pair(upper, lower, maxTrustMs)
+    this.capabilities = {
+      synchronous: upper.capabilities.synchronous,
+      updateInPlace: upper.capabilities.updateInPlace && lower.capabilities.updateInPlace,
+      tags: upper.capabilities.tags && lower.capabilities.tags,
+      ranges: upper.capabilities.ranges && lower.capabilities.ranges,
+      shared: lower.capabilities.shared,
+      clear: upper.capabilities.clear !== false && lower.capabilities.clear !== false
+    }
+    this.maxEntrySizeBytes = lower.maxEntrySizeBytes
+    this.invalidations = lower.invalidations
+    if (lower.entries !== undefined) this.entries = () => lower.entries?.() ?? nothing()
+  }
+
+  get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup> {
+    return this.#pair.get(key, variantOf)
+  }
+
+  put(entry: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
+    return this.#pair.put(entry, options)
+  }
+
+  update(entry: Entry, options: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
+    return this.#pair.update(entry, options)
+  }
+
+  delete(key: CacheKey): Promise<void> {
+    return this.#pair.both(store => store.delete(key))
+  }
+
+  deleteByTag(tag: string): Promise<void> {
+    return this.#pair.both(store => store.deleteByTag(tag))
+  }
+
+  clear(): Promise<void> {
+    return this.#pair.both(store => store.clear())
+  }
+
+  close(): Promise<void> {
+    return this.#pair.close()
+  }
+}
+
+function acceptTiers(value: unknown): readonly [CacheStore, CacheStore, ...CacheStore[]] {
+  const isTiers =
+    Array.isArray(value) && value.length >= 2 && value.every(isStore) && new Set(value).size === value.length
+  if (!isTiers) throw optionError('tiers', 'two different stores or more, the quickest first', value)
+  return value as unknown as [CacheStore, CacheStore, ...CacheStore[]]
+}
+
+function isStore(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { capabilities, get, put } = value as Partial<CacheStore>
+  return typeof capabilities === 'object' && typeof get === 'function' && typeof put === 'function'
+}
+
+async function* nothing(): AsyncGenerator<Entry> {}

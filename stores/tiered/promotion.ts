@@ -1,0 +1,118 @@
+import type { ByteRange, Entry } from '../../lib/rfc9111/types.ts'
+import type { Body, BodyWriter, CacheStore, MaybePromise, Position, Stored } from '../store.ts'
+
+/** What the lower tier holds, and the upper one is given when it is read as a whole. */
+export class Promoted implements Stored {
+  readonly entry: Entry
+  readonly #stored: Stored
+  readonly #upper: CacheStore
+  readonly #asOf: Position
+
+  /** `asOf`: where the upper tier stood before the lower one was asked. */
+  constructor(stored: Stored, upper: CacheStore, asOf: Position) {
+    this.entry = stored.entry
+    this.#stored = stored
+    this.#upper = upper
+    this.#asOf = asOf
+  }
+
+  async open(range?: ByteRange): Promise<Body | undefined> {
+    const body = await this.#stored.open(range)
+    if (body === undefined || range !== undefined || !this.#fits()) return body
+    const writer = await this.#begin()
+    if (writer === undefined) return body
+    if (Symbol.asyncIterator in body) return new CopiedBody(body, writer, this.entry)
+    const copy = new Copy(writer, this.entry)
+    for (const chunk of [body].flat()) await copy.write(chunk)
+    await copy.commit()
+    return body
+  }
+
+  #fits(): boolean {
+    return (this.entry.completeLength ?? Infinity) <= (this.#upper.maxEntrySizeBytes ?? Infinity)
+  }
+
+  /** What goes wrong in the upper tier is no reason not to serve what the lower one holds. */
+  async #begin(): Promise<BodyWriter | undefined> {
+    try {
+      return await this.#upper.put(this.entry, { asOf: this.#asOf })
+    } catch {
+      return undefined
+    }
+  }
+}
+
+/** What the upper tier is given; a fault ends it and nothing else. */
+class Copy {
+  #writer: BodyWriter | undefined
+  readonly #entry: Entry
+
+  constructor(writer: BodyWriter, entry: Entry) {
+    this.#writer = writer
+    this.#entry = entry
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    await this.#attempt(writer => writer.write(new Uint8Array(chunk)))
+  }
+
+  async commit(): Promise<void> {
+    await this.#attempt(writer => writer.commit(this.#entry))
+    this.#writer = undefined
+  }
+
+  async abort(): Promise<void> {
+    const writer = this.#writer
+    this.#writer = undefined
+    await attempt(() => writer?.abort())
+  }
+
+  async #attempt(call: (writer: BodyWriter) => MaybePromise<unknown>): Promise<void> {
+    const writer = this.#writer
+    if (writer === undefined) return
+    const succeeded = await attempt(() => call(writer))
+    if (!succeeded) await this.abort()
+  }
+}
+
+/** A body that is copied as it is read, and kept once it was read to its end. */
+class CopiedBody implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array> {
+  readonly #iterator: AsyncIterator<Uint8Array>
+  readonly #copy: Copy
+
+  constructor(body: AsyncIterable<Uint8Array>, writer: BodyWriter, entry: Entry) {
+    this.#iterator = body[Symbol.asyncIterator]()
+    this.#copy = new Copy(writer, entry)
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array>> {
+    try {
+      const next = await this.#iterator.next()
+      if (next.done) await this.#copy.commit()
+      else await this.#copy.write(next.value)
+      return next
+    } catch (error) {
+      await this.#copy.abort()
+      throw error
+    }
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array>> {
+    await this.#copy.abort()
+    await this.#iterator.return?.()
+    return { done: true, value: undefined }
+  }
+}
+
+async function attempt(call: () => MaybePromise<unknown>): Promise<boolean> {
+  try {
+    await call()
+    return true
+  } catch {
+    return false
+  }
+}

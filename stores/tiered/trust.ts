@@ -1,0 +1,35 @@
+import type { EntryId } from '../../lib/rfc9111/types.ts'
+
+/** Entries that are remembered; who is forgotten is asked for again. */
+const MAX_REMEMBERED = 100_000
+
+/** How long an upper tier may be believed. As long as the lower one tells of what others change there: always. Else: for
+ * `limitMs` after the lower one has been asked. */
+export class Trust {
+  /** Whether the lower tier tells of changes just now. */
+  isLive = false
+  readonly #limitMs: number
+  readonly #confirmedMs = new Map<EntryId, number>()
+
+  constructor(limitMs: number) {
+    this.#limitMs = limitMs
+  }
+
+  /** What the lower tier was asked at `askedMs`, and holds. */
+  confirm(id: EntryId, askedMs: number): void {
+    if (this.#limitMs === Infinity) return
+    this.#confirmedMs.delete(id)
+    this.#confirmedMs.set(id, askedMs)
+    if (this.#confirmedMs.size <= MAX_REMEMBERED) return
+    for (const oldest of this.#confirmedMs.keys()) {
+      this.#confirmedMs.delete(oldest)
+      return
+    }
+  }
+
+  holds(id: EntryId): boolean {
+    if (this.isLive || this.#limitMs === Infinity) return true
+    const confirmedMs = this.#confirmedMs.get(id)
+    return confirmedMs !== undefined && performance.now() - confirmedMs < this.#limitMs
+  }
+}

@@ -1,0 +1,60 @@
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import type { BodyWriter } from '../store.ts'
+
+/** Writes through both tiers. The lower one says whether the response is stored; the upper one is only as good as that. */
+export class WriterThrough implements BodyWriter {
+  #upper: BodyWriter | undefined
+  readonly #lower: BodyWriter
+  readonly #onStored: (entry: Entry) => void
+
+  constructor(upper: BodyWriter | undefined, lower: BodyWriter, onStored: (entry: Entry) => void) {
+    this.#upper = upper
+    this.#lower = lower
+    this.#onStored = onStored
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    const copy = this.#upper === undefined ? chunk : new Uint8Array(chunk)
+    await Promise.all([this.#forUpper(writer => writer.write(copy)), this.#lower.write(chunk)])
+  }
+
+  async commit(entry: Entry): Promise<boolean> {
+    let isStored: boolean
+    try {
+      isStored = await this.#lower.commit(entry)
+    } catch (error) {
+      await this.#abortUpper()
+      throw error
+    }
+    if (!isStored) {
+      await this.#abortUpper()
+      return false
+    }
+    this.#onStored(entry)
+    await this.#forUpper(writer => writer.commit(entry))
+    return true
+  }
+
+  async abort(): Promise<void> {
+    await Promise.all([this.#abortUpper(), this.#lower.abort()])
+  }
+
+  async #forUpper(call: (writer: BodyWriter) => unknown): Promise<void> {
+    if (this.#upper === undefined) return
+    try {
+      await call(this.#upper)
+    } catch {
+      await this.#abortUpper()
+    }
+  }
+
+  async #abortUpper(): Promise<void> {
+    const upper = this.#upper
+    this.#upper = undefined
+    try {
+      await upper?.abort()
+    } catch {
+      // It holds nothing that could be served.
+    }
+  }
+}
