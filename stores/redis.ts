@@ -9,11 +9,12 @@ import type { Connection } from './redis/connection.ts'
 import { Deletions } from './redis/deletions.ts'
 import { EntryWriter } from './redis/entry-writer.ts'
 import { Finder } from './redis/finder.ts'
+import { InvalidationFeed } from './redis/invalidation-feed.ts'
 import { listStored } from './redis/listing.ts'
 import { Names, shortDigestOf } from './redis/names.ts'
 import { acceptConnection, acceptCount, acceptNamespace, acceptTtl } from './redis/options.ts'
 import { Records } from './redis/records.ts'
-import type { BodyWriter, CacheStore, Lookup, PutOptions } from './store.ts'
+import type { BodyWriter, CacheStore, Invalidations, Lookup, PutOptions } from './store.ts'
 
 export type { RedisClient } from './redis/client.ts'
 
@@ -64,6 +65,9 @@ export class RedisStore implements CacheStore {
     shared: true
   } as const
   readonly maxEntrySizeBytes: number
+  /** Tells a TieredStore above of what others change: by connections of its own, made once it is asked to. */
+  readonly invalidations: Invalidations
+  readonly #feed: InvalidationFeed
   readonly #connection: Connection
   readonly #names: Names
   readonly #records: Records
@@ -80,6 +84,8 @@ export class RedisStore implements CacheStore {
     this.maxEntrySizeBytes = maxEntrySizeBytes
     this.#names = new Names(acceptNamespace(namespace), serializer.name, RECORD_VERSION)
     this.#connection = acceptConnection(options)
+    this.#feed = new InvalidationFeed(this.#connection, this.#names)
+    this.invalidations = this.#feed
     this.#records = new Records(serializer)
     this.#deletions = new Deletions(this.#connection, this.#names)
     this.#finder = new Finder(this.#connection, this.#names, this.#records, this.#deletions.position)
@@ -146,6 +152,7 @@ export class RedisStore implements CacheStore {
 
   /** Waits for what is under way, then closes the store's own connections. What is stored stays. */
   async close(): Promise<void> {
+    this.#feed.close()
     await this.#connection.close()
   }
 }

@@ -1,7 +1,9 @@
 import { optionError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import type { BodyWriter, CacheStore, Capabilities, Invalidations, Lookup, MaybePromise, PutOptions } from './store.ts'
+import { Listening } from './tiered/listening.ts'
 import { Pair } from './tiered/pair.ts'
+import { Trust } from './tiered/trust.ts'
 
 export interface TieredStoreOptions {
   /** How long an upper tier is believed after a lower one that other processes share was asked, as long as that one does
@@ -28,63 +30,61 @@ export class TieredStore implements CacheStore {
   readonly invalidations: Invalidations | undefined
   /** All that is stored, by the last tier's own list; undefined where it has none. */
   readonly entries?: () => AsyncIterable<Entry>
-  readonly #pair: Pair
+  readonly #tiers: Pair
+  readonly #listening: Listening | undefined
 
   constructor(tiers: readonly CacheStore[], options: TieredStoreOptions = {}) {
     const { maxTrustMs = 1000 } = options
     if (typeof maxTrustMs !== 'number' || !(maxTrustMs >= 0)) {
       throw optionError('maxTrustMs', 'a number of milliseconds, not negative', maxTrustMs)
     }
-    const [upper, next, ...rest] = acceptTiers(tiers)
-    const lower = rest.length === 0 ? next : new TieredStore([next, ...rest], options)
-    this.#pair = new Pair(upper, lower, maxTrustMs)
-    this.capabilities = {
-      synchronous: upper.capabilities.synchronous,
-      updateInPlace: upper.capabilities.updateInPlace && lower.capabilities.updateInPlace,
-      tags: upper.capabilities.tags && lower.capabilities.tags,
-      ranges: upper.capabilities.ranges && lower.capabilities.ranges,
-      shared: lower.capabilities.shared,
-      clear: upper.capabilities.clear !== false && lower.capabilities.clear !== false
-    }
-    this.maxEntrySizeBytes = lower.maxEntrySizeBytes
-    this.invalidations = lower.invalidations
-    if (lower.entries !== undefined) this.entries = () => lower.entries?.() ?? nothing()
+    const { uppers, last } = acceptTiers(tiers)
+    const trust = new Trust(last.capabilities.shared ? maxTrustMs : Infinity)
+    const { invalidations } = last
+    this.#listening = invalidations && new Listening(uppers, invalidations, trust)
+    const common = { trust, learn: (key: CacheKey) => this.#listening?.learn(key) }
+    this.#tiers = uppers.reduceRight((lower: CacheStore, upper) => new Pair(upper, lower, common), last) as Pair
+    this.capabilities = this.#tiers.capabilities
+    this.maxEntrySizeBytes = last.maxEntrySizeBytes
+    this.invalidations = invalidations
+    if (last.entries !== undefined) this.entries = last.entries.bind(last)
   }
 
   get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup> {
-    return this.#pair.get(key, variantOf)
+    return this.#tiers.get(key, variantOf)
   }
 
-  put(entry: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
-    return this.#pair.put(entry, options)
+  put(entry: Entry, options?: PutOptions): Promise<BodyWriter | undefined> {
+    return this.#tiers.put(entry, options)
   }
 
-  update(entry: Entry, options: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
-    return this.#pair.update(entry, options)
+  update(entry: Entry, options?: Pick<PutOptions, 'asOf'>): Promise<boolean> {
+    return this.#tiers.update(entry, options)
   }
 
   delete(key: CacheKey): Promise<void> {
-    return this.#pair.both(store => store.delete(key))
+    return this.#tiers.delete(key)
   }
 
   deleteByTag(tag: string): Promise<void> {
-    return this.#pair.both(store => store.deleteByTag(tag))
+    return this.#tiers.deleteByTag(tag)
   }
 
   clear(): Promise<void> {
-    return this.#pair.both(store => store.clear())
+    return this.#tiers.clear()
   }
 
-  close(): Promise<void> {
-    return this.#pair.close()
+  async close(): Promise<void> {
+    this.#listening?.stop()
+    await this.#tiers.close()
   }
 }
 
-function acceptTiers(value: unknown): readonly [CacheStore, CacheStore, ...CacheStore[]] {
+function acceptTiers(value: unknown): { readonly uppers: readonly CacheStore[]; readonly last: CacheStore } {
   const isTiers =
     Array.isArray(value) && value.length >= 2 && value.every(isStore) && new Set(value).size === value.length
   if (!isTiers) throw optionError('tiers', 'two different stores or more, the quickest first', value)
-  return value as unknown as [CacheStore, CacheStore, ...CacheStore[]]
+  return { uppers: value.slice(0, -1), last: value.at(-1) }
 }
 
 function isStore(value: unknown): boolean {
@@ -92,5 +92,3 @@ function isStore(value: unknown): boolean {
   const { capabilities, get, put } = value as Partial<CacheStore>
   return typeof capabilities === 'object' && typeof get === 'function' && typeof put === 'function'
 }
-
-async function* nothing(): AsyncGenerator<Entry> {}

@@ -2,41 +2,52 @@ import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import type {
   BodyWriter,
   CacheStore,
-  Invalidations,
+  Capabilities,
   Lookup,
   MaybePromise,
   Position,
   PutOptions,
   Stored
 } from '../store.ts'
-import { attempt, succeeds } from './attempt.ts'
-import { KnownNames } from './known-names.ts'
+import { attempt } from './attempt.ts'
 import { Promoted } from './promotion.ts'
-import { Trust } from './trust.ts'
+import type { Trust } from './trust.ts'
 import { WriterThrough } from './writer.ts'
 
 type VariantOf = (fieldNames: readonly string[]) => VariantKey
 
-/** Two tiers: what is quick, over what knows. */
-export class Pair {
+/** What the pairs of one TieredStore have in common. */
+export interface Common {
+  readonly trust: Trust
+  /** Called before an upper tier is given anything of that key. */
+  learn(key: CacheKey): void
+}
+
+/** Two tiers: what is quick, over what knows, which may be a pair itself. */
+export class Pair implements CacheStore {
+  readonly capabilities: Capabilities
   readonly upper: CacheStore
   readonly lower: CacheStore
-  readonly trust: Trust
-  readonly #names: KnownNames | undefined
-  readonly #stopListening: (() => void) | undefined
-  #isListening = false
+  readonly common: Common
 
-  constructor(upper: CacheStore, lower: CacheStore, maxTrustMs: number) {
+  constructor(upper: CacheStore, lower: CacheStore, common: Common) {
     this.upper = upper
     this.lower = lower
-    this.trust = new Trust(lower.capabilities.shared ? maxTrustMs : Infinity)
-    const { invalidations } = lower
-    if (invalidations === undefined) return
-    this.#names = new KnownNames(
-      key => invalidations.nameOf(key),
-      key => void this.#drop(key)
-    )
-    this.#stopListening = this.#listen(invalidations)
+    this.common = common
+    const [above, below] = [upper.capabilities, lower.capabilities]
+    this.capabilities = {
+      synchronous: above.synchronous,
+      updateInPlace: above.updateInPlace && below.updateInPlace,
+      tags: above.tags && below.tags,
+      ranges: above.ranges && below.ranges,
+      shared: below.shared,
+      clear: above.clear !== false && below.clear !== false
+    }
+  }
+
+  /** What is too large for the upper tier is kept in the lower one. */
+  get maxEntrySizeBytes(): number | undefined {
+    return this.lower.maxEntrySizeBytes
   }
 
   get(key: CacheKey, variantOf: VariantOf): MaybePromise<Lookup> {
@@ -46,14 +57,14 @@ export class Pair {
       : new UpperLookup(this, found, key, variantOf)
   }
 
-  /** What the lower tier, or one below it, holds; `found`: what the upper one does. */
+  /** What the lower tier holds; `found`: what the upper one does. */
   async ask(found: Lookup, key: CacheKey, asking: () => MaybePromise<Lookup>): Promise<Lookup> {
     const askedMs = performance.now()
-    this.#names?.learn(key)
+    this.common.learn(key)
     const asOf = await found.asOf()
     const below = await asking()
     const stored = below.stored.map((each): Stored => {
-      this.trust.confirm(each.entry.id, askedMs)
+      this.#confirm(each.entry, askedMs)
       const known = found.stored.find(({ entry }) => entry.id === each.entry.id)
       const isSame = known?.entry.responseTimeMs === each.entry.responseTimeMs
       return known !== undefined && isSame ? known : new Promoted(each, this.upper, asOf)
@@ -67,68 +78,64 @@ export class Pair {
     }
   }
 
-  async put(entry: Entry, { asOf }: PutOptions): Promise<BodyWriter | undefined> {
+  async put(entry: Entry, { asOf }: PutOptions = {}): Promise<BodyWriter | undefined> {
     const positions = positionsOf(asOf)
     if (positions === undefined) return undefined
     const askedMs = performance.now()
-    this.#names?.learn(entry.key)
+    this.common.learn(entry.key)
     const [above, below] = await Promise.all([
       attempt(() => this.upper.put(entry, positions.upper)),
       this.lower.put(entry, positions.lower)
     ])
-    if (below !== undefined) return new WriterThrough(above, below, ({ id }) => this.trust.confirm(id, askedMs))
+    if (below !== undefined) {
+      return new WriterThrough(above, below, {
+        stored: stored => this.#confirm(stored, askedMs),
+        missingAbove: () => attempt(() => this.upper.delete(entry.key))
+      })
+    }
     await attempt(() => above?.abort())
     return undefined
   }
 
-  async update(entry: Entry, { asOf }: Pick<PutOptions, 'asOf'>): Promise<boolean> {
+  async update(entry: Entry, { asOf }: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
     const positions = positionsOf(asOf)
     if (positions === undefined) return false
     const askedMs = performance.now()
     const isUpdated = await this.lower.update(entry, positions.lower)
     if (isUpdated) {
-      this.trust.confirm(entry.id, askedMs)
+      this.#confirm(entry, askedMs)
       await attempt(() => this.upper.update(entry, positions.upper))
     } else {
-      await this.#drop(entry.key)
+      await attempt(() => this.upper.delete(entry.key))
     }
     return isUpdated
   }
 
+  delete(key: CacheKey): Promise<void> {
+    return this.#both(store => store.delete(key))
+  }
+
+  deleteByTag(tag: string): Promise<void> {
+    return this.#both(store => store.deleteByTag(tag))
+  }
+
+  clear(): Promise<void> {
+    return this.#both(store => store.clear())
+  }
+
+  close(): Promise<void> {
+    return this.#both(store => store.close())
+  }
+
   /** The upper tier first: it is what answers next. Both are tried; rejects where either fails. */
-  async both(call: (store: CacheStore) => MaybePromise<void>): Promise<void> {
+  async #both(call: (store: CacheStore) => MaybePromise<void>): Promise<void> {
     const outcomes = await Promise.allSettled([this.upper, this.lower].map(async store => call(store)))
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
-  async close(): Promise<void> {
-    this.#stopListening?.()
-    await this.both(store => store.close())
-  }
-
-  #listen(invalidations: Invalidations): () => void {
-    return invalidations.listen({
-      changed: name => {
-        const key = this.#names?.keyOf(name)
-        if (key !== undefined) void this.#drop(key)
-      },
-      everythingChanged: () => void this.#empty(),
-      isListening: isListening => {
-        this.#isListening = isListening
-        void this.#empty()
-      }
-    })
-  }
-
-  async #drop(key: CacheKey): Promise<void> {
-    if (!(await succeeds(() => this.upper.delete(key)))) await this.#empty()
-  }
-
-  /** Whatever was stored until now may have changed unheard. */
-  async #empty(): Promise<void> {
-    this.trust.isLive = false
-    const isEmpty = await succeeds(() => this.upper.clear())
-    this.trust.isLive = isEmpty && this.#isListening
+  /** What is above the last tier but one confirms nothing. */
+  #confirm({ id }: Entry, askedMs: number): void {
+    if (!(this.lower instanceof Pair)) this.common.trust.confirm(id, askedMs)
   }
 }
 
@@ -146,7 +153,7 @@ class UpperLookup implements Lookup {
     this.#found = found
     this.#key = key
     this.#variantOf = variantOf
-    const isBelieved = (stored: Stored) => pair.trust.holds(stored.entry.id)
+    const isBelieved = (stored: Stored) => pair.common.trust.holds(stored.entry.id)
     this.stored = found.stored.every(isBelieved) ? found.stored : found.stored.filter(isBelieved)
     this.otherVariants = found.otherVariants
   }

@@ -3,10 +3,10 @@ import type { EntryId } from '../../lib/rfc9111/types.ts'
 /** Entries that are remembered; who is forgotten is asked for again. */
 const MAX_REMEMBERED = 100_000
 
-/** How long an upper tier may be believed. As long as the lower one tells of what others change there: always. Else: for
- * `limitMs` after the lower one has been asked. */
+/** How long the tiers above the last may be believed. As long as that one tells of what others change there: always. Else:
+ * for `limitMs` after it was asked. */
 export class Trust {
-  /** Whether the lower tier tells of changes just now. */
+  /** Whether the last tier tells of changes just now. */
   isLive = false
   readonly #limitMs: number
   readonly #confirmedMs = new Map<EntryId, number>()
@@ -15,7 +15,7 @@ export class Trust {
     this.#limitMs = limitMs
   }
 
-  /** What the lower tier was asked at `askedMs`, and holds. */
+  /** The last tier was asked at `askedMs`, and holds it. */
   confirm(id: EntryId, askedMs: number): void {
     if (this.#limitMs === Infinity) return
     this.#confirmedMs.delete(id)

@@ -1,16 +1,22 @@
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { BodyWriter } from '../store.ts'
 
+export interface WriterEvents {
+  stored(entry: Entry): void
+  /** The lower tier has it, the upper one does not. */
+  missingAbove(entry: Entry): Promise<unknown>
+}
+
 /** Writes through both tiers. The lower one says whether the response is stored; the upper one is only as good as that. */
 export class WriterThrough implements BodyWriter {
   #upper: BodyWriter | undefined
   readonly #lower: BodyWriter
-  readonly #onStored: (entry: Entry) => void
+  readonly #events: WriterEvents
 
-  constructor(upper: BodyWriter | undefined, lower: BodyWriter, onStored: (entry: Entry) => void) {
+  constructor(upper: BodyWriter | undefined, lower: BodyWriter, events: WriterEvents) {
     this.#upper = upper
     this.#lower = lower
-    this.#onStored = onStored
+    this.#events = events
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -30,8 +36,13 @@ export class WriterThrough implements BodyWriter {
       await this.#abortUpper()
       return false
     }
-    this.#onStored(entry)
-    await this.#forUpper(writer => writer.commit(entry))
+    this.#events.stored(entry)
+    let isAbove = false
+    await this.#forUpper(async writer => {
+      isAbove = await writer.commit(entry)
+    })
+    // What it may still hold instead is out of date.
+    if (!isAbove) await this.#events.missingAbove(entry)
     return true
   }
 

@@ -180,6 +180,19 @@ describe('an upper tier', () => {
     assert.match(await find(store), /^abort at 1$/)
   })
 
+  test('that does not take a replacement does not keep what was replaced', async () => {
+    const upper = new FaultyStore(new MemoryStore())
+    await using store = closing(new TieredStore([upper, new MemoryStore()]))
+    await put(store, entryOf('a'))
+    for (const operation of ['put', 'write', 'commit'] as const) {
+      upper.faults[operation] = () => (operation === 'commit' ? false : undefined)
+      if (operation === 'write') upper.faults.write = () => Promise.reject(new Error('full'))
+      await put(store, entryOf(operation))
+      upper.faults[operation] = undefined
+      assert.equal(await find(store), `${operation} at 1`)
+    }
+  })
+
   test('is not believed longer than maxTrustMs where others share the last', async () => {
     const [upper, lower] = [new MemoryStore(), new AsyncStore()]
     const shared = Object.assign(lower, { capabilities: { ...lower.capabilities, shared: true } })

@@ -1,0 +1,59 @@
+import type { CacheKey } from '../../lib/rfc9111/types.ts'
+import type { CacheStore, Invalidations } from '../store.ts'
+import { succeeds } from './attempt.ts'
+import { KnownNames } from './known-names.ts'
+import type { Trust } from './trust.ts'
+
+/** Hears what others change in the last tier, and has the tiers above forget it. */
+export class Listening {
+  readonly #uppers: readonly CacheStore[]
+  readonly #trust: Trust
+  readonly #names: KnownNames
+  readonly #stop: () => void
+  #isListening = false
+
+  constructor(uppers: readonly CacheStore[], invalidations: Invalidations, trust: Trust) {
+    this.#uppers = uppers
+    this.#trust = trust
+    this.#names = new KnownNames(
+      key => invalidations.nameOf(key),
+      key => void this.drop(key)
+    )
+    this.#stop = invalidations.listen({
+      changed: name => {
+        const key = this.#names.keyOf(name)
+        if (key !== undefined) void this.drop(key)
+      },
+      everythingChanged: () => void this.#empty(),
+      isListening: isListening => {
+        this.#isListening = isListening
+        void this.#empty()
+      }
+    })
+  }
+
+  /** Before an upper tier is given anything of that key. */
+  learn(key: CacheKey): void {
+    this.#names.learn(key)
+  }
+
+  async drop(key: CacheKey): Promise<void> {
+    if (!(await this.#all(store => store.delete(key)))) await this.#empty()
+  }
+
+  stop(): void {
+    this.#stop()
+  }
+
+  /** Whatever was stored until now may have changed unheard. */
+  async #empty(): Promise<void> {
+    this.#trust.isLive = false
+    const isEmpty = await this.#all(store => store.clear())
+    this.#trust.isLive = isEmpty && this.#isListening
+  }
+
+  async #all(call: (store: CacheStore) => unknown): Promise<boolean> {
+    const succeeded = await Promise.all(this.#uppers.map(store => succeeds(() => call(store))))
+    return succeeded.every(Boolean)
+  }
+}
