@@ -263,6 +263,24 @@ describe('a multipart upload', () => {
   })
 })
 
+it('uploads that were left are aborted after a day, page by page', async () => {
+  const upload = (key: string, hours: number) => {
+    const initiated = new Date(Date.now() - hours * 3_600_000).toISOString()
+    return `<Upload><Key>p/${key}</Key><UploadId>u</UploadId><Initiated>${initiated}</Initiated></Upload>`
+  }
+  const list = (content: string) => text(`<ListMultipartUploadsResult>${content}</ListMultipartUploadsResult>`)
+  const more = `${PAGE}<NextKeyMarker>p/b</NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker>`
+  const gone = text('', 204)
+  await using service = await serve(
+    inTurn(list(upload('a', 25) + upload('b', 23) + more), gone, list(upload('c', 1) + upload('d', 49)), gone)
+  )
+  await service.driver.tidy?.('p/', { signal })
+  assert.deepEqual(
+    service.requests.map(request => request.replace(/\?.*key-marker=p%2Fb&.*/, ' from b').replace(/\?.*/, '')),
+    ['GET /cache/', 'DELETE /cache/p/a', 'GET /cache/ from b', 'DELETE /cache/p/d']
+  )
+})
+
 it('credentials are asked for before each request, and what fails there is not sent', async () => {
   let count = 0
   const given = [credentials, { ...credentials, sessionToken: 'T' }, {}, undefined]

@@ -171,7 +171,7 @@ function testThroughout(): void {
     assert.deepEqual(await namesOf('mine/message-pack/e/'), [])
   })
 
-  it('sweeps, uploads that were left included', async () => {
+  it('sweeps, and asks for uploads that were left', async () => {
     const store = new ObjectStore({ driver: driver(), prefix: 'sweep' })
     await put(store, { expiresAtMs: Date.now() - 1 }, noise(100_000))
     await store.sweep()
