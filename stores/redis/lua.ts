@@ -9,6 +9,8 @@ export const MAX_LISTS = 16
 /** As many deletions are remembered; what began before those that are forgotten is refused. */
 const MAX_DELETIONS = 50_000
 const FORGOTTEN_AT_ONCE = 5_000
+/** Expired keys that leave a tag with each write of another, so that no write takes long. */
+const PRUNED_AT_ONCE = 100
 export const LEDGER_MS = 30 * 86_400_000
 
 /** A hash has a field for each variant, and these:
@@ -112,7 +114,8 @@ end
 export const TAGS = `
 local function tagWith(tag, member, ttl)
   local at = now()
-  redis.call('ZREMRANGEBYSCORE', tag, '-inf', '(' .. at)
+  local expired = redis.call('ZRANGEBYSCORE', tag, '-inf', '(' .. at, 'LIMIT', 0, ${PRUNED_AT_ONCE})
+  if #expired > 0 then redis.call('ZREM', tag, unpack(expired)) end
   local isNew = redis.call('EXISTS', tag) == 0
   local score = ttl < 0 and FOREVER or at + ttl
   local held = tonumber(redis.call('ZSCORE', tag, member) or nil)

@@ -113,6 +113,31 @@ describe('RedisStore', { skip: missingRedis }, () => {
     }
   })
 
+  it('uses a client of its user, and never closes it', async () => {
+    const client = new Redis(server.url)
+    const target = new RedisStore({ client, namespace: newNamespace() })
+    await store(target, entryOf(), [CHUNKED])
+    assert.deepEqual(await bytesOf(await (await find(target))?.open()), CHUNKED)
+    await target.close()
+    await assert.rejects(find(target), { code: 'ERR_CACHE_CLOSED' })
+    assert.equal(await client.ping(), 'PONG')
+    assert.equal(client.listenerCount('error'), 0, 'whose faults are its user’s')
+    client.disconnect()
+  })
+
+  it('says why where it may not come in, and comes in once it may', async () => {
+    await using locked = await RedisServer.start()
+    const target = new RedisStore({ url: locked.url, options: { ...PATIENT, password: 'secret' } })
+    await locked.with(client => client.config('SET', 'requirepass', 'other'))
+    await assert.rejects(find(target), /WRONGPASS/)
+    const admin = new Redis(locked.url, { password: 'other' })
+    await admin.config('SET', 'requirepass', 'secret')
+    admin.disconnect()
+    await delay(60)
+    assert.equal(await find(target), undefined)
+    await target.close()
+  })
+
   it('leaves expiry to Redis, and bounds it', async () => {
     await using target = opened({ defaultTtlSeconds: 60 })
     const soon = Date.now() + 20_000
