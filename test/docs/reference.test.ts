@@ -44,15 +44,35 @@ describe('the tables of the README', () => {
   })
 
   it('have the options of MemoryStore, and their defaults', () => {
-    const rows = section('MemoryStore(options)', 0)
+    const rows = section('Memory', 0)
     assert.deepEqual(names(rows), interfaceMembers('stores/memory.ts', 'MemoryStoreOptions'))
     assert.equal(literal(rows[1]?.[2] ?? ''), new MemoryStore().maxEntrySizeBytes)
     assert.match(sourceText('stores/memory.ts'), /maxSizeBytes = 64 \* MEBIBYTE/)
     assert.equal(literal(rows[0]?.[2] ?? ''), 64 * 1024 * 1024)
   })
 
+  for (const [heading, table, file, name] of [
+    ['Files', 0, 'stores/file.ts', 'FileStoreOptions'],
+    ['LMDB', 0, 'stores/lmdb.ts', 'LmdbStoreOptions'],
+    ['Redis', 0, 'stores/redis.ts', 'RedisStoreOptions'],
+    ['Object storage and other file systems', 1, 'stores/object.ts', 'ObjectStoreOptions'],
+    ['Object storage and other file systems', 2, 'stores/object/s3.ts', 'S3DriverOptions'],
+    ['Tiers', 0, 'stores/tiered.ts', 'TieredStoreOptions']
+  ] as const) {
+    it(`have the members of ${name}`, () => {
+      assert.deepEqual([...names(section(heading, table))].sort(), [...interfaceMembers(file, name)].sort())
+    })
+  }
+
+  it('have every store that the package exports', () => {
+    const exported = Object.keys(manifest.exports).filter(subpath => /^\.\/stores\/[\w-]+$/.test(subpath))
+    const stores = exported.filter(subpath => !subpath.endsWith('/testing') && !subpath.endsWith('/memory'))
+    const paths = section('Choosing a store', 0).map(([, path]) => codeSpans(path ?? '')[0])
+    assert.deepEqual(paths.slice(1).sort(), stores.map(subpath => subpath.replace('.', 'undici-http-cache')).sort())
+  })
+
   it('have the serializers that the package exports', () => {
-    const paths = section('MemoryStore(options)', 1).map(([, path]) => codeSpans(path ?? '')[0])
+    const paths = section('Serializers', 0).map(([, path]) => codeSpans(path ?? '')[0])
     const exported = Object.keys(manifest.exports).filter(subpath => subpath.startsWith('./serializers/'))
     assert.deepEqual(
       paths,

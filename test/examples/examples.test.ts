@@ -58,6 +58,13 @@ const EXAMPLES: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'the next one: the page /2 - from the cache: false',
     'requests that reached the server: 2'
   ],
+  'tiered-store.ts': [
+    'first run, once: from the server',
+    'first run, twice: from memory',
+    'second run, once: from files',
+    'second run, twice: from memory',
+    'requests that reached the server: 1'
+  ],
   'redis-store.ts': [
     'one process: the page /1 - from the cache: false',
     'the other: the page /1 - from the cache: true',
