@@ -7,7 +7,7 @@ import type { ChunkedBody } from './record-bytes.ts'
 import { CHUNK } from './scripts.ts'
 
 /** Chunks on their way before a write has to wait. */
-const MAX_WAITING = 4
+const MAX_WAITING = 8
 /** 16 characters. */
 const NAME_BYTES = 12
 
@@ -19,6 +19,8 @@ export class BodySink {
   readonly #name = randomBytes(NAME_BYTES).toString('base64url')
   #blocks: Blocks | undefined = new Blocks()
   #chunk: Buffer | undefined
+  /** What Redis has got already, to be filled again. */
+  readonly #free: Buffer[] = []
   #chunkBytes = 0
   #chunks = 0
   #byteLength = 0
@@ -69,7 +71,7 @@ export class BodySink {
 
   #fill(bytes: Uint8Array): void {
     for (let offset = 0; offset < bytes.byteLength; ) {
-      this.#chunk ??= Buffer.allocUnsafeSlow(CHECKSUM_BYTES + CHUNK_BYTES)
+      this.#chunk ??= this.#free.pop() ?? Buffer.allocUnsafeSlow(CHECKSUM_BYTES + CHUNK_BYTES)
       const part = bytes.subarray(offset, offset + CHUNK_BYTES - this.#chunkBytes)
       this.#chunk.set(part, CHECKSUM_BYTES + this.#chunkBytes)
       this.#chunkBytes += part.byteLength
@@ -79,15 +81,18 @@ export class BodySink {
   }
 
   #flushChunk(): void {
-    const chunk = this.#chunk?.subarray(0, CHECKSUM_BYTES + this.#chunkBytes)
-    if (chunk === undefined) return
+    const whole = this.#chunk
+    if (whole === undefined) return
+    const chunk = whole.subarray(0, CHECKSUM_BYTES + this.#chunkBytes)
     this.#chunk = undefined
     this.#chunkBytes = 0
     const index = this.#chunks++
     sealChunk(chunk, this.#name, index)
     const written: Promise<void> = runScript(this.#connection, CHUNK, [this.#keyOf(this.#name)], [index, chunk])
       .then(
-        () => {},
+        () => {
+          this.#free.push(whole)
+        },
         error => {
           this.#failure ??= { error }
         }

@@ -3,8 +3,9 @@ import { crc32 } from 'node:zlib'
 
 /** Bodies beyond 64 KiB lie in chunks; smaller ones come with the record. */
 export const INLINE_BODY_BYTES = 65_536
-/** Bytes of body in a chunk; the last may have fewer. */
-export const CHUNK_BYTES = 262_144
+/** Bytes of body in a chunk; the last may have fewer. With what Redis sends around it, a chunk comes in one read of a socket,
+ * which takes 64 KiB: what does not is copied by ioredis, into pools that grow with the speed of reading. */
+export const CHUNK_BYTES = 61_440
 /** Bytes before them. */
 export const CHECKSUM_BYTES = 4
 
