@@ -1,12 +1,14 @@
 // Hits and stores per second with every store, beside undici's own stores and the floor, interleaved in one process.
 //   npm run bench:stores [-- --short] [name ...]
 //
-// A hit goes through `dispatch`, and its body is read; a response is stored by the store's own interface. Each figure is
-// the median of the rounds. undici's SqliteCacheStore takes part where Node has `node:sqlite`.
+// A hit goes through `dispatch`, and its body is read; a lookup (get and open) and a store are done by the store's own
+// interface. Each figure is the median of the rounds. undici's SqliteCacheStore takes part where Node has `node:sqlite`,
+// and what needs Redis where there is a redis-server.
 import { parseArgs } from 'node:util'
 import { median } from './compare.ts'
 import { startOrigin } from './exchange.ts'
-import { makeSubjects, type StoreSubject } from './store-subjects.ts'
+import { KINDS, type Kind, type StoreSubject } from './store-subject.ts'
+import { makeSubjects } from './store-subjects.ts'
 
 const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
@@ -19,17 +21,28 @@ const CONCURRENCIES = [1, 64]
 /** What others are compared with. */
 const BASE = 'undici MemoryCacheStore'
 
-/** What has to hold: a store's hits are at least so many times those of another subject. */
-const TARGETS: readonly { store: string; beside: string; least: number }[] = [
-  { store: 'FileStore', beside: 'fs.promises.readFile', least: 0.5 },
-  { store: 'LmdbStore', beside: BASE, least: 2 }
+/** What has to hold: a store does at least so many times as much of that as another subject. */
+interface Target {
+  readonly kind: Kind
+  readonly store: string
+  readonly beside: string
+  readonly least: number
+  /** Where it has to hold; left out: everywhere. */
+  readonly bytes?: number
+  readonly concurrency?: number
+}
+const TARGETS: readonly Target[] = [
+  { kind: 'hits', store: 'FileStore', beside: 'fs.promises.readFile', least: 0.5 },
+  { kind: 'hits', store: 'LmdbStore', beside: BASE, least: 2, bytes: 1024 },
+  { kind: 'hits', store: 'TieredStore of memory, Redis', beside: 'MemoryStore', least: 1 / 1.3 },
+  { kind: 'lookups', store: 'RedisStore', beside: 'HMGET', least: 0.6, bytes: 1024, concurrency: 64 }
 ]
 
 await using origin = await startOrigin()
 const subjects = (await makeSubjects(origin.url)).filter(({ name }) => names.length === 0 || names.includes(name))
 let failed = false
 try {
-  for (const kind of ['hits', 'stores'] as const) {
+  for (const kind of KINDS) {
     for (const bytes of SIZES) {
       for (const subject of subjects) await subject.prepare(bytes)
       for (const concurrency of CONCURRENCIES) await measure(kind, bytes, concurrency)
@@ -40,8 +53,9 @@ try {
 }
 process.exitCode = failed ? 1 : 0
 
-async function measure(kind: 'hits' | 'stores', bytes: number, concurrency: number): Promise<void> {
+async function measure(kind: Kind, bytes: number, concurrency: number): Promise<void> {
   const taking = subjects.filter(subject => subject[kind] !== undefined)
+  if (taking.length === 0) return
   const rates = new Map<string, number[]>(taking.map(({ name }) => [name, []]))
   for (const subject of taking) await perSecond(subject, kind, bytes, concurrency)
   for (let round = 0; round < ROUNDS; round++) {
@@ -54,25 +68,24 @@ async function measure(kind: 'hits' | 'stores', bytes: number, concurrency: numb
     const ratio = base === undefined ? '' : `${(rate / base).toFixed(2).padStart(8)} x`
     console.log(`  ${name.padEnd(30)}${Math.round(rate).toLocaleString('en').padStart(10)}${ratio}`)
   }
-  if (kind === 'hits') check(medians)
+  check(kind, bytes, concurrency, medians)
 }
 
-function check(medians: ReadonlyMap<string, number>): void {
-  for (const { store, beside, least } of TARGETS) {
+function check(kind: Kind, bytes: number, concurrency: number, medians: ReadonlyMap<string, number>): void {
+  for (const { store, beside, least, ...where } of TARGETS) {
+    if (where.kind !== kind || (where.bytes ?? bytes) !== bytes || (where.concurrency ?? concurrency) !== concurrency)
+      continue
     const ratio = (medians.get(store) ?? Number.NaN) / (medians.get(beside) ?? Number.NaN)
     if (Number.isNaN(ratio)) continue
     failed ||= ratio < least
-    console.log(`  ${store} / ${beside}: ${ratio.toFixed(2)} (at least ${least}: ${ratio >= least ? 'yes' : 'NO'})`)
+    console.log(
+      `  ${store} / ${beside}: ${ratio.toFixed(2)} (at least ${least.toFixed(2)}: ${ratio >= least ? 'yes' : 'NO'})`
+    )
   }
 }
 
 /** So many loops, each of which begins its next operation when its last one has ended. */
-async function perSecond(
-  subject: StoreSubject,
-  kind: 'hits' | 'stores',
-  bytes: number,
-  concurrency: number
-): Promise<number> {
+async function perSecond(subject: StoreSubject, kind: Kind, bytes: number, concurrency: number): Promise<number> {
   const operate = subject[kind]
   if (operate === undefined) return Number.NaN
   const startedMs = performance.now()

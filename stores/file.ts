@@ -1,7 +1,8 @@
 import { CacheError, optionError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
-import { acceptBytesSerializer, type BytesSerializer } from '../serializers/serializer-option.ts'
+import type { Serializer } from '../serializers/serializer.ts'
+import { acceptBytesSerializer } from '../serializers/serializer-option.ts'
 import { Background } from './file/background.ts'
 import { LogPosition } from './file/deletion-view.ts'
 import { Deletions } from './file/deletions.ts'
@@ -34,7 +35,7 @@ export interface FileStoreOptions {
   readonly maxEntrySizeBytes?: number
   /** How records are written; MessagePackSerializer by default. What another serializer has written is left
    * alone. */
-  readonly serializer?: BytesSerializer
+  readonly serializer?: Serializer<Uint8Array>
   /** The file system: Node's own by default, or anything that looks like `node:fs/promises`, such as `memfs`. */
   readonly fs?: FileSystem | { readonly promises: FileSystem }
   /** Waits until what was written has reached the disk, so that a power failure loses nothing; several times slower.

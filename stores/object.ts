@@ -1,7 +1,8 @@
 import { CacheError, optionError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
-import { acceptBytesSerializer, type BytesSerializer } from '../serializers/serializer-option.ts'
+import type { Serializer } from '../serializers/serializer.ts'
+import { acceptBytesSerializer } from '../serializers/serializer-option.ts'
 import { Background } from './file/background.ts'
 import { digestOf, tagDigestOf } from './file/names.ts'
 import { Turns } from './file/turns.ts'
@@ -38,7 +39,7 @@ export interface ObjectStoreOptions {
    * named after the serializer. */
   readonly prefix?: string
   /** How records are written; MessagePackSerializer by default. What another serializer has written is left alone. */
-  readonly serializer?: BytesSerializer
+  readonly serializer?: Serializer<Uint8Array>
   /** Larger bodies are not stored. Bytes; 1 GiB by default, 8 MiB where the driver holds bodies in memory. */
   readonly maxEntrySizeBytes?: number
   /** How long the driver may take for one answer, or for the next piece of a long one, before it is given up. It bounds what a
