@@ -119,7 +119,10 @@ export class OwnConnection implements Connection {
     client.once('end', () => {
       if (this.#ready === client) this.#ready = undefined
     })
-    client.on('+node', (node: Redis) => node.once('ready', () => this.#hold(this.#underWay > 0)))
+    client.on('+node', (node: Redis) => {
+      handleAsking(node)
+      node.once('ready', () => this.#hold(this.#underWay > 0))
+    })
     try {
       await settled(client.connect(), this.#connectTimeoutMs)
     } catch (error) {
@@ -196,6 +199,17 @@ function makeCluster(nodes: readonly ClusterNode[], settings: RedisOptions): Clu
 function stopSubscriber(client: OwnClient): void {
   const { subscriber } = client as { subscriber?: { stop?(): void } }
   subscriber?.stop?.()
+}
+
+/** Ahead of a command for a key that is being moved, a cluster's client sends ASKING, and drops its promise: where that
+ * rejects, nobody else could handle it. The command fails as well, and says so. */
+function handleAsking(node: Redis): void {
+  const asking = node.asking.bind(node)
+  node.asking = () => {
+    const asked = asking()
+    asked.catch(() => {})
+    return asked
+  }
 }
 
 async function settled(connecting: Promise<void>, timeoutMs: number): Promise<void> {

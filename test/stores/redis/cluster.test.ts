@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster } from 'ioredis'
 import { RedisStore } from 'undici-http-cache/stores/redis'
 import type { RedisClient } from '../../../stores/redis/client.ts'
+import { shortDigestOf } from '../../../stores/redis/names.ts'
 import { CHECK, FENCE, STORE_FENCED, TAG } from '../../../stores/redis/scripts.ts'
 import { RedisCluster } from '../../support/redis/cluster.ts'
 import { missingRedis } from '../../support/redis/server.ts'
@@ -94,6 +95,36 @@ it('every client gets its response when a node of a cluster is killed, and start
     await load.untilHit()
     load.check()
   } finally {
+    await target.close()
+  }
+})
+
+it('a key that is being moved to a server that hangs fails its own lookup, and nothing else', async context => {
+  if (missingRedis !== false) return context.skip(missingRedis)
+  await using cluster = await RedisCluster.start()
+  const [from, to] = cluster.servers
+  assert.ok(from !== undefined && to !== undefined)
+  const target = new RedisStore({ cluster: cluster.nodes, options: { commandTimeout: 300 } })
+  try {
+    // All connections are made while all servers answer.
+    const keys = Array.from({ length: 50 }, (_, i) => `https://store.test/${i}`)
+    await Promise.all(keys.map(key => find(target, key)))
+    const [fromId, toId] = await Promise.all([from, to].map(server => server.with(client => client.cluster('MYID'))))
+    const slots = await from.with(client =>
+      Promise.all(keys.map(key => client.cluster('KEYSLOT', `{${shortDigestOf(key)}}`)))
+    )
+    // The first server has the first third.
+    const moved = slots.findIndex(slot => slot < 5000)
+    const slot = slots[moved] ?? 0
+    await to.with(client => client.cluster('SETSLOT', slot, 'IMPORTING', String(fromId)))
+    await from.with(client => client.cluster('SETSLOT', slot, 'MIGRATING', String(toId)))
+    assert.equal(await find(target, keys[moved]), undefined)
+    to.pause()
+    await assert.rejects(find(target, keys[moved]), /timed out/)
+    // The runner fails a test that has left a rejection unhandled.
+    await delay(50)
+  } finally {
+    to.resume()
     await target.close()
   }
 })
