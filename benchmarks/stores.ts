@@ -1,20 +1,26 @@
-// Hits and stores per second with every store, beside undici's own stores and the floor, interleaved in one process.
+// Hits and stores per second with every store, beside undici's own stores and the floor: each in a process of its own,
+// which take turns.
 //   npm run bench:stores [-- --short] [name ...]
 //
 // A hit goes through `dispatch`, and its body is read; a lookup (get and open) and a store are done by the store's own
 // interface. Each figure is the median of the rounds. undici's SqliteCacheStore takes part where Node has `node:sqlite`,
 // and what needs Redis where there is a redis-server.
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { missingRedis, RedisServer } from '../test/support/redis/server.ts'
 import { median } from './compare.ts'
 import { startOrigin } from './exchange.ts'
-import { KINDS, type Kind, type StoreSubject } from './store-subject.ts'
-import { makeSubjects } from './store-subjects.ts'
+import type { Order } from './store-process.ts'
+import { KINDS, type Kind } from './store-subject.ts'
+import { type Ground, NEED_REDIS, SUBJECTS } from './store-subjects.ts'
 
 const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
   options: { short: { type: 'boolean', default: false } }
 })
-const ROUNDS = options.short ? 2 : 5
+const ROUNDS = options.short ? 3 : 5
 const SLICE_MS = options.short ? 60 : 200
 const SIZES = [1024, 65_536]
 const CONCURRENCIES = [1, 64]
@@ -38,28 +44,61 @@ const TARGETS: readonly Target[] = [
   { kind: 'lookups', store: 'RedisStore', beside: 'HMGET', least: 0.6, bytes: 1024, concurrency: 64 }
 ]
 
+/** A store's process. */
+interface Worker {
+  readonly name: string
+  readonly kinds: readonly Kind[]
+  obey(order: Partial<Order> & Pick<Order, 'kind'>): Promise<number>
+}
+
 await using origin = await startOrigin()
-const subjects = (await makeSubjects(origin.url)).filter(({ name }) => names.length === 0 || names.includes(name))
+const server = missingRedis === false ? await RedisServer.start() : undefined
+if (missingRedis !== false) console.log(missingRedis)
+const workers: Worker[] = []
 let failed = false
 try {
+  for (const name of Object.keys(SUBJECTS)) {
+    if ((names.length > 0 && !names.includes(name)) || (server === undefined && NEED_REDIS.includes(name))) continue
+    const worker = await start(name, { origin: origin.url, redisUrl: server?.url })
+    if (worker !== undefined) workers.push(worker)
+  }
   for (const kind of KINDS) {
     for (const bytes of SIZES) {
-      for (const subject of subjects) await subject.prepare(bytes)
+      for (const worker of workers) await worker.obey({ kind: 'prepare', bytes })
       for (const concurrency of CONCURRENCIES) await measure(kind, bytes, concurrency)
     }
   }
 } finally {
-  for (const subject of subjects) await subject.close()
+  for (const worker of workers) await worker.obey({ kind: 'close' })
+  await server?.[Symbol.asyncDispose]()
 }
 process.exitCode = failed ? 1 : 0
 
+async function start(name: string, ground: Ground): Promise<Worker | undefined> {
+  const child = fork(join(import.meta.dirname, 'store-process.ts'), [name, JSON.stringify(ground)])
+  const [{ kinds, unavailable }] = await once(child, 'message')
+  if (unavailable !== undefined) {
+    console.log(`${name}: ${unavailable}`)
+    return undefined
+  }
+  return {
+    name,
+    kinds,
+    async obey(order) {
+      child.send({ bytes: 0, concurrency: 1, forMs: SLICE_MS, ...order })
+      const [{ rate }] = await once(child, 'message')
+      return rate
+    }
+  }
+}
+
 async function measure(kind: Kind, bytes: number, concurrency: number): Promise<void> {
-  const taking = subjects.filter(subject => subject[kind] !== undefined)
+  const taking = workers.filter(({ kinds }) => kinds.includes(kind))
   if (taking.length === 0) return
   const rates = new Map<string, number[]>(taking.map(({ name }) => [name, []]))
-  for (const subject of taking) await perSecond(subject, kind, bytes, concurrency)
+  for (const worker of taking) await worker.obey({ kind, bytes, concurrency, forMs: 5 * SLICE_MS })
   for (let round = 0; round < ROUNDS; round++) {
-    for (const subject of taking) rates.get(subject.name)?.push(await perSecond(subject, kind, bytes, concurrency))
+    for (const worker of taking) rates.get(worker.name)?.push(await worker.obey({ kind, bytes, concurrency }))
   }
   const medians = new Map([...rates].map(([name, values]) => [name, median(values)]))
   const base = medians.get(BASE)
@@ -73,31 +112,13 @@ async function measure(kind: Kind, bytes: number, concurrency: number): Promise<
 
 function check(kind: Kind, bytes: number, concurrency: number, medians: ReadonlyMap<string, number>): void {
   for (const { store, beside, least, ...where } of TARGETS) {
-    if (where.kind !== kind || (where.bytes ?? bytes) !== bytes || (where.concurrency ?? concurrency) !== concurrency)
+    if (where.kind !== kind || (where.bytes ?? bytes) !== bytes || (where.concurrency ?? concurrency) !== concurrency) {
       continue
+    }
     const ratio = (medians.get(store) ?? Number.NaN) / (medians.get(beside) ?? Number.NaN)
     if (Number.isNaN(ratio)) continue
     failed ||= ratio < least
-    console.log(
-      `  ${store} / ${beside}: ${ratio.toFixed(2)} (at least ${least.toFixed(2)}: ${ratio >= least ? 'yes' : 'NO'})`
-    )
+    const verdict = ratio >= least ? 'yes' : 'NO'
+    console.log(`  ${store} / ${beside}: ${ratio.toFixed(2)} (at least ${least.toFixed(2)}: ${verdict})`)
   }
-}
-
-/** So many loops, each of which begins its next operation when its last one has ended. */
-async function perSecond(subject: StoreSubject, kind: Kind, bytes: number, concurrency: number): Promise<number> {
-  const operate = subject[kind]
-  if (operate === undefined) return Number.NaN
-  const startedMs = performance.now()
-  let operations = 0
-  const loop = async () => {
-    while (performance.now() - startedMs < SLICE_MS) {
-      await operate(bytes)
-      operations++
-      // What is never asynchronous would let nothing else have its turn.
-      if (operations % 100 === 0) await new Promise(setImmediate)
-    }
-  }
-  await Promise.all(Array.from({ length: concurrency }, loop))
-  return (operations / (performance.now() - startedMs)) * 1000
 }
