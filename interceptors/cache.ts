@@ -195,16 +195,19 @@ export class HttpCache {
         return true
       }
       case 'revalidate':
+      case 'complete':
       case 'miss': {
         if (found.deeper !== undefined) {
           const deeper = this.guard.deeper(found, request.key, names => variantKey(request, names))
           return this.#when(ask, deeper, (other, later) => this.#obey(later, request, other, waited))
         }
         const revalidation = decision.kind === 'revalidate' ? decision.revalidation : NO_REVALIDATION
+        const completion = decision.kind === 'complete' ? decision.completion : undefined
         const { forward, reason } = decision
-        return this.#when(ask, this.guard.asOf(found), (asOf, later) =>
-          this.#fetchOrWait(later, request, { forward, reason, revalidation, stored: found.stored, asOf }, waited)
-        )
+        return this.#when(ask, this.guard.asOf(found), (asOf, later) => {
+          const plan = { forward, reason, revalidation, stored: found.stored, completion, asOf }
+          return this.#fetchOrWait(later, request, plan, waited)
+        })
       }
       case 'unsatisfiable':
         return this.#refuse(ask, decision.reason)
@@ -297,8 +300,8 @@ function withRequest(ask: Ask, { fields }: Request): Ask {
 }
 
 /** Whether the origin's response may be such that the request is sent once more. */
-function mayAskAgain({ revalidation }: Plan): boolean {
-  return revalidation.conditions.length > 0
+function mayAskAgain({ revalidation, completion }: Plan): boolean {
+  return revalidation.conditions.length > 0 || completion !== undefined
 }
 
 /** A handler that throws at the start ends its own request, as in undici. */

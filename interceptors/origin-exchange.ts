@@ -1,15 +1,22 @@
+import { Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
+import { CacheError } from '../lib/errors.ts'
 import type { Answer } from '../lib/rfc9111/answer.ts'
 import {
   decideFailure,
   decideResponse,
+  type Join,
   NO_REVALIDATION,
   type ResponseDecision
 } from '../lib/rfc9111/decide-response.ts'
 import { isSafe } from '../lib/rfc9111/methods.ts'
+import { isOfOneVersion } from '../lib/rfc9111/parts.ts'
+import { inStoredBody, isPartial, storedBytes } from '../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.ts'
+import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { MaybePromise } from '../stores/store.ts'
+import { AnswerHead } from './answer-head.ts'
 import { Audience } from './audience.ts'
 import type { HttpCache } from './cache.ts'
 import type { Client, Head } from './client.ts'
@@ -19,11 +26,12 @@ import { isPromise, mapMaybe } from './maybe-promise.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-handler.ts'
 import { LinesHead, trailersHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
-import { forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
+import { completedOutcome, forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
 import type { Ask, Plan } from './plan.ts'
 import { recordability } from './recordability.ts'
 import { Recorder } from './recorder.ts'
 import type { OpenBody } from './serve.ts'
+import { storedPieces } from './stored-pieces.ts'
 import { RestOfBody, Straggler } from './straggler.ts'
 import { withFields } from './to-request.ts'
 
@@ -46,6 +54,10 @@ export class OriginExchange implements OriginEvents {
   #history: readonly unknown[] | undefined
   #recorder: Recorder | undefined
   #entry: Entry | undefined
+  /** What of a stored body comes after the origin's bytes. */
+  #join: Join | undefined
+  /** How much the origin has promised to add to what was stored; undefined: its body stands for itself. */
+  #missingBytes: number | undefined
 
   constructor(cache: HttpCache, ask: Ask, request: Request | undefined, plan: Plan, flight?: Flight) {
     this.#cache = cache
@@ -80,6 +92,7 @@ export class OriginExchange implements OriginEvents {
 
   /** Gives up a request that nobody waits for. */
   cancel(): void {
+    this.#recorder?.abort()
     this.#handler.abort(new Error('the cache was closed'))
   }
 
@@ -112,7 +125,9 @@ export class OriginExchange implements OriginEvents {
       return undefined
     }
     if (this.#isRedirected()) return this.#ignoreRedirected(response, request)
-    const exchange = { request, response, revalidation: this.#plan.revalidation, entryId: randomUUID() }
+    const { revalidation, completion } = this.#plan
+    const stored = this.#plan.stored.map(({ entry }) => entry)
+    const exchange = { request, response, revalidation, stored, completion, entryId: randomUUID() }
     const decision = decideResponse(exchange, this.#cache.settings.policy)
     const settled = mapMaybe(this.#applyToStore(decision), () => {
       // It may have ended while the store was at work.
@@ -122,19 +137,45 @@ export class OriginExchange implements OriginEvents {
   }
 
   received(chunk: Buffer): void {
+    if (this.#isOver) return
+    if (this.#missingBytes !== undefined) {
+      this.#missingBytes -= chunk.byteLength
+      if (this.#missingBytes < 0) return this.#breakOff()
+    }
+    this.#pass(chunk)
+  }
+
+  #pass(chunk: Buffer): void {
     if (this.#recorder?.write(chunk) === false) this.#handler.pauseForStore()
     this.#audience.receive(chunk)
   }
 
   ended(trailers: FieldLines): void {
+    if (this.#missingBytes !== undefined && this.#missingBytes !== 0) return this.#breakOff()
     if (this.#recorder === undefined) this.#finish('nothing')
     else this.#land(this.#recorder, trailers)
     this.#isOver = true
     this.#audience.end(trailersHead(trailers))
   }
 
+  /** The origin has not sent what it promised to add. */
+  #breakOff(): void {
+    this.#recorder?.abort()
+    const error = new CacheError('ERR_CACHE_BODY', 'the rest of a stored part is not of the length it should have')
+    this.#handler.abort(error)
+    if (!this.#isOver) this.failed(error)
+  }
+
   #land(recorder: Recorder, trailers: FieldLines): void {
+    const join = this.#join
+    const stored = join === undefined ? undefined : this.#storedOf(join.with)
+    if (stored !== undefined && join?.after !== undefined) recorder.copy(stored, join.after)
     recorder.finish(trailers)
+    this.#isLanding(recorder)
+  }
+
+  /** Who asks for the same right after looks again once the store has done its work. */
+  #isLanding(recorder: Recorder): void {
     const settled = recorder.whenSettled()
     if (settled !== undefined && this.#request !== undefined) {
       this.#cache.flights.isLanding(this.#request.key, settled)
@@ -145,7 +186,11 @@ export class OriginExchange implements OriginEvents {
     this.#isOver = true
     for (const { client } of this.#stragglers) client.fail(error)
     this.#stragglers.clear()
-    this.#recorder?.abort()
+    if (this.#recorder !== undefined) {
+      if (this.#request?.method === 'GET') this.#recorder.cutOff()
+      else this.#recorder.abort()
+      this.#isLanding(this.#recorder)
+    }
     this.#finish('nothing')
     const request = this.#request
     const { client } = this.#ask
@@ -171,7 +216,7 @@ export class OriginExchange implements OriginEvents {
       client.source = undefined
       const { server } = this.#cache
       if (decision.kind === 'gateway-timeout') return server.gatewayTimeout(client, decision.reason)
-      const opened = server.open(decision.answer, this.#storedOf(decision.answer))
+      const opened = server.open(decision.answer, this.#storedOf(decision.answer.entry))
       const outcome = staleOutcome(decision.answer, decision.reason)
       server.serve(client, decision.answer, opened, outcome, () => client.fail(error))
     }
@@ -181,6 +226,10 @@ export class OriginExchange implements OriginEvents {
     const { opts } = this.#ask
     const { conditions } = this.#plan.revalidation
     const request = this.#request
+    const { completion } = this.#plan
+    if (request !== undefined && completion !== undefined) {
+      return { ...opts, headers: withFields(request.fields, ['range', 'if-range'], completion.fields) }
+    }
     if (request === undefined || conditions.length === 0) return opts
     // The client's own date would bring a 304 that says nothing of what is stored.
     const replaced = ['if-modified-since', ...conditions.map(([name]) => name.toLowerCase())]
@@ -208,7 +257,9 @@ export class OriginExchange implements OriginEvents {
       case 'forward':
         return this.#forward(response, decision.reason)
       case 'store':
-        return this.#store(decision.entry, request, response, isHttp2)
+        return this.#store(decision.entry, decision.joins, request, response, isHttp2)
+      case 'complete':
+        return this.#complete(decision, request, response, isHttp2)
       case 'freshen': {
         const outcome = validatedOutcome(this.#plan, decision.answer)
         return this.#replace(decision.answer, outcome, () => this.#refetch(request))
@@ -243,31 +294,110 @@ export class OriginExchange implements OriginEvents {
     this.#deliver(response, forwardedOutcome(this.#plan, reason))
   }
 
-  #store(entry: Entry, request: Request, response: Response, isHttp2: boolean): void {
+  #store(entry: Entry, join: Join | undefined, request: Request, response: Response, isHttp2: boolean): void {
+    const refusal = this.#record(entry, join, request, response, isHttp2)
+    if (refusal !== undefined) return this.#forward(response, refusal)
+    this.#deliver(response, storedOutcome(this.#plan, entry, this.#cache.settings.policy))
+    this.#stream(entry)
+  }
+
+  /** Begins to store what comes, joined with what is stored. Returns why not, where not. */
+  #record(
+    entry: Entry,
+    join: Join | undefined,
+    request: Request,
+    response: Response,
+    isHttp2: boolean
+  ): string | undefined {
     const { guard, settings } = this.#cache
     const isFramed = isHttp2 && request.targetUri.startsWith('https:')
     const recordable = recordability(response, request.method, isFramed, guard.maxEntrySizeBytes)
-    if (typeof recordable === 'string') return this.#forward(response, recordable)
-    const { expectedBytes } = recordable
-    this.#entry = entry
+    if (typeof recordable === 'string') return recordable
+    const expectedBytes = entry.completeLength === undefined ? recordable.expectedBytes : storedBytes(entry)
+    if ((expectedBytes ?? 0) > guard.maxEntrySizeBytes) return 'too-large'
+    const joined = join === undefined ? undefined : this.#storedOf(join.with)
+    if (join !== undefined && joined === undefined) return 'body-vanished'
     const writer = guard.put(entry, isSafe(request.method) ? this.#plan.asOf : undefined)
-    if (writer === undefined) return this.#forward(response, 'declined-by-store')
+    if (writer === undefined) return 'declined-by-store'
+    this.#entry = entry
+    this.#join = join
     this.#recorder = new Recorder({
       guard,
       entry,
       writer,
       expectedBytes,
+      knownBytes: join === undefined ? 0 : storedBytes(join.with),
       maxBufferedBytes: settings.maxBufferedBytes,
       onDrain: () => this.#handler.resumeForStore(),
-      onSettled: stored => this.#recorded(stored)
+      onSettled: stored => this.#recorded(stored),
+      mayStorePart: (part, isCutOff) => this.#mayStorePart(part, isCutOff, request)
     })
+    if (joined !== undefined && join?.before !== undefined) this.#recorder.copy(joined, join.before)
     this.#audience.leaveBehind = (client, offset) => this.#leaveBehind(client, offset)
     if (this.#flight !== undefined) this.#audience.keepBeginning()
-    this.#deliver(response, storedOutcome(this.#plan, entry, settings.policy))
-    this.#flight?.streams({ entry, join: (client, head, outcome) => this.#join(client, head, outcome) })
+    return undefined
   }
 
-  #join(client: Client, head: Head, outcome: Outcome): boolean {
+  #stream(entry: Entry): void {
+    this.#flight?.streams({ entry, join: (client, head, outcome) => this.#admit(client, head, outcome) })
+  }
+
+  /** A part never takes the place of a whole of its version, or of a newer one; what is left of a whole that broke off, of
+   * no whole at all. */
+  #mayStorePart(part: Entry, isCutOff: boolean, request: Request): MaybePromise<boolean> {
+    return mapMaybe(
+      this.#cache.guard.get(part.key, names => variantKey(request, names)),
+      ({ stored }) =>
+        !stored.some(
+          ({ entry }) =>
+            entry.variantKey === part.variantKey &&
+            !isPartial(entry) &&
+            (isCutOff || entry.responseTimeMs > part.requestTimeMs || isOfOneVersion(entry, part))
+        )
+    )
+  }
+
+  /** The rest of a stored part is on its way: the client gets both as one, and the store what it did not have. The origin
+   * waits until the stored bytes have been delivered. */
+  async #complete(
+    { entry, answer, completion }: Extract<ResponseDecision, { kind: 'complete' }>,
+    request: Request,
+    response: Response,
+    isHttp2: boolean
+  ): Promise<void> {
+    const { entry: part, wanted, missing } = completion
+    const stored = this.#storedOf(part)
+    const range = inStoredBody(part, { start: wanted.start, end: missing.start })
+    if (stored === undefined || range === undefined) return this.#refetch(request)
+    const pieces = storedPieces(this.#cache.guard, stored, range)
+    let next: IteratorResult<Uint8Array, void> | undefined
+    try {
+      next = await pieces.next()
+    } catch {
+      // The guard has been told.
+    }
+    if (this.#isOver) return void pieces.return()
+    if (next === undefined) return this.#refetch(request)
+    const before = range.start === 0 ? undefined : { start: 0, end: range.start }
+    const refusal = this.#record(entry, { with: part, before, after: undefined }, request, response, isHttp2)
+    this.#missingBytes = missing.end - missing.start
+    this.#deliverAnswer(answer, completedOutcome(this.#plan, answer, refusal))
+    if (refusal === undefined) this.#stream(entry)
+    else this.#finish('nothing')
+    try {
+      for (; !next.done && !this.#isOver; next = await pieces.next()) {
+        this.#pass(Buffer.from(next.value))
+        await this.#handler.whenFree()
+      }
+    } catch (error) {
+      this.#recorder?.abort()
+      this.#handler.abort(error as Error)
+    } finally {
+      void pieces.return()
+    }
+  }
+
+  #admit(client: Client, head: Head, outcome: Outcome): boolean {
     return this.#audience.join(client, () => {
       client.settle(outcome)
       if (!client.isStarted) client.start()
@@ -310,7 +440,7 @@ export class OriginExchange implements OriginEvents {
   /** Sends what is stored in place of what came. */
   #replace(answer: Answer, outcome: Outcome, vanished: () => void): MaybePromise<void> {
     const { client } = this.#ask
-    const opened = client === undefined ? undefined : this.#cache.server.open(answer, this.#storedOf(answer))
+    const opened = client === undefined ? undefined : this.#cache.server.open(answer, this.#storedOf(answer.entry))
     return mapMaybe<OpenBody | undefined, void>(opened, body => {
       if (client !== undefined && body === undefined) return vanished()
       this.#handler.discard()
@@ -345,8 +475,15 @@ export class OriginExchange implements OriginEvents {
     client.head(new LinesHead(response.statusCode, response.statusText, response.lines, status))
   }
 
-  #storedOf({ entry }: Answer): Plan['stored'][number] | undefined {
-    return this.#plan.stored.find(stored => stored.entry.id === entry.id)
+  #deliverAnswer(answer: Answer, outcome: Outcome): void {
+    const { client } = this.#ask
+    if (client === undefined || client.aborted || client.isFinished) return
+    client.settle(outcome)
+    client.head(new AnswerHead(answer, this.#cache.server.status(outcome)))
+  }
+
+  #storedOf({ id }: Entry): Plan['stored'][number] | undefined {
+    return this.#plan.stored.find(stored => stored.entry.id === id)
   }
 
   /** Who asked first, unless that one has gone. */

@@ -38,6 +38,7 @@ export class OriginHandler implements Source {
   #clientPaused = false
   #recorderPaused = false
   #over = false
+  #whenFree: (() => void) | undefined
 
   constructor(events: OriginEvents) {
     this.#events = events
@@ -71,6 +72,14 @@ export class OriginHandler implements Source {
   resumeForStore(): void {
     this.#recorderPaused = false
     this.#resumeIfFree()
+  }
+
+  /** Settles when neither the client nor the store asks to wait; undefined: they do not. */
+  whenFree(): Promise<void> | undefined {
+    if (this.#over || !(this.#clientPaused || this.#recorderPaused)) return undefined
+    return new Promise(resolve => {
+      this.#whenFree = resolve
+    })
   }
 
   /** Lets the rest of the response go by unseen. */
@@ -214,7 +223,9 @@ export class OriginHandler implements Source {
   }
 
   #resumeIfFree(): void {
-    if (!this.#clientPaused && !this.#recorderPaused && this.#held === undefined) this.#controller?.resume()
+    if (this.#clientPaused || this.#recorderPaused) return
+    this.#whenFree?.()
+    if (this.#held === undefined) this.#controller?.resume()
   }
 
   #end(trailers: FieldLines): void {
@@ -226,6 +237,7 @@ export class OriginHandler implements Source {
   #fail(error: Error): void {
     if (this.#over || this.#discarding) return
     this.#over = true
+    this.#whenFree?.()
     this.#events.failed(error)
   }
 }

@@ -58,6 +58,14 @@ export function storedOutcome({ forward, reason }: Forwarding, entry: Entry, pol
   }
 }
 
+/** What was stored in part, with the rest that has come. `refusal`: why all of it is not going to be stored. */
+export function completedOutcome({ forward }: Forwarding, answer: Answer, refusal: string | undefined): Outcome {
+  const { ageSeconds, freshForSeconds } = answer
+  const reason = refusal ?? forward
+  const stored = refusal === undefined
+  return { ...UNKNOWN, outcome: 'miss', ageSeconds, freshForSeconds, stored, reason, forward, forwardStatus: 206 }
+}
+
 /** Served from the store after the origin has confirmed it. */
 export function validatedOutcome({ forward }: Forwarding, { ageSeconds, freshForSeconds }: Answer): Outcome {
   const forwardStatus = 304

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import type { Completion } from '../lib/rfc9111/completion.ts'
 import type { ForwardReason } from '../lib/rfc9111/decide-request.ts'
 import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
 import type { Revalidation } from '../lib/rfc9111/validation.ts'
@@ -26,6 +27,8 @@ export interface Plan {
   readonly reason: string
   readonly revalidation: Revalidation
   readonly stored: readonly Stored[]
+  /** The rest of a stored part is asked for, in place of what the client asked for. */
+  readonly completion?: Completion | undefined
   readonly asOf: Position
 }
 

@@ -1,19 +1,33 @@
-import type { Entry, FieldLines } from '../lib/rfc9111/types.ts'
-import type { BodyWriter, MaybePromise } from '../stores/store.ts'
-import { isPromise } from './maybe-promise.ts'
+import { cutOff, MIN_KEPT_BYTES } from '../lib/rfc9111/parts.ts'
+import { isPartial } from '../lib/rfc9111/segments.ts'
+import type { ByteRange, Entry, FieldLines } from '../lib/rfc9111/types.ts'
+import type { BodyWriter, MaybePromise, Stored } from '../stores/store.ts'
+import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { StoreGuard } from './store-guard.ts'
+import { storedPieces } from './stored-pieces.ts'
 
 export interface RecorderOptions {
   readonly guard: StoreGuard
+  /** With `completeLength` and `segments` where it is known beforehand what is to be stored. */
   readonly entry: Entry
   readonly writer: MaybePromise<BodyWriter | undefined>
-  /** What Content-Length said; undefined where the body is framed otherwise. */
+  /** What is to be stored, or Content-Length said; undefined where the body is framed otherwise. */
   readonly expectedBytes: number | undefined
+  /** How many of the bytes are stored already, in the entry that this one is to replace. */
+  readonly knownBytes: number
   readonly maxBufferedBytes: number
   /** Called when the origin may go on after `write` returned false. */
   readonly onDrain: () => void
-  /** Called once: whether the response is stored. */
+  /** Called once: whether the response is stored, as a whole or as the part that it was to be. */
   readonly onSettled: (stored: boolean) => void
+  /** Whether a part may still take the place of what is stored by now. `isCutOff`: it was to be more. */
+  readonly mayStorePart: (part: Entry, isCutOff: boolean) => MaybePromise<boolean>
+}
+
+/** A stretch of a stored body, to be copied. */
+interface Copy {
+  readonly stored: Stored
+  readonly range: ByteRange
 }
 
 /** Copies a body into the store while it goes to the client, chunk by chunk. What goes wrong here ends the recording,
@@ -21,13 +35,15 @@ export interface RecorderOptions {
 export class Recorder {
   readonly #options: RecorderOptions
   #writer: BodyWriter | undefined
-  readonly #queue: Uint8Array[] = []
+  readonly #queue: (Uint8Array | Copy)[] = []
   #queuedBytes = 0
   #receivedBytes = 0
   #working = false
   #full = false
   #settled = false
-  #trailers: FieldLines | undefined
+  /** As which it is to be committed, once everything is written. */
+  #finished: Entry | undefined
+  #isCutOff = false
   #waiting: (() => void) | undefined
 
   constructor(options: RecorderOptions) {
@@ -65,12 +81,32 @@ export class Recorder {
     return !this.#full
   }
 
+  /** Takes bytes from another stored body, which is read when it is their turn. */
+  copy(stored: Stored, range: ByteRange): void {
+    this.#receivedBytes += range.end - range.start
+    this.#queue.push({ stored, range })
+    this.#work()
+  }
+
   /** The body is complete: makes it visible once everything is written. */
   finish(trailers: FieldLines): void {
-    const { expectedBytes } = this.#options
-    if (expectedBytes !== undefined && expectedBytes !== this.#receivedBytes) return this.abort()
-    this.#trailers = trailers
+    const { expectedBytes, entry } = this.#options
+    const end = this.#receivedBytes
+    if (expectedBytes !== undefined && expectedBytes !== end) return this.abort()
+    if (entry.completeLength !== undefined) this.#finished = isPartial(entry) ? entry : { ...entry, trailers }
+    else this.#finished = { ...entry, trailers, completeLength: end, segments: [{ start: 0, end, bodyId: entry.id }] }
     this.#work()
+  }
+
+  /** Nothing more comes: keeps what there is as a part, where there is enough of it and the rest can be asked for later;
+   * else forgets it. */
+  cutOff(): void {
+    const { entry, expectedBytes, knownBytes } = this.#options
+    if (this.#receivedBytes - knownBytes < MIN_KEPT_BYTES) return this.abort()
+    this.#finished = cutOff(entry, this.#receivedBytes, entry.completeLength ?? expectedBytes)
+    this.#isCutOff = true
+    if (this.#finished === undefined) this.abort()
+    else this.#work()
   }
 
   /** Settles once it is known whether the response is stored; undefined: it is known. */
@@ -96,37 +132,56 @@ export class Recorder {
   /** Writes what is queued, at once as long as the store takes it at once, then commits. */
   #work(): void {
     while (!this.#working && !this.#settled && this.#writer !== undefined) {
-      const chunk = this.#queue.shift()
-      if (chunk === undefined) {
-        if (this.#trailers !== undefined) this.#commit(this.#writer, this.#trailers)
+      const next = this.#queue.shift()
+      if (next === undefined) {
+        if (this.#finished !== undefined) this.#commit(this.#writer, this.#finished)
         return
       }
-      const written = this.#options.guard.write(this.#writer, chunk)
+      const bytes = next instanceof Uint8Array ? next.byteLength : 0
+      const written =
+        next instanceof Uint8Array ? this.#options.guard.write(this.#writer, next) : this.#copy(this.#writer, next)
       if (isPromise(written)) {
         this.#working = true
         void written.then(succeeded => {
           this.#working = false
-          this.#written(chunk, succeeded)
+          this.#written(bytes, succeeded)
           this.#work()
         })
       } else {
-        this.#written(chunk, written)
+        this.#written(bytes, written)
       }
     }
   }
 
-  #written(chunk: Uint8Array, succeeded: boolean): void {
-    this.#queuedBytes -= chunk.byteLength
+  async #copy(writer: BodyWriter, { stored, range }: Copy): Promise<boolean> {
+    const { guard } = this.#options
+    try {
+      for await (const piece of storedPieces(guard, stored, range)) {
+        if (this.#settled || !(await guard.write(writer, new Uint8Array(piece)))) return false
+      }
+      return true
+    } catch {
+      // The guard has been told.
+      return false
+    }
+  }
+
+  #written(bytes: number, succeeded: boolean): void {
+    this.#queuedBytes -= bytes
     if (!succeeded) this.abort()
     else if (this.#full && this.#queuedBytes <= this.#options.maxBufferedBytes / 2) this.#drain()
   }
 
-  #commit(writer: BodyWriter, trailers: FieldLines): void {
-    const { entry, guard } = this.#options
-    const completeLength = this.#receivedBytes
-    const segments = [{ start: 0, end: completeLength, bodyId: entry.id }]
+  #commit(writer: BodyWriter, entry: Entry): void {
     this.#working = true
-    const committed = guard.commit(writer, { ...entry, trailers, completeLength, segments })
+    const { guard, mayStorePart } = this.#options
+    const committed = isPartial(entry)
+      ? mapMaybe(mayStorePart(entry, this.#isCutOff), may => {
+          if (may && !this.#settled) return guard.commit(writer, entry)
+          this.abort()
+          return false
+        })
+      : guard.commit(writer, entry)
     if (isPromise(committed)) void committed.then(stored => this.#settle(stored))
     else this.#settle(committed)
   }

@@ -1,5 +1,6 @@
 import type { Answer } from '../lib/rfc9111/answer.ts'
 import { formatCacheStatus } from '../lib/rfc9111/cache-status.ts'
+import { inStoredBody, storedBytes } from '../lib/rfc9111/segments.ts'
 import type { Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { Body, MaybePromise, Stored } from '../stores/store.ts'
@@ -76,7 +77,9 @@ export class Server {
   open(answer: Content, stored: Stored | undefined): MaybePromise<OpenBody | undefined> {
     if (answer.body === 'none') return playerOf(NO_PIECES)
     if (stored === undefined) return undefined
-    const body = this.#guard.open(stored, answer.body === 'whole' ? undefined : answer.body)
+    const range = answer.body === 'whole' ? undefined : inStoredBody(answer.entry, answer.body)
+    if (range === undefined && answer.body !== 'whole') return undefined
+    const body = this.#guard.open(stored, range)
     return isPromise(body) ? body.then(opened => this.#begin(opened, answer)) : this.#begin(body, answer)
   }
 
@@ -188,7 +191,7 @@ export class Server {
 /** How many bytes of content the answer has. */
 function contentLength({ body, entry }: Content): number {
   if (body === 'none') return 0
-  return body === 'whole' ? (entry.completeLength ?? 0) : body.end - body.start
+  return body === 'whole' ? storedBytes(entry) : body.end - body.start
 }
 
 function playerOf(pieces: readonly Uint8Array[]): OpenBody {

@@ -22,7 +22,19 @@ const checkedEntries = new WeakSet<Entry>()
 function isEntry(entry: Entry | undefined): entry is Entry {
   if (typeof entry !== 'object' || entry === null) return false
   if (checkedEntries.has(entry)) return true
-  const { id, key, variantKey, vary, method, statusCode, statusText, lines, trailers, completeLength = 0 } = entry
+  const {
+    id,
+    key,
+    variantKey,
+    vary,
+    method,
+    statusCode,
+    statusText,
+    lines,
+    trailers,
+    completeLength = 0,
+    segments
+  } = entry
   const isWhole =
     [id, key, variantKey, statusText].every(text => typeof text === 'string') &&
     [entry.requestTimeMs, entry.responseTimeMs].every(Number.isFinite) &&
@@ -32,12 +44,27 @@ function isEntry(entry: Entry | undefined): entry is Entry {
     statusCode <= 599 &&
     Number.isSafeInteger(completeLength) &&
     completeLength >= 0 &&
+    areSegments(segments, completeLength) &&
     Array.isArray(vary) &&
     vary.every(name => typeof name === 'string') &&
     isLines(lines) &&
     isLines(trailers)
   if (isWhole) checkedEntries.add(entry)
   return isWhole
+}
+
+/** In order, apart, and within the representation. */
+function areSegments(segments: unknown, completeLength: number): boolean {
+  let previous = -1
+  const areInOrder =
+    Array.isArray(segments) &&
+    segments.every(segment => {
+      const { start, end } = segment ?? {}
+      const isNext = Number.isSafeInteger(start) && Number.isSafeInteger(end) && previous < start && start <= end
+      previous = end
+      return isNext
+    })
+  return areInOrder && previous <= completeLength
 }
 
 function isLines(lines: unknown): boolean {

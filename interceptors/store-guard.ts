@@ -1,3 +1,4 @@
+import { storedBytes } from '../lib/rfc9111/segments.ts'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { sliceBlocks } from '../stores/body-range.ts'
 import type {
@@ -83,7 +84,7 @@ export class StoreGuard {
     return this.#attempt('asOf', UNKNOWN, () => lookup.asOf())
   }
 
-  /** So much of the body, whole by default, and of that length; undefined where it cannot be had. */
+  /** So much of the stored body, all of it by default, and of that length; undefined where it cannot be had. */
   open(stored: Stored, range?: ByteRange): MaybePromise<Body | undefined> {
     const { open: opening, read: reading } = this.#breakers
     if (!opening.allows() || !reading.allows()) return undefined
@@ -101,7 +102,7 @@ export class StoreGuard {
   }
 
   #open(stored: Stored, range: ByteRange | undefined): MaybePromise<Body | undefined> {
-    const byteLength = range === undefined ? stored.entry.completeLength : range.end - range.start
+    const byteLength = range === undefined ? storedBytes(stored.entry) : range.end - range.start
     const open = () => mapMaybe(stored.open(range), body => checkedBody(body, byteLength))
     return this.#attempt<Body | undefined>('open', undefined, open, body => {
       if (body !== undefined && Symbol.asyncIterator in body) release(body[Symbol.asyncIterator]())

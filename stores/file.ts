@@ -113,7 +113,7 @@ export class FileStore implements CacheStore {
   async put(_entry: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
     this.#assertOpen()
     const arrival = ++this.#arrivals
-    if (options.extend !== undefined || this.#sweeper.isFull) return undefined
+    if (this.#sweeper.isFull) return undefined
     const position = options.asOf === undefined ? await this.#parts.deletions.now() : options.asOf
     if (!(position instanceof LogPosition)) return undefined
     const { tree } = this.#parts

@@ -91,7 +91,6 @@ export class LmdbStore implements CacheStore {
 
   put(entry: Entry, options: PutOptions = {}): BodyWriter | undefined {
     const { database } = this.#opening.opened()
-    if (options.extend !== undefined) return undefined
     const position = this.#reader.position()
     const asOf = typeof options.asOf === 'number' ? options.asOf : position
     if (asOf < position && this.#reader.isOvertaken(entry, asOf)) return undefined

@@ -106,7 +106,6 @@ export class MemoryStore implements CacheStore {
 
   put(entry: Entry, options: PutOptions = {}): BodyWriter | undefined {
     this.#assertOpen()
-    if (options.extend !== undefined) return undefined
     const asOf = typeof options.asOf === 'number' ? options.asOf : this.#tombstones.position
     if (this.#tombstones.covers(entry, asOf)) return undefined
     const arrival = ++this.#arrivals

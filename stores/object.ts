@@ -121,7 +121,6 @@ export class ObjectStore implements CacheStore {
   }
 
   async put(entry: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
-    if (options.extend !== undefined) return undefined
     const key = digestOf(entry.key)
     const position = options.asOf === undefined ? await this.#parts.deletions.now(key) : options.asOf
     this.#assertOpen()

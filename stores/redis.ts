@@ -97,7 +97,6 @@ export class RedisStore implements CacheStore {
   }
 
   async put({ key }: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
-    if (options.extend !== undefined) return undefined
     const asOf = options.asOf ?? (await this.#deletions.position())
     if (typeof asOf !== 'number') return undefined
     const keyDigest = shortDigestOf(key)

@@ -31,7 +31,9 @@ export interface Capabilities {
 
 export interface Stored {
   readonly entry: Entry
-  /** Opens the body, or a range of the representation; undefined if gone since the lookup or not covered. */
+  /** Opens the stored body, or a range of it; undefined if gone since the lookup or not covered. Of an entry that is a
+   * part, that body is the part: it has the bytes of `entry.segments`, one after the other, and a range counts from its
+   * own first byte. */
   open(range?: ByteRange): MaybePromise<Body | undefined>
 }
 
@@ -50,7 +52,8 @@ export interface Lookup {
 export interface BodyWriter {
   /** Takes the next bytes, which are the store's from then on. A promise means: not taken yet. */
   write(chunk: Uint8Array): MaybePromise<void>
-  /** Makes the response visible, with the finished entry: trailers, length and segments are known only now.
+  /** Makes the response visible, with the finished entry: trailers, length and segments are known only now. What was
+   * written are the bytes of the segments, which may be less than `completeLength`: to a store it is a body like others.
    * False: overtaken by a deletion, or too large; nothing is stored. */
   commit(entry: Entry): MaybePromise<boolean>
   /** Forgets what was written. */
@@ -60,8 +63,6 @@ export interface BodyWriter {
 export interface PutOptions {
   /** The position that the request began at; undefined: now. */
   readonly asOf?: Position
-  /** Adds a segment to that stored entry. */
-  readonly extend?: EntryId
 }
 
 /** Told of what others change in a store that they share. */

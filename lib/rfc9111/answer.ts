@@ -1,5 +1,6 @@
 import { fieldsOf } from './fields.ts'
 import { ageMs, judge } from './judgement.ts'
+import { OF_CONTENT } from './parts.ts'
 import { isNotModified } from './preconditions.ts'
 import { type Selection, selection } from './ranges.ts'
 import type { ByteRange, Entry, FieldLines, Policy, Request } from './types.ts'
@@ -13,6 +14,7 @@ export interface Answer {
   readonly lines: FieldLines
   /** The lines of this reply alone, which come after those. */
   readonly ownLines: FieldLines
+  /** A range is one of the representation. */
   readonly body: 'none' | 'whole' | ByteRange
   /** What Age says, whole seconds. §5.1 */
   readonly ageSeconds: number
@@ -34,9 +36,6 @@ const SENT_WITH_304 = new Set([
   'vary',
   'cache-status'
 ])
-
-/** What tells of the content of a whole response, and would be wrong of a part. RFC 9110 §8.6, RFC 9530 §2 */
-const NOT_SENT_WITH_PART = new Set(['content-length', 'content-range', 'content-digest', 'content-md5'])
 
 const NO_LINES: FieldLines = []
 
@@ -126,6 +125,6 @@ function notModifiedLines(entry: Entry): FieldLines {
 
 function partLines(entry: Entry): FieldLines {
   const known = replaysOf(entry)
-  known.part ??= known.whole.filter(([name]) => !NOT_SENT_WITH_PART.has(name.toLowerCase()))
+  known.part ??= known.whole.filter(([name]) => !OF_CONTENT.has(name.toLowerCase()))
   return known.part
 }

@@ -1,9 +1,11 @@
 import { dateValueMs } from './age.ts'
 import { type Answer, answerFrom } from './answer.ts'
+import { type Completion, completionOf, suffices } from './completion.ts'
 import { type RequestDirectives, requestDirectives } from './directives.ts'
 import { ageMs, type Judgement, judge } from './judgement.ts'
 import { isSafe } from './methods.ts'
-import { forWhole, hasOriginConditions } from './preconditions.ts'
+import { forWhole, hasOriginConditions, isNotModified } from './preconditions.ts'
+import { isPartial } from './segments.ts'
 import { acceptsStale, staleWhileRevalidateSeconds } from './staleness.ts'
 import type { Entry, Policy, Request, Section } from './types.ts'
 import { type Revalidation, revalidationOf } from './validation.ts'
@@ -31,6 +33,7 @@ export type StoredDecision = Grounds &
     | { readonly kind: 'hit'; readonly answer: Answer; readonly stale: boolean }
     | { readonly kind: 'stale-while-revalidate'; readonly answer: Answer; readonly revalidation: Revalidation }
     | { readonly kind: 'revalidate'; readonly forward: ForwardReason; readonly revalidation: Revalidation }
+    | { readonly kind: 'complete'; readonly forward: 'partial'; readonly completion: Completion }
     | { readonly kind: 'miss'; readonly forward: ForwardReason }
     | { readonly kind: 'unsatisfiable' }
   )
@@ -72,7 +75,7 @@ export function decideRequest(request: Request, candidates: Candidates, policy: 
   const directives = requestDirectives(request.fields)
   const usable = usableEntries(request, candidates)
   const entry = usable[0]
-  if (entry === undefined) return miss(candidates, directives)
+  if (entry === undefined) return missOrCompletion(request, candidates, directives, policy, nowMs)
 
   const judgement = judge(entry, policy)
   const age = ageMs(entry, judgement, nowMs)
@@ -99,11 +102,12 @@ const ONLY_IF_CACHED = { kind: 'unsatisfiable', reason: 'only-if-cached', sectio
 const STALE: Grounds = { reason: 'stale', section: '§4.2' }
 const NO_CACHE: Grounds = { reason: 'no-cache', section: '§5.2.2.4' }
 
-/** Those that can answer the method, the most recent first, "as determined by the Date header field". §4 */
+/** Those that can answer the method and have what is wanted, the most recent first, "as determined by the Date header field". §4 */
 function usableEntries(request: Request, { stored }: Candidates): readonly Entry[] {
   const usable: Entry[] = []
   for (const { entry } of stored) {
-    if (entry.method === 'GET' || request.method === 'HEAD') usable.push(entry)
+    if (entry.method !== 'GET' && request.method !== 'HEAD') continue
+    if (!isPartial(entry) || suffices(request, entry, isNotModified(request, entry))) usable.push(entry)
   }
   if (usable.length > 1) {
     usable.sort((a, b) => dateValueMs(b) - dateValueMs(a) || b.responseTimeMs - a.responseTimeMs)
@@ -111,8 +115,29 @@ function usableEntries(request: Request, { stored }: Candidates): readonly Entry
   return usable
 }
 
-function miss({ stored, otherVariants }: Candidates, directives: RequestDirectives): StoredDecision {
+/** Nothing stored is enough by itself. */
+function missOrCompletion(
+  request: Request,
+  candidates: Candidates,
+  directives: RequestDirectives,
+  policy: Policy,
+  nowMs: number
+): StoredDecision {
   if (directives.onlyIfCached) return ONLY_IF_CACHED
+  const parts = candidates.stored.map(({ entry }) => entry).filter(isPartial)
+  if (parts.length === 0) return miss(candidates)
+  const grounds = { forward: 'partial', reason: 'partial' } as const
+  for (const part of parts) {
+    const judgement = judge(part, policy)
+    const age = ageMs(part, judgement, nowMs)
+    if (age >= judgement.lifetime.ms || judgement.directives.noCache) continue
+    const completion = demandOf(directives, judgement, age) === undefined ? completionOf(request, part) : undefined
+    if (completion !== undefined) return { kind: 'complete', completion, ...grounds, section: '§3.4' }
+  }
+  return { kind: 'miss', ...grounds, section: '§3.3' }
+}
+
+function miss({ stored, otherVariants }: Candidates): StoredDecision {
   if (stored.length > 0) return { kind: 'miss', forward: 'miss', reason: 'head-only', section: '§4' }
   return otherVariants
     ? { kind: 'miss', forward: 'vary-miss', reason: 'vary-miss', section: '§4.1' }

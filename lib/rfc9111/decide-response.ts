@@ -1,10 +1,13 @@
 import { type Answer, answerFrom } from './answer.ts'
+import type { Completion } from './completion.ts'
 import { requestDirectives } from './directives.ts'
 import { freshen, keepsItsVariant, makeEntry } from './entry.ts'
+import { fieldsOf } from './fields.ts'
 import { agreesWithHead } from './head.ts'
 import { describesItsTarget, invalidatedKeys } from './invalidation.ts'
 import { ageMs, judge } from './judgement.ts'
 import { isSafe } from './methods.ts'
+import { asksForOneRange, isOfSameVersion, type Part, partOf, type Union, unionOf, withRange } from './parts.ts'
 import { confirmsClient } from './preconditions.ts'
 import { forbidsStale, staleIfErrorSeconds } from './staleness.ts'
 import { refusalToStore } from './storability.ts'
@@ -17,6 +20,10 @@ export interface Exchange {
   readonly response: Response
   /** What was sent with the request and could still answer it. */
   readonly revalidation: Revalidation
+  /** All that is stored and the request can select; nothing by default. */
+  readonly stored?: readonly Entry[]
+  /** What the request was sent for, if for the rest of a stored part. */
+  readonly completion?: Completion | undefined
   /** Names the entry that may come of it. */
   readonly entryId: EntryId
 }
@@ -29,11 +36,17 @@ export type ResponseDecision = {
   readonly section: Section
 } & (
   | { readonly kind: 'forward' }
-  | { readonly kind: 'store'; readonly entry: Entry }
+  | { readonly kind: 'store'; readonly entry: Entry; readonly joins?: Join }
+  | { readonly kind: 'complete'; readonly entry: Entry; readonly answer: Answer; readonly completion: Completion }
   | { readonly kind: 'freshen'; readonly answer: Answer }
   | { readonly kind: 'serve-stale'; readonly answer: Answer }
   | { readonly kind: 'refetch' }
 )
+
+/** What a new entry takes over from the body of a stored one, in the coordinates of that body. */
+export interface Join extends Pick<Union, 'before' | 'after'> {
+  readonly with: Entry
+}
 
 /** What to do when no response came. */
 export type FailureDecision = { readonly reason: string; readonly section: Section } & (
@@ -54,6 +67,7 @@ const ERROR_STATUSES = new Set([500, 502, 503, 504])
 export function decideResponse(exchange: Exchange, policy: Policy): ResponseDecision {
   const { request, response, revalidation } = exchange
   if (!isSafe(request.method)) return afterUnsafeMethod(exchange, policy)
+  if (exchange.completion !== undefined) return afterCompletion(exchange, exchange.completion, policy)
   if (response.statusCode === 304) return afterNotModified(exchange, policy)
   if (ERROR_STATUSES.has(response.statusCode)) {
     const stale = staleIfError(request, revalidation, policy, response.responseTimeMs)
@@ -63,7 +77,56 @@ export function decideResponse(exchange: Exchange, policy: Policy): ResponseDeci
   if (request.method === 'HEAD' && response.statusCode === 200 && candidate?.method === 'GET') {
     return afterHead(exchange, candidate, policy)
   }
-  return storeOrForward(exchange, policy)
+  const part = response.statusCode === 206 && asksForOneRange(request) ? partOf(response) : undefined
+  return part === undefined ? storeOrForward(exchange, policy) : afterPart(exchange, part, policy)
+}
+
+/** §3.3, §3.4 */
+function afterPart({ request, stored = [], entryId }: Exchange, part: Part, policy: Policy): ResponseDecision {
+  const { response, range, completeLength } = part
+  const refusal = lacksFieldsOfWhole(request, response) ? UNUSABLE : refusalToStore(request, response, policy)
+  if (refusal !== undefined) return { kind: 'forward', ...NOTHING, ...refusal }
+  const entry = withRange(makeEntry(entryId, request, response, policy), range, completeLength)
+  const alone = { kind: 'store', entry, ...NOTHING, reason: 'part', section: '§3.3' } as const
+  const held = stored.find(each => each.variantKey === entry.variantKey && isOfSameVersion(each, part))
+  const freshened = held === undefined ? undefined : freshen(held, response, policy)
+  if (held === undefined || freshened === undefined || !isKept(freshened, request, policy)) return alone
+  const union = unionOf(held, range)
+  if (union === 'new one') return alone
+  if (union === 'stored one') {
+    return { kind: 'forward', updates: [freshened], deletes: [], reason: 'larger-part', section: '§3.4' }
+  }
+  return {
+    kind: 'store',
+    entry: withRange({ ...freshened, id: entryId }, union.range, completeLength),
+    joins: { with: held, before: union.before, after: union.after },
+    ...NOTHING,
+    reason: 'combined',
+    section: '§3.4'
+  }
+}
+
+const UNUSABLE = { reason: 'unusable-part', section: '§3.3' } as const
+
+/** A 206 to If-Range may leave out what the client knows already. RFC 9110 §15.3.7 */
+function lacksFieldsOfWhole(request: Request, response: Response): boolean {
+  return request.fields['if-range'] !== undefined && fieldsOf(response.lines)['content-type'] === undefined
+}
+
+/** The rest of a stored part: the same version, all of it, and nothing else; or a whole that has taken its place. §3.4 */
+function afterCompletion(exchange: Exchange, completion: Completion, policy: Policy): ResponseDecision {
+  const { request, response, entryId } = exchange
+  if (response.statusCode === 200) return storeOrForward(exchange, policy)
+  const { entry: held, missing } = completion
+  const part = response.statusCode === 206 ? partOf(response) : undefined
+  const again = { kind: 'refetch', ...NOTHING, reason: 'not-completed', section: '§3.4' } as const
+  if (part?.range.start !== missing.start || part.range.end !== missing.end) return again
+  const freshened = freshen(held, part.response, policy)
+  if (!isOfSameVersion(held, part) || !isKept(freshened, request, policy)) return again
+  const start = held.segments[0]?.start ?? 0
+  const entry = withRange({ ...freshened, id: entryId }, { start, end: missing.end }, part.completeLength)
+  const answer = answerFrom(entry, request, policy, response.responseTimeMs, 'validated')
+  return { kind: 'complete', entry, answer, completion, ...NOTHING, reason: 'completed', section: '§3.4' }
 }
 
 function storeOrForward({ request, response, entryId }: Exchange, policy: Policy): ResponseDecision {

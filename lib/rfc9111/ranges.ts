@@ -1,7 +1,7 @@
 import { dateValueMs } from './age.ts'
 import { combinedValue, fieldsOf, firstValue, trimWhitespace } from './fields.ts'
 import { parseHttpDate } from './http-date.ts'
-import type { ByteRange, Entry, Request } from './types.ts'
+import type { ByteRange, Entry, Request, Response } from './types.ts'
 import { entityTag, isStrong, matchesStrongly } from './validators.ts'
 
 /** What a request selects of a stored representation. */
@@ -52,15 +52,15 @@ function meetsIfRange({ fields }: Request, entry: Entry): boolean {
 }
 
 /** What tells this version from all others, to be sent in If-Range; undefined where nothing does. RFC 9110 §13.1.5 */
-export function strongValidator(entry: Entry): string | undefined {
-  const stored = fieldsOf(entry.lines)
+export function strongValidator(response: Response): string | undefined {
+  const stored = fieldsOf(response.lines)
   const tag = entityTag(stored)
   if (tag !== undefined) return isStrong(tag) ? tag : undefined
-  return strongLastModifiedMs(entry) === undefined ? undefined : firstValue(stored, 'last-modified')
+  return strongLastModifiedMs(response) === undefined ? undefined : firstValue(stored, 'last-modified')
 }
 
-function strongLastModifiedMs(entry: Entry): number | undefined {
-  const lastModified = firstValue(fieldsOf(entry.lines), 'last-modified')
-  const modifiedMs = lastModified === undefined ? undefined : parseHttpDate(lastModified, entry.responseTimeMs)
-  return modifiedMs !== undefined && dateValueMs(entry) - modifiedMs >= STRONG_AFTER_MS ? modifiedMs : undefined
+function strongLastModifiedMs(response: Response): number | undefined {
+  const lastModified = firstValue(fieldsOf(response.lines), 'last-modified')
+  const modifiedMs = lastModified === undefined ? undefined : parseHttpDate(lastModified, response.responseTimeMs)
+  return modifiedMs !== undefined && dateValueMs(response) - modifiedMs >= STRONG_AFTER_MS ? modifiedMs : undefined
 }

@@ -12,7 +12,8 @@ export interface Refusal {
   readonly section: Section
 }
 
-/** Statuses whose caching rules the engine follows; of the final ones, 206, 304 and 416 alone are not stored. §3 */
+/** Statuses whose caching rules the engine follows; of the final ones, 304 and 416 alone are not stored, and 206 only as a
+ * part of a 200. §3 */
 const UNDERSTOOD = new Set([
   200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 500, 501, 502, 503, 504
 ])
@@ -25,8 +26,8 @@ export function refusalToStore(request: Request, response: Response, policy: Pol
   const judgement = judge(response, policy)
   const { directives, fields } = judgement
   if (statusCode < 200 || statusCode > 599 || statusCode === 304) return refuse('status', '§3')
-  // Not implemented (§3.3): storing a part, and completing it.
-  if (statusCode === 206) return refuse('status', '§3')
+  // What can be used of it has become a part of a 200.
+  if (statusCode === 206) return refuse('unusable-part', '§3.3')
   if (!response.lines.every(isWellFormed)) return refuse('malformed-field', 'RFC 9110 §5.5')
   // Stricter than §3: it speaks of a range, and would answer requests for the whole.
   if (statusCode === 416) return refuse('status', '§3')

@@ -37,7 +37,8 @@ export interface Response {
   readonly responseTimeMs: number
 }
 
-/** A stored stretch of the representation: bytes `start` up to, but not including, `end`. */
+/** A stored stretch of the representation: bytes `start` up to, but not including, `end`. The stored body is the bytes of
+ * an entry's segments, one after the other; they are in order, and do not touch. */
 export interface Segment {
   readonly start: number
   readonly end: number
@@ -60,8 +61,10 @@ export interface Entry extends Response {
   /** The method it can answer as a whole: a response to HEAD has no body to give. */
   readonly method: 'GET' | 'HEAD'
   readonly trailers: FieldLines
-  /** Bytes in the whole representation; undefined until the body is complete and its length known. */
+  /** Bytes in the whole representation; undefined until its length is known. */
   readonly completeLength: number | undefined
+  /** What of it is stored: all of it, from 0 to `completeLength`, or parts. A part has the status and the fields of the
+   * whole. */
   readonly segments: readonly Segment[]
   /** Names for removing entries together; the origin of the target URI is always one of them. */
   readonly tags: readonly string[]

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { CacheError } from '../../lib/errors.ts'
+import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
@@ -182,7 +183,7 @@ export class EntryReader implements LookupSource {
     try {
       const { entry, body } = this.#serializer.decode(payload)
       if (entry.key !== key || entry.variantKey !== head.variantDigest.toString('hex')) return undefined
-      if (head.body === undefined && body?.byteLength !== entry.completeLength) return this.#remove(name)
+      if (head.body === undefined && body?.byteLength !== storedBytes(entry)) return this.#remove(name)
       return new StoredInLmdb({ ...entry, variantKey }, head, name, body, this.#openChunks)
     } catch (error) {
       this.#remove(name)

@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer'
+import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
@@ -36,7 +37,7 @@ export class Records {
       const { entry, body } = this.#serializer.decode(payload)
       if (key !== undefined && (entry.key !== key || entry.variantKey !== variantDigest)) return undefined
       const byteLength = head.body === undefined ? body?.byteLength : head.body.byteLength
-      if (byteLength !== entry.completeLength) return undefined
+      if (byteLength !== storedBytes(entry)) return undefined
       return { head, entry, body: head.body === undefined ? body : undefined }
     } catch {
       return undefined

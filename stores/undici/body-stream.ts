@@ -1,5 +1,6 @@
 import { Readable, Writable } from 'node:stream'
 import { CacheError } from '../../lib/errors.ts'
+import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { Body, BodyWriter, MaybePromise } from '../store.ts'
 import { isPromise, mapMaybe } from './maybe.ts'
@@ -12,9 +13,9 @@ export function bodyFor(body: Body, entry: Entry): Buffer[] | Readable | undefin
   if (body instanceof Uint8Array || Array.isArray(body)) {
     const pieces = (body instanceof Uint8Array ? [body] : body).map(piece => Buffer.from(piece))
     const byteLength = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
-    return byteLength === entry.completeLength ? pieces : undefined
+    return byteLength === storedBytes(entry) ? pieces : undefined
   }
-  return new StoredBody(body as AsyncIterable<Uint8Array>, entry.completeLength ?? 0)
+  return new StoredBody(body as AsyncIterable<Uint8Array>, storedBytes(entry))
 }
 
 /** Reads a stored body as it is asked for. One of another length than it should have ends in an error. */

@@ -1,4 +1,5 @@
 import { CacheError } from '../../lib/errors.ts'
+import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { Blocks } from '../blocks.ts'
 import { sliceBlocks } from '../body-range.ts'
@@ -66,7 +67,6 @@ export class UndiciBackedStore implements CacheStore {
 
   put(entry: Entry, options: PutOptions = {}): BodyWriter | undefined {
     this.#assertOpen()
-    if (options.extend !== undefined) return undefined
     const asOf = this.#positionOf(options)
     if (this.#tombstones.covers(entry, asOf)) return undefined
     const blocks = new Blocks()
@@ -177,9 +177,9 @@ export class UndiciBackedStore implements CacheStore {
   }
 
   async #readAgain(entry: Entry): Promise<readonly Uint8Array[] | undefined> {
-    const { completeLength = Infinity } = entry
-    const body = completeLength <= this.maxEntrySizeBytes ? await this.#bodyAgain(entry) : undefined
-    return body === undefined ? undefined : readAll(body, completeLength)
+    const bytes = storedBytes(entry)
+    const body = bytes <= this.maxEntrySizeBytes ? await this.#bodyAgain(entry) : undefined
+    return body === undefined ? undefined : readAll(body, bytes)
   }
 
   /** Writes a response, and looks whether it is what the store gives back: one that only adds to what it holds goes on

@@ -31,7 +31,12 @@ const RULES: readonly Rule[] = [
   },
   // undici's contract for stores asks for verdicts, so its adapter judges.
   { files: 'stores/undici', values: ['stores/', 'serializers/', 'lib/errors.ts', 'lib/rfc9111/'], packages: true },
-  { files: 'stores/', values: ['stores/', 'serializers/', 'lib/errors.ts'], types: ['lib/rfc9111/'], packages: true },
+  {
+    files: 'stores/',
+    values: ['stores/', 'serializers/', 'lib/errors.ts', 'lib/rfc9111/segments.ts'],
+    types: ['lib/rfc9111/'],
+    packages: true
+  },
   { files: 'serializers/', values: ['serializers/', 'lib/errors.ts'], types: ['lib/rfc9111/'], packages: true }
 ]
 

@@ -5,6 +5,7 @@ import { ageValueSeconds, correctedInitialAgeMs, dateValueMs } from '../../lib/r
 import { answerFrom } from '../../lib/rfc9111/answer.ts'
 import { cacheKey, sameOriginUri } from '../../lib/rfc9111/cache-key.ts'
 import { formatCacheName, parseCacheStatus } from '../../lib/rfc9111/cache-status.ts'
+import { completionOf } from '../../lib/rfc9111/completion.ts'
 import { decideRequest, decideUnstored, type RequestDecision } from '../../lib/rfc9111/decide-request.ts'
 import { decideFailure, decideResponse, NO_REVALIDATION } from '../../lib/rfc9111/decide-response.ts'
 import { cacheControlDirectives, parseDeltaSeconds, requestDirectives } from '../../lib/rfc9111/directives.ts'
@@ -24,6 +25,7 @@ import { formatHttpDate, parseHttpDate } from '../../lib/rfc9111/http-date.ts'
 import { describesItsTarget, invalidatedKeys } from '../../lib/rfc9111/invalidation.ts'
 import { ageMs, judge } from '../../lib/rfc9111/judgement.ts'
 import { isSafe } from '../../lib/rfc9111/methods.ts'
+import { cutOff, isOfSameVersion, partOf, unionOf, withRange } from '../../lib/rfc9111/parts.ts'
 import {
   confirmsClient,
   hasOriginConditions,
@@ -35,7 +37,7 @@ import { refusalToStore } from '../../lib/rfc9111/storability.ts'
 import { storedLines, updatedLines } from '../../lib/rfc9111/stored-fields.ts'
 import { parseDictionary, parseList } from '../../lib/rfc9111/structured-fields.ts'
 import { effectiveDirectives } from '../../lib/rfc9111/targeted.ts'
-import type { Entry, FieldLine, FieldLines, Policy, Request, Response } from '../../lib/rfc9111/types.ts'
+import type { ByteRange, Entry, FieldLine, FieldLines, Policy, Request, Response } from '../../lib/rfc9111/types.ts'
 import { confirmedBy, revalidationOf } from '../../lib/rfc9111/validation.ts'
 import { entityTag, hasValidator, listedTags } from '../../lib/rfc9111/validators.ts'
 import { selectingFieldNames, variantKey } from '../../lib/rfc9111/vary.ts'
@@ -46,7 +48,18 @@ const NOW_MS = Date.UTC(2026, 0, 15, 12)
 const names = fc.constantFrom(
   ...['Age', 'Authorization', 'Cache-Control', 'CDN-Cache-Control', 'Cache-Status', 'Connection', 'Content-Length'],
   ...['Content-Location', 'Cookie', 'Date', 'ETag', 'Expires', 'If-Match', 'If-Modified-Since', 'If-None-Match'],
-  ...['Last-Modified', 'Location', 'Pragma', 'Range', 'Set-Cookie', 'Transfer-Encoding', 'Vary', 'Accept-Language'],
+  ...[
+    'Content-Range',
+    'If-Range',
+    'Last-Modified',
+    'Location',
+    'Pragma',
+    'Range',
+    'Set-Cookie',
+    'Transfer-Encoding',
+    'Vary',
+    'Accept-Language'
+  ],
   ...['__proto__', 'constructor', 'toString', 'hasOwnProperty']
 )
 const anyNames = fc.oneof({ weight: 3, arbitrary: names }, { weight: 1, arbitrary: fc.string({ unit: 'binary' }) })
@@ -92,6 +105,7 @@ const dates = fc.oneof(
 const values = fc.oneof(
   { weight: 4, arbitrary: directives },
   { weight: 2, arbitrary: dates },
+  { weight: 1, arbitrary: fc.constantFrom('bytes=2-', 'bytes=0-4', 'bytes=-3', 'bytes 2-99/100', 'bytes 0-4/100') },
   {
     weight: 3,
     arbitrary: fc.constantFrom(
@@ -154,7 +168,10 @@ const requests: fc.Arbitrary<Request> = fc
   })
 
 const responses: fc.Arbitrary<Response> = fc.record({
-  statusCode: fc.oneof(fc.constantFrom(200, 200, 200, 304, 500, 503, 404, 302), fc.integer({ min: 100, max: 999 })),
+  statusCode: fc.oneof(
+    fc.constantFrom(200, 200, 200, 206, 206, 304, 500, 503, 404, 302),
+    fc.integer({ min: 100, max: 999 })
+  ),
   statusText: fc.string({ maxLength: 5 }),
   lines,
   requestTimeMs: fc.integer({ min: NOW_MS - 200_000, max: NOW_MS + 1000 }),
@@ -162,11 +179,12 @@ const responses: fc.Arbitrary<Response> = fc.record({
 })
 
 const entries: fc.Arbitrary<Entry> = fc
-  .tuple(requests, responses, policies, fc.option(fc.nat(100), { nil: undefined }))
-  .map(([request, response, policy, completeLength]) => ({
-    ...makeEntry('1', request, response, policy),
-    completeLength
-  }))
+  .tuple(requests, responses, policies, fc.option(fc.nat(100), { nil: undefined }), fc.nat(100), fc.nat(100))
+  .map(([request, response, policy, completeLength = 0, a, b]) => {
+    const [start, end] = [Math.min(a, b, completeLength), Math.min(Math.max(a, b), completeLength)]
+    const segments = completeLength === 0 ? [] : [{ start, end, bodyId: '1' }]
+    return { ...makeEntry('1', request, response, policy), completeLength, segments }
+  })
 
 function holds<T extends [unknown, ...unknown[]]>(
   arbitraries: { [K in keyof T]: fc.Arbitrary<T[K]> },
@@ -231,6 +249,11 @@ describe('no function of the engine throws on what HTTP brings', () => {
     invalidatedKeys,
     describesItsTarget,
     isNotModified: (request, _, __, entry) => isNotModified(request, entry),
+    partOf: (_, response) => partOf(response),
+    isOfSameVersion: (_, response, __, entry) =>
+      isOfSameVersion(entry, { response, range: { start: 0, end: 1 }, completeLength: 100 }),
+    completionOf: (request, _, __, entry) => completionOf(request, entry),
+    cutOff: (_, __, ___, entry) => cutOff(entry, 10, 100),
     confirmsClient: (request, response) => confirmsClient(response, request.fields),
     confirmedBy: (request, response, _, entry) =>
       confirmedBy(response, request, revalidationOf(request, [entry, entry])),
@@ -269,7 +292,8 @@ describe('every decision is one of those that are known, and whole', () => {
         const asked = decide(request, stored, policy, NOW_MS)
         isKnown(asked, REQUEST_OUTCOMES)
         const revalidation = 'revalidation' in asked ? asked.revalidation : NO_REVALIDATION
-        const came = decideResponse({ request, response, revalidation, entryId: '2' }, policy)
+        const completion = asked.kind === 'complete' ? asked.completion : undefined
+        const came = decideResponse({ request, response, revalidation, stored, completion, entryId: '2' }, policy)
         isKnown(came, RESPONSE_OUTCOMES)
         isKnown(decideFailure(request, revalidation, policy, NOW_MS), FAILURE_OUTCOMES)
         for (const update of came.updates) assert(stored.some(({ id }) => id === update.id))
@@ -317,6 +341,25 @@ describe('every decision is one of those that are known, and whole', () => {
       const { connection, 'transfer-encoding': coding } = fieldsOf(came.entry.lines)
       assert.deepEqual([connection, coding], [undefined, undefined])
     })
+  })
+})
+
+test('what is stored and what comes are joined into a run of bytes, each once and in order', () => {
+  const ranges = fc
+    .tuple(fc.nat(30), fc.integer({ min: 1, max: 12 }))
+    .map(([start, size]) => ({ start, end: start + size }))
+  holds([entries, ranges, ranges], (entry, stored, came) => {
+    const held = withRange(entry, stored, 50)
+    const union = unionOf(held, came)
+    const [heldBytes, cameBytes] = [stored, came].map(({ start, end }) => end - start)
+    const contains = stored.start <= came.start && came.end <= stored.end
+    if (union === 'stored one') return assert(contains || Number(heldBytes) >= Number(cameBytes))
+    if (union === 'new one') return assert(Number(cameBytes) > Number(heldBytes))
+    const bytesOf = ({ start, end }: ByteRange) => Array.from({ length: end - start }, (_, i) => start + i)
+    const copied = (range: ByteRange | undefined) =>
+      range === undefined ? [] : bytesOf(stored).slice(range.start, range.end)
+    assert.deepEqual([...copied(union.before), ...bytesOf(came), ...copied(union.after)], bytesOf(union.range))
+    assert(union.range.start <= stored.start && stored.end <= union.range.end)
   })
 })
 

@@ -21,15 +21,23 @@ export const REQUEST_OUTCOMES = {
   'miss uri-miss': ['§2', 'uri-miss'],
   'miss vary-miss': ['§4.1', 'vary-miss'],
   'miss head-only': ['§4', 'miss'],
+  'miss partial': ['§3.3', 'partial'],
+  'complete partial': ['§3.4', 'partial'],
   'unsatisfiable only-if-cached': ['§5.2.1.7']
 } as const satisfies Table<RequestDecision['kind']>
 
 export const RESPONSE_OUTCOMES = {
   'store storable': ['§3'],
   'store content-location': ['RFC 9110 §9.3.3'],
+  'store part': ['§3.3'],
+  'store combined': ['§3.4'],
+  'complete completed': ['§3.4'],
   'freshen validated': ['§4.3.4'],
   'serve-stale stale-if-error': ['RFC 5861 §4'],
   'refetch unidentified-304': ['§4.3.4'],
+  'refetch not-completed': ['§3.4'],
+  'forward larger-part': ['§3.4'],
+  'forward unusable-part': ['§3.3'],
   'forward head': ['§4.3.5'],
   'forward not-modified': ['§4.3.3'],
   'forward unsafe-method': ['§4.4'],

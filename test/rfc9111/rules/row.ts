@@ -34,7 +34,7 @@ export interface Expect {
   readonly response?: ResponseOutcome
   readonly failure?: FailureOutcome
   readonly next?: RequestOutcome
-  /** The conditional fields that go to the origin. */
+  /** The conditional fields that go to the origin, and those that ask for the rest of a part. */
   readonly sends?: readonly string[]
   /** What could still answer once the origin has spoken. */
   readonly candidates?: readonly string[]
@@ -45,6 +45,8 @@ export interface Expect {
   readonly entry?: ExpectedEntry
   /** How long a response that is stored is fresh after it arrived, to the millisecond. */
   readonly freshFor?: number
+  /** What of `#1`'s body is before, and after, the bytes that come. */
+  readonly joins?: { readonly before?: ByteRange; readonly after?: ByteRange }
   readonly updates?: readonly string[]
   /** Paths of the origin, or whole keys. */
   readonly deletes?: readonly string[]
@@ -67,6 +69,8 @@ export interface ExpectedEntry {
   readonly key?: string
   readonly method?: 'GET' | 'HEAD'
   readonly vary?: readonly string[]
+  /** Which bytes of how many. */
+  readonly bytes?: string
   readonly has?: readonly string[]
   /** Names of fields. */
   readonly lacks?: readonly string[]
@@ -100,6 +104,8 @@ export interface StoredSpec {
   readonly request: RequestSpec
   /** The length of its body, where that matters. */
   readonly bytes?: number
+  /** Which of the bytes are stored, where not all. */
+  readonly part?: ByteRange
 }
 
 export type { ForwardReason }
@@ -169,6 +175,11 @@ export function ago(seconds: number, response: ResponseSpec, request: RequestSpe
 /** What is stored with a body of that length. */
 export function withBody(bytes: number, stored: StoredSpec): StoredSpec {
   return { ...stored, bytes }
+}
+
+/** What is stored with bytes `start` up to, but not including, `end` of a body of that length. */
+export function withPart(start: number, end: number, bytes: number, stored: StoredSpec): StoredSpec {
+  return { ...stored, bytes, part: { start, end } }
 }
 
 /** A Cache-Control line. */

@@ -25,7 +25,9 @@ export function checkRow({ given, expect }: Row): void {
   const revalidation = 'revalidation' in asked ? asked.revalidation : NO_REVALIDATION
   // What goes out behind a stale answer is the cache's own request.
   const sent = asked.kind === 'stale-while-revalidate' ? forWhole(request) : request
-  if (expect.sends !== undefined) assert.deepEqual(revalidation.conditions.map(text), expect.sends, 'what is sent')
+  const completion = asked.kind === 'complete' ? asked.completion : undefined
+  const fields = completion?.fields ?? revalidation.conditions
+  if (expect.sends !== undefined) assert.deepEqual(fields.map(text), expect.sends, 'what is sent')
   if (expect.candidates !== undefined) {
     assert.deepEqual(
       revalidation.candidates.map(({ id }) => id),
@@ -44,10 +46,12 @@ export function checkRow({ given, expect }: Row): void {
   } else if (given.origin !== undefined) {
     assert(asked.kind !== 'hit' && asked.kind !== 'unsatisfiable', `the origin is not asked: ${asked.kind}`)
     const response = responseOf(given.origin, NOW_MS + given.origin.tookMs)
-    came = decideResponse({ request: sent, response, revalidation, entryId: '#new' }, policy)
+    const stored = shelf.lookUp(request).stored.map(({ entry }) => entry)
+    came = decideResponse({ request: sent, response, revalidation, stored, completion, entryId: '#new' }, policy)
     checkOutcome(came, expect.response, RESPONSE_OUTCOMES, 'on the response')
     if ('answer' in came) answer ??= came.answer
-    changed = came.kind === 'store' ? came.entry : came.updates[0]
+    changed = came.kind === 'store' || came.kind === 'complete' ? came.entry : came.updates[0]
+    checkJoin(came, expect)
     checkChanges(came, shelf, request, response)
     shelf.obey(came)
   }
@@ -108,17 +112,19 @@ function checkChanges(decision: ResponseDecision, shelf: Shelf, request: Request
   const { requestTimeMs, responseTimeMs } = response
   if (decision.kind === 'store') {
     const { lines: _lines, vary: _vary, variantKey: key, expiresAtMs: _expiresAtMs, ...facts } = decision.entry
+    const { completeLength, segments } = decision.entry
+    const isPart = response.statusCode === 206
     assert.deepEqual(facts, {
       id: '#new',
       key: request.key,
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
-      statusCode: response.statusCode,
-      statusText: response.statusText,
+      statusCode: isPart ? 200 : response.statusCode,
+      statusText: decision.joins?.with.statusText ?? (isPart ? 'OK' : response.statusText),
       requestTimeMs,
       responseTimeMs,
       trailers: [],
-      completeLength: undefined,
-      segments: [],
+      completeLength: isPart ? completeLength : undefined,
+      segments: isPart ? segments : [],
       tags: [`origin:${ORIGIN}`]
     })
     assert.equal(key, variantKey(request, decision.entry.vary), 'the request selects what was stored for it')
@@ -129,6 +135,16 @@ function checkChanges(decision: ResponseDecision, shelf: Shelf, request: Request
     const { lines, expiresAtMs } = updated
     assert.deepEqual(updated, { ...stored, requestTimeMs, responseTimeMs, lines, expiresAtMs }, 'the rest stays')
   }
+}
+
+/** What is joined is all there is of the whole that it makes, once each. */
+function checkJoin(decision: ResponseDecision, { joins }: Row['expect']): void {
+  if (decision.kind !== 'store' || decision.joins === undefined) {
+    assert.equal(joins, undefined, 'nothing is joined')
+    return
+  }
+  const { with: held, before, after } = decision.joins
+  assert.deepEqual({ from: held.id, before, after }, { from: '#1', before: undefined, after: undefined, ...joins })
 }
 
 /** Of the answers that differ from what is stored. */
@@ -160,7 +176,8 @@ function checkEntry(entry: Entry | undefined, expected: ExpectedEntry): void {
   checkLines(entry.lines, expected, 'the entry')
   const { has: _has, lacks: _lacks, ...values } = expected
   const keptFor = (entry.expiresAtMs - entry.responseTimeMs) / 1000
-  const actual = { key: entry.key, method: entry.method, vary: entry.vary, keptFor }
+  const bytes = `${entry.segments.map(({ start, end }) => `${start}-${end - 1}`)}/${entry.completeLength}`
+  const actual = { key: entry.key, method: entry.method, vary: entry.vary, bytes, keptFor }
   assert.deepEqual({ ...actual, ...values }, actual, 'the entry')
 }
 

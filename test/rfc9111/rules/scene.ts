@@ -52,7 +52,7 @@ export class Shelf {
     this.#entries = this.#entries
       .filter(({ key }) => !decision.deletes.includes(key))
       .map(entry => decision.updates.find(({ id }) => id === entry.id) ?? entry)
-    if (decision.kind === 'store') this.put(decision.entry)
+    if (decision.kind === 'store' || decision.kind === 'complete') this.put(decision.entry)
   }
 }
 
@@ -65,8 +65,8 @@ export function shelfOf(stored: StoredSpec | readonly StoredSpec[] = [], policy:
     const exchange = { request, response, revalidation: NO_REVALIDATION, entryId: `#${index + 1}` }
     const decision = decideResponse(exchange, policy)
     assert(decision.kind === 'store', `what the row says is stored was refused: ${decision.reason}`)
-    const { bytes } = spec
-    const body = bytes === undefined ? {} : { completeLength: bytes, segments: [{ start: 0, end: bytes, bodyId: '#' }] }
+    const { bytes, part = { start: 0, end: bytes ?? 0 } } = spec
+    const body = bytes === undefined ? {} : { completeLength: bytes, segments: [{ ...part, bodyId: '#' }] }
     shelf.put({ ...decision.entry, ...body })
   }
   return shelf

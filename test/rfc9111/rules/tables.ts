@@ -4,6 +4,7 @@ import { explicitFreshness, heuristicFreshness } from './freshness.ts'
 import { headMethod } from './head.ts'
 import { invalidation } from './invalidation.ts'
 import { keys } from './keys.ts'
+import { parts } from './parts.ts'
 import { post } from './post.ts'
 import { preconditions } from './preconditions.ts'
 import { ranges } from './ranges.ts'
@@ -33,6 +34,7 @@ export const TABLES: { readonly [subject: string]: readonly Row[] } = {
   'what a 304 changes': freshening,
   "the client's own conditions": preconditions,
   ranges,
+  parts,
   HEAD: headMethod,
   'unsafe methods': invalidation,
   POST: post,

@@ -1,0 +1,57 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { CacheError } from '../lib/errors.ts'
+import type { ByteRange } from '../lib/rfc9111/types.ts'
+import type { Stored } from '../stores/store.ts'
+import { damageIn, heldPieces, release } from './body-player.ts'
+import type { StoreGuard } from './store-guard.ts'
+
+/** Larger pieces are handed out in steps of this size, so many of them in a turn of the event loop. */
+const STEP_BYTES = 65_536
+const STEPS_PER_TURN = 16
+
+/** Reads a range of a stored body, piece by piece; the pieces are the store's own. Throws a CacheError with
+ * ERR_CACHE_BODY where the bytes cannot be had: the guard has been told, and what is damaged is deleted. */
+export async function* storedPieces(
+  guard: StoreGuard,
+  stored: Stored,
+  range: ByteRange
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const body = await guard.open(stored, range)
+  if (body === undefined) throw new CacheError('ERR_CACHE_BODY', 'a stored body is gone')
+  let steps = 0
+  for await (const piece of heldPieces(body) ?? readPieces(guard, stored, body as AsyncIterable<Uint8Array>, range)) {
+    for (let start = 0; start < piece.byteLength; start += STEP_BYTES) {
+      yield piece.subarray(start, start + STEP_BYTES)
+      if (++steps % STEPS_PER_TURN === 0) await nextTurn()
+    }
+  }
+}
+
+/** What comes is of the length that was asked for. */
+async function* readPieces(
+  guard: StoreGuard,
+  { entry }: Stored,
+  body: AsyncIterable<Uint8Array>,
+  { start, end }: ByteRange
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let remainingBytes = end - start
+  const iterator = guard.iterate(body)
+  try {
+    for (;;) {
+      const next = await guard.read(iterator)
+      const damage = damageIn(next, remainingBytes)
+      if (damage !== undefined) {
+        guard.report(damage, 'read')
+        throw damage
+      }
+      if (next.done === true) return
+      remainingBytes -= next.value.byteLength
+      yield next.value
+    }
+  } catch (error) {
+    void guard.delete(entry.key)
+    throw error
+  } finally {
+    release(iterator)
+  }
+}

@@ -1,0 +1,482 @@
+// Parts of responses through real connections: stored, answered from, completed, joined, and resumed.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { cacheStores } from 'undici'
+import { type CacheOptions, MemoryStore } from '../../lib/index.ts'
+import { FileStore } from '../../stores/file.ts'
+import { LmdbStore } from '../../stores/lmdb.ts'
+import type { CacheStore, Stored } from '../../stores/store.ts'
+import { fromUndiciStore } from '../../stores/undici.ts'
+import { AsyncStore } from '../stores/async-store.ts'
+import { type Origin, type SeenRequest, startOrigin } from '../support/origin.ts'
+import { CachedAgent, Clock, type Received, until, withoutDates } from './cached-agent.ts'
+
+const MEBIBYTE = 1_048_576
+const BODY = randomBytes(300_000)
+const FRESH = { 'cache-control': 'max-age=60', 'content-type': 'video/x' }
+
+interface Served {
+  readonly body: Buffer
+  readonly etag: string
+  /** So many bytes are sent of each response, then the connection is closed; all by default. */
+  readonly cutAfter?: (request: SeenRequest) => number | undefined
+  readonly headers?: Record<string, string>
+}
+
+/** An origin that serves ranges, and counts what it has sent. */
+async function startFileOrigin(served: () => Served): Promise<Origin & { sentBytes: number }> {
+  const origin = await startOrigin((request, response) => {
+    const { body, etag, cutAfter, headers } = served()
+    const ifRange = request.headers['if-range']
+    const range = ifRange === undefined || ifRange === etag ? request.headers.range : undefined
+    const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? []
+    const start = Number(first ?? 0)
+    const end = last === undefined || last === '' ? body.byteLength : Math.min(Number(last) + 1, body.byteLength)
+    const all = { ...FRESH, etag, 'content-length': end - start, ...headers }
+    if (first === undefined) response.writeHead(200, all)
+    else response.writeHead(206, { ...all, 'content-range': `bytes ${start}-${end - 1}/${body.byteLength}` })
+    const sent = Math.min(end, start + (cutAfter?.(request) ?? body.byteLength))
+    void send(response, body.subarray(start, sent), sent === end, bytes => {
+      counted.sentBytes += bytes
+    })
+    return undefined
+  })
+  const counted = Object.assign(origin, { sentBytes: 0 })
+  return counted
+}
+
+async function send(response: ServerResponse, bytes: Buffer, isAll: boolean, count: (bytes: number) => void) {
+  response.on('error', () => {})
+  for (let start = 0; start < bytes.byteLength && !response.destroyed; start += 65_536) {
+    const chunk = bytes.subarray(start, start + 65_536)
+    count(chunk.byteLength)
+    if (!response.write(chunk)) await drained(response)
+  }
+  if (isAll) response.end()
+  else response.socket?.end()
+}
+
+/** Settles once more can be written, or nothing more. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+  })
+}
+
+function ranged(range: string, headers: Record<string, string> = {}) {
+  return { headers: { range, ...headers } }
+}
+
+function assertPart(received: Received, start: number, end: number, outcome: string, body = BODY): void {
+  assert.equal(received.status, 206)
+  assert.equal(received.headers['content-range'], `bytes ${start}-${end - 1}/${body.byteLength}`)
+  assert.equal(received.headers['content-length'], `${end - start}`)
+  assert.equal(received.headers['content-type'], 'video/x')
+  assert.ok(received.bytes.equals(body.subarray(start, end)), `${received.bytes.byteLength} bytes of ${end - start}`)
+  assert.equal(received.info.outcome, outcome)
+}
+
+function assertWhole(received: Received, outcome: string, body = BODY): void {
+  assert.equal(received.status, 200)
+  assert.equal(received.headers['content-range'], undefined)
+  assert.equal(received.headers['content-length'], `${body.byteLength}`)
+  assert.ok(received.bytes.equals(body), `${received.bytes.byteLength} bytes of ${body.byteLength}`)
+  assert.equal(received.info.outcome, outcome)
+}
+
+async function* tooMuch(): AsyncGenerator<Uint8Array> {
+  yield new Uint8Array(300_000)
+}
+
+/** The ranges that the origin was asked for. */
+function rangesAsked({ requests }: Origin) {
+  return requests.map(({ headers }) => headers.range)
+}
+
+type MakeStore = (directory: string) => CacheStore
+
+const STORES: Record<string, MakeStore> = {
+  memory: () => new MemoryStore({ maxEntrySizeBytes: 100 * MEBIBYTE, maxSizeBytes: 300 * MEBIBYTE }),
+  'a store of promises and streams': () =>
+    new AsyncStore({ maxEntrySizeBytes: 100 * MEBIBYTE, maxSizeBytes: 300 * MEBIBYTE }),
+  'a FileStore': directory => new FileStore({ directory }),
+  'an LmdbStore': directory => new LmdbStore({ directory })
+}
+
+/** A cache on a store of its own. */
+async function cachedOn(makeStore: MakeStore, options: CacheOptions = {}) {
+  const directory = await mkdtemp(join(tmpdir(), 'parts-'))
+  const store = makeStore(directory)
+  const cached = new CachedAgent({ store, ...options })
+  return Object.assign(cached, {
+    store,
+    [Symbol.asyncDispose]: async () => {
+      await cached.cache.close()
+      await cached.agent.destroy()
+      await store.close()
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
+}
+
+for (const [kind, makeStore] of Object.entries(STORES)) {
+  describe(`parts in ${kind}`, () => {
+    test('are stored, and answer for what they have, byte for byte', async () => {
+      await using origin = await startFileOrigin(() => ({ body: BODY, etag: '"a"' }))
+      await using cached = await cachedOn(makeStore)
+      assertPart(await cached.get(origin.url, ranged('bytes=100000-199999')), 100_000, 200_000, 'miss')
+      for (const [range, start, end] of [
+        ['bytes=100000-199999', 100_000, 200_000],
+        ['bytes=100000-100000', 100_000, 100_001],
+        ['bytes=165530-165540', 165_530, 165_541],
+        ['bytes=199999-199999', 199_999, 200_000]
+      ] as const) {
+        assertPart(await cached.get(origin.url, ranged(range)), start, end, 'hit')
+      }
+      assert.equal(origin.requests.length, 1)
+      const beyond = await cached.get(origin.url, ranged('bytes=300000-'))
+      assert.deepEqual([beyond.status, beyond.headers['content-range']], [416, 'bytes */300000'])
+      const onlyIfCached = ranged('bytes=99999-100000', { 'cache-control': 'only-if-cached' })
+      assert.equal((await cached.get(origin.url, onlyIfCached)).status, 504)
+      assert.equal(origin.requests.length, 1)
+      assertWhole(await cached.get(origin.url), 'miss')
+      assertWhole(await cached.get(origin.url), 'hit')
+      assert.deepEqual(rangesAsked(origin), ['bytes=100000-199999', undefined])
+    })
+
+    test('are joined with those that they touch, and completed', async () => {
+      await using origin = await startFileOrigin(() => ({ body: BODY, etag: '"a"' }))
+      await using cached = await cachedOn(makeStore)
+      assertPart(await cached.get(origin.url, ranged('bytes=100000-149999')), 100_000, 150_000, 'miss')
+      assertPart(await cached.get(origin.url, ranged('bytes=150000-199999')), 150_000, 200_000, 'miss')
+      assertPart(await cached.get(origin.url, ranged('bytes=120000-180000')), 120_000, 180_001, 'hit')
+      assertPart(await cached.get(origin.url, ranged('bytes=50000-119999')), 50_000, 120_000, 'miss')
+      assertPart(await cached.get(origin.url, ranged('bytes=50000-199999')), 50_000, 200_000, 'hit')
+      const rest = await cached.get(origin.url, ranged('bytes=160000-'))
+      assertPart(rest, 160_000, 300_000, 'miss')
+      assert.match(String(rest.headers['cache-status']), /; fwd=partial; fwd-status=206;.* stored$/)
+      assertPart(await cached.get(origin.url, ranged('bytes=50000-')), 50_000, 300_000, 'hit')
+      assertPart(await cached.get(origin.url, ranged('bytes=0-49999')), 0, 50_000, 'miss')
+      assertWhole(await cached.get(origin.url), 'hit')
+      assert.deepEqual(rangesAsked(origin), [
+        'bytes=100000-149999',
+        'bytes=150000-199999',
+        'bytes=50000-119999',
+        'bytes=200000-',
+        'bytes=0-49999'
+      ])
+    })
+
+    test('a download of 64 MiB that is cut three times costs the origin each byte once', async () => {
+      const body = randomBytes(64 * MEBIBYTE)
+      let cuts = 0
+      await using origin = await startFileOrigin(() => ({
+        body,
+        etag: '"a"',
+        cutAfter: () => (++cuts <= 3 ? 16 * MEBIBYTE + cuts * 1000 : undefined)
+      }))
+      await using cached = await cachedOn(makeStore)
+      for (let i = 0; i < 3; i++) await assert.rejects(cached.get(origin.url))
+      assertWhole(await cached.get(origin.url), 'miss', body)
+      assertWhole(await cached.get(origin.url), 'hit', body)
+      assert.equal(origin.requests.length, 4)
+      assert.ok(origin.sentBytes <= body.byteLength * 1.01, `${origin.sentBytes} bytes sent`)
+    })
+  })
+}
+
+describe('a part', () => {
+  test('in a store that opens only whole bodies answers for what it has', async () => {
+    await using origin = await startFileOrigin(() => ({ body: BODY, etag: '"a"' }))
+    const makeStore = () => fromUndiciStore(new cacheStores.MemoryCacheStore(), { synchronous: true })
+    await using cached = await cachedOn(makeStore)
+    await cached.get(origin.url, ranged('bytes=0-99999'))
+    assertPart(await cached.get(origin.url, ranged('bytes=5-9')), 5, 10, 'hit')
+    assertWhole(await cached.get(origin.url), 'miss')
+    assert.deepEqual(rangesAsked(origin), ['bytes=0-99999', 'bytes=100000-'])
+  })
+
+  test('that is stale is validated for what it has, and fetched anew for the rest', async () => {
+    const clock = new Clock()
+    await using origin = withoutDates(
+      await startOrigin(({ headers }) =>
+        headers['if-none-match'] === '"a"'
+          ? { status: 304, headers: { etag: '"a"' } }
+          : headers.range === undefined
+            ? { headers: { ...FRESH, etag: '"a"' }, body: BODY }
+            : {
+                status: 206,
+                headers: { ...FRESH, etag: '"a"', 'content-range': 'bytes 0-9/300000' },
+                body: BODY.subarray(0, 10)
+              }
+      )
+    )
+    await using cached = await cachedOn(() => new MemoryStore(), { now: clock.now })
+    await cached.get(origin.url, ranged('bytes=0-9'))
+    clock.advance(100)
+    assertPart(await cached.get(origin.url, ranged('bytes=2-4')), 2, 5, 'revalidated')
+    clock.advance(100)
+    assertWhole(await cached.get(origin.url), 'miss')
+    assert.deepEqual(origin.requests[2]?.headers['if-none-match'], undefined)
+    assert.deepEqual(rangesAsked(origin), ['bytes=0-9', 'bytes=2-4', undefined])
+  })
+
+  test('is of one variant, and one partition', async () => {
+    await using origin = await startFileOrigin(() => ({ body: BODY, etag: '"a"', headers: { vary: 'x' } }))
+    await using cached = await cachedOn(() => new MemoryStore(), { type: 'private' })
+    const asks = [{ x: '1' }, { x: '2' }, { x: '1', authorization: 'b' }, { x: '1', authorization: 'c' }]
+    for (const outcome of ['miss', 'hit']) {
+      for (const fields of asks) assertPart(await cached.get(origin.url, ranged('bytes=2-4', fields)), 2, 5, outcome)
+    }
+  })
+
+  test('whose bytes are not as many as it says is forwarded, and not stored', async () => {
+    for (const [contentRange, body] of [
+      ['bytes 0-9/20', '0123'],
+      ['bytes 0-3/20', '0123456789'],
+      ['bytes 0-3/3', '0123'],
+      ['bytes 0-3/20', '']
+    ] as const) {
+      for (const chunked of [true, false]) {
+        const headers = { ...FRESH, etag: '"a"', 'content-range': contentRange }
+        await using origin = await startOrigin({ status: 206, headers, body, chunked })
+        await using cached = await cachedOn(() => new MemoryStore())
+        for (let i = 0; i < 2; i++) {
+          const { status, headers: sent, ...received } = await cached.get(origin.url, ranged('bytes=0-9'))
+          assert.deepEqual([status, received.body, sent['content-range']], [206, body, contentRange])
+        }
+        assert.equal(origin.requests.length, 2)
+        assert.equal((cached.store as MemoryStore).entryCount, 0)
+      }
+    }
+  })
+
+  test('does not take the place of a whole that came meanwhile', async () => {
+    await using origin = await startFileOrigin(() => ({ body: BODY, etag: '"a"' }))
+    await using cached = await cachedOn(() => new MemoryStore())
+    const part = await cached.open(origin.url, ranged('bytes=0-199999'))
+    assertWhole(await cached.get(origin.url), 'miss')
+    assert.equal((await part.body.arrayBuffer()).byteLength, 200_000)
+    assertWhole(await cached.get(origin.url), 'hit')
+  })
+
+  test('that is too large to be joined stays as it is', async () => {
+    const body = randomBytes(8 * MEBIBYTE)
+    await using origin = await startFileOrigin(() => ({ body, etag: '"a"' }))
+    await using cached = await cachedOn(() => new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }))
+    await cached.get(origin.url, ranged('bytes=0-4999999'))
+    const next = await cached.get(origin.url, ranged('bytes=5000000-5000009'))
+    assertPart(next, 5_000_000, 5_000_010, 'miss', body)
+    assert.deepEqual([next.info.stored, next.info.reason], [false, 'larger-part'])
+    assertPart(await cached.get(origin.url, ranged('bytes=7-4999999')), 7, 5_000_000, 'hit', body)
+  })
+})
+
+describe('the rest of a part', () => {
+  /** A cache that has the first 200,000 bytes of version "a". */
+  async function withBeginning(served: { current: Served }, makeStore: MakeStore = () => new MemoryStore()) {
+    const origin = await startFileOrigin(() => served.current)
+    const cached = await cachedOn(makeStore)
+    await cached.get(origin.url, ranged('bytes=0-199999'))
+    return {
+      origin,
+      cached,
+      [Symbol.asyncDispose]: async () => {
+        await cached[Symbol.asyncDispose]()
+        await origin[Symbol.asyncDispose]()
+      }
+    }
+  }
+
+  test('of another version is the whole of that: one request', async () => {
+    const served = { current: { body: BODY, etag: '"a"' } }
+    await using scene = await withBeginning(served)
+    served.current = { body: randomBytes(250_000), etag: '"b"' }
+    assertWhole(await scene.cached.get(scene.origin.url), 'miss', served.current.body)
+    assertWhole(await scene.cached.get(scene.origin.url), 'hit', served.current.body)
+    assert.equal(scene.origin.requests.length, 2)
+  })
+
+  for (const status of [206, 412, 416, 500]) {
+    test(`that the origin answers with ${status} and nothing of use has the whole fetched`, async () => {
+      const content = { ...FRESH, etag: '"a"', 'content-range': 'bytes 0-99999/300000' }
+      await using origin = await startOrigin(({ number }) =>
+        number === 1
+          ? { status: 206, headers: content, body: BODY.subarray(0, 100_000) }
+          : number === 2
+            ? { status, headers: { etag: '"b"', 'content-range': 'bytes 100000-100001/300000' }, body: 'xx' }
+            : { headers: { ...FRESH, etag: '"a"' }, body: BODY }
+      )
+      await using cached = await cachedOn(() => new MemoryStore())
+      await cached.get(origin.url, ranged('bytes=0-99999'))
+      assertWhole(await cached.get(origin.url), 'miss')
+      assertWhole(await cached.get(origin.url), 'hit')
+      assert.deepEqual(rangesAsked(origin), ['bytes=0-99999', 'bytes=100000-', undefined])
+    })
+  }
+
+  for (const extra of [-1, 1]) {
+    test(`that is ${extra} byte too long ends in an error, and leaves the part`, async () => {
+      await using origin = await startOrigin(({ number }) => {
+        const [start, end] = number === 1 ? [0, 100_000] : [100_000, 300_000]
+        const bytes = number === 2 ? Buffer.alloc(end - start + extra) : BODY.subarray(start, end)
+        const headers = { ...FRESH, etag: '"a"', 'content-range': `bytes ${start}-${end - 1}/300000` }
+        return { status: 206, headers, body: bytes, chunked: true }
+      })
+      await using cached = await cachedOn(() => new MemoryStore())
+      await cached.get(origin.url, ranged('bytes=0-99999'))
+      await assert.rejects(cached.get(origin.url), { code: 'ERR_CACHE_BODY' })
+      assertPart(await cached.get(origin.url, ranged('bytes=0-99999')), 0, 100_000, 'hit')
+      assertWhole(await cached.get(origin.url), 'miss')
+    })
+  }
+
+  test('is asked for again, whole, where the stored bytes are gone or damaged', async () => {
+    const damages: Record<string, (stored: Stored) => Stored> = {
+      gone: ({ entry }) => ({ entry, open: () => undefined }),
+      damaged: ({ entry }) => ({ entry, open: () => tooMuch() })
+    }
+    for (const damage of Object.values(damages)) {
+      await using scene = await withBeginning({ current: { body: BODY, etag: '"a"' } })
+      const { store } = scene.cached
+      const get = store.get.bind(store)
+      let isDamaged = true
+      store.get = (key, variantOf) => {
+        const lookup = get(key, variantOf) as Awaited<ReturnType<typeof get>>
+        return isDamaged ? { ...lookup, stored: lookup.stored.map(damage), asOf: () => lookup.asOf() } : lookup
+      }
+      assertWhole(await scene.cached.get(scene.origin.url), 'miss')
+      isDamaged = false
+      // What is damaged is deleted, and the response that was asked for before that with it.
+      await scene.cached.get(scene.origin.url)
+      assertWhole(await scene.cached.get(scene.origin.url), 'hit')
+    }
+  })
+
+  test('comes behind what is stored, at the pace of the reader', async () => {
+    const body = randomBytes(24 * MEBIBYTE)
+    await using origin = await startFileOrigin(() => ({ body, etag: '"a"' }))
+    const store = new AsyncStore({ maxEntrySizeBytes: 32 * MEBIBYTE, maxSizeBytes: 100 * MEBIBYTE })
+    await using cached = await cachedOn(() => store)
+    await cached.get(origin.url, ranged(`bytes=0-${12 * MEBIBYTE - 1}`))
+    const reads = () => store.operations.filter(operation => operation === 'read').length
+    const before = reads()
+    const { body: stream } = await cached.open(origin.url)
+    await once(stream, 'readable')
+    await sleep(50)
+    assert.ok(reads() - before < 40, `${reads() - before} pieces of 64 KiB read for one who reads nothing`)
+    let received = 0
+    for await (const chunk of stream) {
+      assert.ok(body.subarray(received, received + chunk.byteLength).equals(chunk))
+      received += chunk.byteLength
+    }
+    assert.equal(received, body.byteLength)
+    assertWhole(await cached.get(origin.url), 'hit', body)
+    assert.equal(origin.sentBytes, body.byteLength)
+  })
+
+  test('is fetched once for all who ask for the whole at the same time', async () => {
+    await using scene = await withBeginning({ current: { body: BODY, etag: '"a"' } }, () => new AsyncStore())
+    const all = await Promise.all(Array.from({ length: 5 }, () => scene.cached.get(scene.origin.url)))
+    for (const received of all) assertWhole(received, received.fromCache ? 'hit' : 'miss')
+    assert.equal(scene.origin.sentBytes, BODY.byteLength)
+  })
+
+  test('is not waited for by a reader who leaves in what is stored', async () => {
+    await using scene = await withBeginning({ current: { body: BODY, etag: '"a"' } }, () => new AsyncStore())
+    const { body } = await scene.cached.open(scene.origin.url)
+    for await (const chunk of body) {
+      assert.ok(chunk.byteLength > 0)
+      break
+    }
+    assertPart(await scene.cached.get(scene.origin.url, ranged('bytes=0-199999')), 0, 200_000, 'hit')
+    assertWhole(await scene.cached.get(scene.origin.url), 'miss')
+  })
+})
+
+describe('a download that breaks off', () => {
+  test('is resumed when its last reader has left', async () => {
+    const body = randomBytes(8 * MEBIBYTE)
+    await using origin = await startFileOrigin(() => ({ body, etag: '"a"' }))
+    await using cached = await cachedOn(() => new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }))
+    const { body: stream } = await cached.open(origin.url)
+    let received = 0
+    for await (const chunk of stream) {
+      received += chunk.byteLength
+      if (received > 2 * MEBIBYTE) break
+    }
+    assertWhole(await cached.get(origin.url), 'miss', body)
+    const [, start] = /^bytes=(\d+)-$/.exec(String(rangesAsked(origin)[1])) ?? []
+    assert.ok(Number(start) >= received - 65_536, `${start} after ${received}`)
+  })
+
+  const refusals: Record<string, Partial<Served> & { readonly cut?: number }> = {
+    'before 64 KiB of it have come': { cut: 65_535 },
+    'without a strong validator': { etag: 'W/"a"' },
+    'from an origin that serves no ranges': { headers: { 'accept-ranges': 'none' } }
+  }
+  for (const [when, { cut = 100_000, ...changes }] of Object.entries(refusals)) {
+    test(`${when} is forgotten`, async () => {
+      let isCut = true
+      await using origin = await startFileOrigin(() => ({
+        body: BODY,
+        etag: '"a"',
+        cutAfter: () => (isCut ? cut : undefined),
+        ...changes
+      }))
+      await using cached = await cachedOn(() => new MemoryStore())
+      await assert.rejects(cached.get(origin.url))
+      assert.equal((cached.store as MemoryStore).entryCount, 0)
+      isCut = false
+      assertWhole(await cached.get(origin.url), 'miss')
+      assert.deepEqual(rangesAsked(origin), [undefined, undefined])
+    })
+  }
+
+  test('leaves the whole of another version where it is', async () => {
+    const clock = new Clock()
+    const headers = { 'cache-control': 'max-age=60, stale-if-error=600' }
+    let served: Served = { body: BODY, etag: '"a"', headers }
+    await using origin = withoutDates(await startFileOrigin(() => served)) as Origin & { sentBytes: number }
+    await using cached = await cachedOn(() => new MemoryStore(), { now: clock.now })
+    await cached.get(origin.url)
+    clock.advance(100)
+    served = { body: randomBytes(300_000), etag: '"b"', headers, cutAfter: () => 200_000 }
+    await assert.rejects(cached.get(origin.url))
+    await origin[Symbol.asyncDispose]()
+    assertWhole(await cached.get(origin.url), 'stale')
+  })
+
+  test('overtaken by a purge is not kept', async () => {
+    await using origin = await startFileOrigin(() => ({ body: BODY, etag: '"a"', cutAfter: () => 200_000 }))
+    await using cached = await cachedOn(() => new MemoryStore())
+    const { body } = await cached.open(origin.url)
+    await cached.cache.purge({ url: origin.url })
+    await assert.rejects(body.arrayBuffer())
+    assert.equal((cached.store as MemoryStore).entryCount, 0)
+  })
+
+  test('is kept only as far as the client would have had it: the next one gets the same bytes', async () => {
+    await using origin = await startFileOrigin(() => ({
+      body: BODY,
+      etag: '"a"',
+      cutAfter: ({ number }) => (number === 1 ? 200_000 : undefined)
+    }))
+    await using cached = await cachedOn(() => new AsyncStore())
+    await assert.rejects(cached.get(origin.url))
+    await until(() => origin.requests.length === 1)
+    assertWhole(await cached.get(origin.url), 'miss')
+    assert.deepEqual(rangesAsked(origin), [undefined, 'bytes=200000-'])
+  })
+})
