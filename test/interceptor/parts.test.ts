@@ -118,7 +118,8 @@ const STORES: Record<string, MakeStore> = {
 async function cachedOn(makeStore: MakeStore, options: CacheOptions = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'parts-'))
   const store = makeStore(directory)
-  const cached = new CachedAgent({ store, ...options })
+  // However busy the machine is.
+  const cached = new CachedAgent({ store, storeTimeoutMs: 30_000, ...options })
   return Object.assign(cached, {
     store,
     [Symbol.asyncDispose]: async () => {
