@@ -295,14 +295,14 @@ export class OriginExchange implements OriginEvents {
   }
 
   #store(entry: Entry, join: Join | undefined, request: Request, response: Response, isHttp2: boolean): void {
-    const refusal = this.#record(entry, join, request, response, isHttp2)
+    const refusal = this.#recordOrReason(entry, join, request, response, isHttp2)
     if (refusal !== undefined) return this.#forward(response, refusal)
     this.#deliver(response, storedOutcome(this.#plan, entry, this.#cache.settings.policy))
     this.#stream(entry)
   }
 
-  /** Begins to store what comes, joined with what is stored. Returns why not, where not. */
-  #record(
+  /** Begins to store what comes, joined with what is stored. A word: why not. */
+  #recordOrReason(
     entry: Entry,
     join: Join | undefined,
     request: Request,
@@ -379,7 +379,7 @@ export class OriginExchange implements OriginEvents {
     if (this.#isOver) return void pieces.return()
     if (next === undefined) return this.#refetch(request)
     const before = range.start === 0 ? undefined : { start: 0, end: range.start }
-    const refusal = this.#record(entry, { with: part, before, after: undefined }, request, response, isHttp2)
+    const refusal = this.#recordOrReason(entry, { with: part, before, after: undefined }, request, response, isHttp2)
     this.#missingBytes = missing.end - missing.start
     this.#deliverAnswer(answer, completedOutcome(this.#plan, answer, refusal))
     if (refusal === undefined) this.#stream(entry)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ByteRange } from '../store.ts'
 import { assertSame } from './bodies.ts'
-import { bytesOf } from './bytes.ts'
+import { bytesOf, chunksOf } from './bytes.ts'
 import { type Check, KEY } from './subject.ts'
 
 const SIZES = [1000, 300_000]
@@ -45,6 +45,27 @@ export function testRanges(check: Check): void {
       }
     })
   }
+
+  check('keeps a part of a response: its ranges count from its own first byte', async subject => {
+    for (const size of SIZES) {
+      const body = bytesOf(size)
+      const entry = subject.entry()
+      const writer = await subject.store.put(entry)
+      for (const chunk of chunksOf(body)) await writer?.write(chunk)
+      const [start, completeLength] = [100, size + 5000]
+      const part = { ...entry, completeLength, segments: [{ start, end: start + size, bodyId: entry.id }] }
+      assert.equal(await writer?.commit(part), true)
+      const stored = await subject.find()
+      assert.deepEqual([stored?.entry.completeLength, stored?.entry.segments], [completeLength, part.segments])
+      assertSame(await subject.read(stored), body)
+      for (const range of rangesOf(size)) {
+        const bytes = await subject.read(await subject.find(), range)
+        if (bytes === undefined && !subject.store.capabilities.ranges) continue
+        assertSame(bytes, body.subarray(range.start, range.end))
+      }
+      assert.equal(await (await subject.find())?.open({ start: size, end: size + 1 }), undefined)
+    }
+  })
 
   check('opens no range of what has been deleted, or the bytes it had', async subject => {
     const body = bytesOf(300_000)

@@ -80,7 +80,13 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'miss: set-cookie': { origin: says('max-age=60', { 'set-cookie': 'a=1' }), asks: ONCE },
   'miss: cookie': { origin: { headers: { etag: '"1"' }, body: 'x' }, asks: [asking({ cookie: 'a=1' })] },
   'miss: vary-star': { origin: says('max-age=60', { vary: '*' }), asks: ONCE },
-  'miss: status': { origin: { ...FRESH, status: 206 }, asks: ONCE },
+  'miss: partial': { origin: [partOfTen('0-1'), partOfTen('2-9')], asks: [asking({ range: 'bytes=0-1' }), {}] },
+  'miss: status': { origin: { ...FRESH, status: 416 }, asks: ONCE },
+  'miss: unusable-part': { origin: { ...FRESH, status: 206 }, asks: [asking({ range: 'bytes=0-1' })] },
+  'miss: larger-part': {
+    origin: [partOfTen('0-1'), partOfTen('4-5')],
+    asks: [asking({ range: 'bytes=0-1' }), asking({ range: 'bytes=4-5' })]
+  },
   'miss: status-not-listed': { options: { statusCodes: [404] }, asks: ONCE },
   'miss: must-understand': { origin: { ...says('max-age=60, must-understand'), status: 299 }, asks: ONCE },
   'miss: length-unknown': { origin: untilClosed, asks: ONCE },
@@ -218,6 +224,13 @@ function wordsOf(info: CacheInfo | undefined): string {
 
 function says(cacheControl: string, headers: Record<string, string> = {}): Reply {
   return { headers: { 'cache-control': cacheControl, ...headers }, body: 'x1' }
+}
+
+/** So many bytes of ten. */
+function partOfTen(range: string): Reply {
+  const [start = 0, last = 0] = range.split('-').map(Number)
+  const headers = { 'cache-control': 'max-age=60', etag: '"1"', 'content-range': `bytes ${range}/10` }
+  return { status: 206, headers, body: 'x'.repeat(last + 1 - start) }
 }
 
 function asking(headers: Record<string, string>): Ask {

@@ -13,7 +13,10 @@ const readme = sourceText('README.md')
 const OUTCOMES = new Set(['hit', 'stale', 'revalidated', 'miss', 'bypass', 'unsatisfiable'])
 
 /** Grounds of decisions that no caller gets to see: other words, or another request, come after them. */
-const INTERNAL_REASONS = ['storable', 'content-location', 'unidentified-304']
+const INTERNAL_REASONS = [
+  ...['storable', 'part', 'combined', 'completed', 'content-location'],
+  ...['unidentified-304', 'not-completed']
+]
 
 describe('the tables of the README', () => {
   const options = section('cacheInterceptor(options)', 1)

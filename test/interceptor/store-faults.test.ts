@@ -62,7 +62,28 @@ const wrongEntries = ({ entry, open }: Stored): Stored[] =>
     { requestTimeMs: NaN },
     { responseTimeMs: '0' },
     { completeLength: -1 },
-    { completeLength: 'all' }
+    { completeLength: 'all' },
+    ...[
+      undefined,
+      {},
+      [null],
+      [{ start: 0 }],
+      [{ start: -1, end: 1 }],
+      [{ start: 1, end: 0 }],
+      [{ start: 0, end: 10_000 }]
+    ].map(segments => ({ segments })),
+    {
+      segments: [
+        { start: 0, end: 1 },
+        { start: 1, end: 2 }
+      ]
+    },
+    {
+      segments: [
+        { start: 1, end: 2 },
+        { start: 0, end: 1 }
+      ]
+    }
   ].map(wrong => ({ entry: { ...entry, ...wrong } as unknown as Entry, open }))
 
 const lookup = (stored: unknown): unknown => ({ stored, otherVariants: false, asOf: () => 0 })
