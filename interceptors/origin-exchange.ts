@@ -282,7 +282,10 @@ export class OriginExchange implements OriginEvents {
 
   #ignoreRedirected(response: Response, request: Request): undefined {
     if (!isSafe(request.method)) void this.#delete(request.key)
-    if (response.statusCode === 304 && this.#plan.revalidation.conditions.length > 0) this.#refetch(request)
+    const { completion, revalidation } = this.#plan
+    // What came may answer fields that the client did not send.
+    const isForCache = completion === undefined ? response.statusCode === 304 : response.statusCode !== 200
+    if (isForCache && (completion !== undefined || revalidation.conditions.length > 0)) this.#refetch(request)
     else this.#forward(response, 'redirected')
   }
 

@@ -9,6 +9,8 @@ export interface Completion {
   readonly entry: Entry
   /** Bytes of the representation that the client gets: stored ones first, then what is missing. */
   readonly wanted: ByteRange
+  /** Bytes that are stored, and those up to the end that follow. */
+  readonly held: ByteRange
   readonly missing: ByteRange
   /** Fields to send in place of the client's Range and If-Range. RFC 9110 §14.2, §13.1.5 */
   readonly fields: FieldLines
@@ -37,7 +39,7 @@ export function completionOf(request: Request, entry: Entry): Completion | undef
     ['Range', `bytes=${missing.start}-`],
     ['If-Range', validator]
   ]
-  return { entry, wanted, missing, fields }
+  return { entry, wanted, held: segment, missing, fields }
 }
 
 /** Several ranges, and what is malformed, are for the origin to interpret. */

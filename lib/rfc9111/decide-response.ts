@@ -117,14 +117,14 @@ function lacksFieldsOfWhole(request: Request, response: Response): boolean {
 function afterCompletion(exchange: Exchange, completion: Completion, policy: Policy): ResponseDecision {
   const { request, response, entryId } = exchange
   if (response.statusCode === 200) return storeOrForward(exchange, policy)
-  const { entry: held, missing } = completion
-  const part = response.statusCode === 206 ? partOf(response) : undefined
+  const { entry: part, held, missing } = completion
+  const rest = response.statusCode === 206 ? partOf(response) : undefined
   const again = { kind: 'refetch', ...NOTHING, reason: 'not-completed', section: '§3.4' } as const
-  if (part?.range.start !== missing.start || part.range.end !== missing.end) return again
-  const freshened = freshen(held, part.response, policy)
-  if (!isOfSameVersion(held, part) || !isKept(freshened, request, policy)) return again
-  const start = held.segments[0]?.start ?? 0
-  const entry = withRange({ ...freshened, id: entryId }, { start, end: missing.end }, part.completeLength)
+  if (rest?.range.start !== missing.start || rest.range.end !== missing.end) return again
+  const freshened = freshen(part, rest.response, policy)
+  if (!isOfSameVersion(part, rest) || !isKept(freshened, request, policy)) return again
+  const range = { start: held.start, end: missing.end }
+  const entry = withRange({ ...freshened, id: entryId }, range, rest.completeLength)
   const answer = answerFrom(entry, request, policy, response.responseTimeMs, 'validated')
   return { kind: 'complete', entry, answer, completion, ...NOTHING, reason: 'completed', section: '§3.4' }
 }

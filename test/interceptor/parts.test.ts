@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { cacheStores } from 'undici'
-import { type CacheOptions, MemoryStore } from '../../lib/index.ts'
+import { Agent, cacheStores, interceptors, request } from 'undici'
+import { type CacheOptions, cacheInterceptor, MemoryStore } from '../../lib/index.ts'
 import { FileStore } from '../../stores/file.ts'
 import { LmdbStore } from '../../stores/lmdb.ts'
 import type { CacheStore, Stored } from '../../stores/store.ts'
@@ -326,6 +326,23 @@ describe('the rest of a part', () => {
       assert.deepEqual(rangesAsked(origin), ['bytes=0-99999', 'bytes=100000-', undefined])
     })
   }
+
+  test('is of no use where a redirect was followed below the cache: the whole is fetched', async () => {
+    await using origin = await startOrigin(({ number, path, headers }) => {
+      if (number === 2) return { status: 302, headers: { location: '/elsewhere' } }
+      if (headers.range === undefined) return { headers: { ...FRESH, etag: '"a"' }, body: BODY }
+      const [start, end] = path === '/elsewhere' ? [100_000, 300_000] : [0, 100_000]
+      const content = { ...FRESH, etag: '"a"', 'content-range': `bytes ${start}-${end - 1}/300000` }
+      return { status: 206, headers: content, body: BODY.subarray(start, end) }
+    })
+    const dispatcher = new Agent().compose(interceptors.redirect({ maxRedirections: 1 }), cacheInterceptor())
+    await (await request(origin.url, { dispatcher, ...ranged('bytes=0-99999') })).body.arrayBuffer()
+    const { statusCode, body } = await request(origin.url, { dispatcher })
+    assert.equal(statusCode, 200)
+    assert.ok(Buffer.from(await body.arrayBuffer()).equals(BODY))
+    assert.deepEqual(rangesAsked(origin), ['bytes=0-99999', 'bytes=100000-', 'bytes=100000-', undefined])
+    await dispatcher.close()
+  })
 
   for (const extra of [-1, 1]) {
     test(`that is ${extra} byte too long ends in an error, and leaves the part`, async () => {
