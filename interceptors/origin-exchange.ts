@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { CacheError } from '../lib/errors.ts'
@@ -11,10 +10,8 @@ import {
   type ResponseDecision
 } from '../lib/rfc9111/decide-response.ts'
 import { isSafe } from '../lib/rfc9111/methods.ts'
-import { isOfOneVersion } from '../lib/rfc9111/parts.ts'
-import { inStoredBody, isPartial, storedBytes } from '../lib/rfc9111/segments.ts'
+import { inStoredBody, storedBytes } from '../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.ts'
-import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { MaybePromise } from '../stores/store.ts'
 import { AnswerHead } from './answer-head.ts'
 import { Audience } from './audience.ts'
@@ -27,17 +24,18 @@ import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-ha
 import { LinesHead, trailersHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
 import { completedOutcome, forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
+import { mayStorePart } from './part-replacement.ts'
 import type { Ask, Plan } from './plan.ts'
 import { recordability } from './recordability.ts'
 import { Recorder } from './recorder.ts'
 import type { OpenBody } from './serve.ts'
-import { storedPieces } from './stored-pieces.ts'
+import { type Destination, StoredBeginning } from './stored-beginning.ts'
 import { RestOfBody, Straggler } from './straggler.ts'
 import { withFields } from './to-request.ts'
 
 /** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
  * stored. */
-export class OriginExchange implements OriginEvents {
+export class OriginExchange implements OriginEvents, Destination {
   /** Called once there is nothing more to come. */
   onOver: (() => void) | undefined
   readonly #cache: HttpCache
@@ -142,12 +140,7 @@ export class OriginExchange implements OriginEvents {
       this.#missingBytes -= chunk.byteLength
       if (this.#missingBytes < 0) return this.#breakOff()
     }
-    this.#pass(chunk)
-  }
-
-  #pass(chunk: Buffer): void {
-    if (this.#recorder?.write(chunk) === false) this.#handler.pauseForStore()
-    this.#audience.receive(chunk)
+    this.pass(chunk)
   }
 
   ended(trailers: FieldLines): void {
@@ -156,6 +149,21 @@ export class OriginExchange implements OriginEvents {
     else this.#land(this.#recorder, trailers)
     this.#isOver = true
     this.#audience.end(trailersHead(trailers))
+  }
+
+  // Destination of what is stored already
+
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  pass(chunk: Buffer): void {
+    if (this.#recorder?.write(chunk) === false) this.#handler.pauseForStore()
+    this.#audience.receive(chunk)
+  }
+
+  whenFree(): Promise<void> | undefined {
+    return this.#handler.whenFree()
   }
 
   /** The origin has not sent what it promised to add. */
@@ -333,7 +341,7 @@ export class OriginExchange implements OriginEvents {
       maxBufferedBytes: settings.maxBufferedBytes,
       onDrain: () => this.#handler.resumeForStore(),
       onSettled: stored => this.#recorded(stored),
-      mayStorePart: (part, isCutOff) => this.#mayStorePart(part, isCutOff, request)
+      mayStorePart: (part, isCutOff) => mayStorePart(guard, request, part, isCutOff)
     })
     if (joined !== undefined && join?.before !== undefined) this.#recorder.copy(joined, join.before)
     this.#audience.leaveBehind = (client, offset) => this.#leaveBehind(client, offset)
@@ -343,21 +351,6 @@ export class OriginExchange implements OriginEvents {
 
   #stream(entry: Entry): void {
     this.#flight?.streams({ entry, join: (client, head, outcome) => this.#admit(client, head, outcome) })
-  }
-
-  /** A part never takes the place of a whole of its version, or of a newer one; what is left of a whole that broke off, of
-   * no whole at all. */
-  #mayStorePart(part: Entry, isCutOff: boolean, request: Request): MaybePromise<boolean> {
-    return mapMaybe(
-      this.#cache.guard.get(part.key, names => variantKey(request, names)),
-      ({ stored }) =>
-        !stored.some(
-          ({ entry }) =>
-            entry.variantKey === part.variantKey &&
-            !isPartial(entry) &&
-            (isCutOff || entry.responseTimeMs > part.requestTimeMs || isOfOneVersion(entry, part))
-        )
-    )
   }
 
   /** The rest of a stored part is on its way: the client gets both as one, and the store what it did not have. The origin
@@ -372,31 +365,26 @@ export class OriginExchange implements OriginEvents {
     const stored = this.#storedOf(part)
     const range = inStoredBody(part, { start: wanted.start, end: missing.start })
     if (stored === undefined || range === undefined) return this.#refetch(request)
-    const pieces = storedPieces(this.#cache.guard, stored, range)
-    let next: IteratorResult<Uint8Array, void> | undefined
-    try {
-      next = await pieces.next()
-    } catch {
-      // The guard has been told.
+    const beginning = await StoredBeginning.open(this.#cache.guard, stored, range)
+    if (beginning === undefined) {
+      if (!this.#isOver) this.#refetch(request)
+      return
     }
-    if (this.#isOver) return void pieces.return()
-    if (next === undefined) return this.#refetch(request)
-    const before = range.start === 0 ? undefined : { start: 0, end: range.start }
-    const refusal = this.#recordOrReason(entry, { with: part, before, after: undefined }, request, response, isHttp2)
-    this.#missingBytes = missing.end - missing.start
-    this.#deliverAnswer(answer, completedOutcome(this.#plan, answer, refusal))
-    if (refusal === undefined) this.#stream(entry)
-    else this.#finish('nothing')
     try {
-      for (; !next.done && !this.#isOver; next = await pieces.next()) {
-        this.#pass(Buffer.from(next.value))
-        await this.#handler.whenFree()
-      }
+      if (this.#isOver) return
+      const before = range.start === 0 ? undefined : { start: 0, end: range.start }
+      const join = { with: part, before, after: undefined }
+      const refusal = this.#recordOrReason(entry, join, request, response, isHttp2)
+      this.#missingBytes = missing.end - missing.start
+      this.#deliverAnswer(answer, completedOutcome(this.#plan, answer, refusal))
+      if (refusal === undefined) this.#stream(entry)
+      else this.#finish('nothing')
+      await beginning.play(this)
     } catch (error) {
       this.#recorder?.abort()
       this.#handler.abort(error as Error)
     } finally {
-      void pieces.return()
+      beginning.close()
     }
   }
 

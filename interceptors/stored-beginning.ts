@@ -1,0 +1,47 @@
+import { Buffer } from 'node:buffer'
+import type { ByteRange } from '../lib/rfc9111/types.ts'
+import type { Stored } from '../stores/store.ts'
+import type { StoreGuard } from './store-guard.ts'
+import { storedPieces } from './stored-pieces.ts'
+
+/** Where stored bytes go before those of the origin do. */
+export interface Destination {
+  readonly isOver: boolean
+  pass(chunk: Buffer): void
+  /** Settles when it wants more; undefined: it does. */
+  whenFree(): Promise<void> | undefined
+}
+
+/** Stored bytes that are delivered before the rest of them comes from the origin; the first have been read. */
+export class StoredBeginning {
+  readonly #pieces: AsyncGenerator<Uint8Array, void, undefined>
+  #next: IteratorResult<Uint8Array, void>
+
+  private constructor(pieces: AsyncGenerator<Uint8Array, void, undefined>, first: IteratorResult<Uint8Array, void>) {
+    this.#pieces = pieces
+    this.#next = first
+  }
+
+  /** undefined where the bytes cannot be had; the guard has been told. */
+  static async open(guard: StoreGuard, stored: Stored, range: ByteRange): Promise<StoredBeginning | undefined> {
+    const pieces = storedPieces(guard, stored, range)
+    try {
+      return new StoredBeginning(pieces, await pieces.next())
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Passes copies on, as fast as they are wanted. Throws a CacheError with ERR_CACHE_BODY where the rest cannot be had. */
+  async play(destination: Destination): Promise<void> {
+    for (; !this.#next.done && !destination.isOver; this.#next = await this.#pieces.next()) {
+      destination.pass(Buffer.from(this.#next.value))
+      await destination.whenFree()
+    }
+  }
+
+  /** Lets go of what is held open. */
+  close(): void {
+    void this.#pieces.return()
+  }
+}
