@@ -34,6 +34,8 @@ interface Slot {
   readonly vary: string
   /** A body in several pieces; one that fits into one is part of the record. */
   readonly blocks: readonly Uint8Array[] | undefined
+  /** What lookups find, where it need not be decoded each time. */
+  readonly stored: StoredInMemory | undefined
 }
 
 /** What is stored for one key. */
@@ -59,6 +61,7 @@ export class MemoryStore implements CacheStore {
   } as const
   readonly maxEntrySizeBytes: number
   readonly #serializer: Serializer
+  readonly #keepsRecords: boolean
   readonly #keys = new Map<CacheKey, KeySlots>()
   readonly #byTag = new Map<string, Set<Slot>>()
   readonly #recency: LRUCache<Slot, Slot>
@@ -74,6 +77,7 @@ export class MemoryStore implements CacheStore {
     if (maxEntrySizeBytes !== Infinity) assertBytes('maxEntrySizeBytes', maxEntrySizeBytes)
     this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
     this.#serializer = serializer === undefined ? new ObjectSerializer() : acceptSerializer(serializer)
+    this.#keepsRecords = this.#serializer instanceof ObjectSerializer
     this.#recency = new LRUCache<Slot, Slot>({
       maxSize: maxSizeBytes,
       sizeCalculation: slot => slot.sizeBytes,
@@ -99,7 +103,8 @@ export class MemoryStore implements CacheStore {
     for (const list of slots.lists) {
       const slot = slots.variants.get(variantOf(list))
       const found = slot === undefined ? undefined : this.#read(slot)
-      if (found !== undefined && !stored.some(({ entry }) => entry.id === found.entry.id)) stored.push(found)
+      if (found === undefined) continue
+      if (stored.length === 0 || !stored.some(({ entry }) => entry.id === found.entry.id)) stored.push(found)
     }
     return new LookupInMemory(stored, slots.variants.size > stored.length, position)
   }
@@ -177,9 +182,8 @@ export class MemoryStore implements CacheStore {
     // A slow response does not replace one that was asked for after it arrived.
     if (held !== undefined && held.arrival > arrival) return false
     const record: StoredRecord = { version: RECORD_VERSION, entry }
-    const isObject = this.#serializer instanceof ObjectSerializer
     if (blocks.length <= 1) return this.#insert({ ...record, body: blocks[0] ?? new Uint8Array() }, arrival, undefined)
-    if (isObject) return this.#insert(record, arrival, blocks)
+    if (this.#keepsRecords) return this.#insert(record, arrival, blocks)
     return this.#insert({ ...record, body: new Uint8Array(Buffer.concat(blocks)) }, arrival, undefined)
   }
 
@@ -188,7 +192,8 @@ export class MemoryStore implements CacheStore {
     const encoded = this.#serializer.encode(record)
     const sizeBytes = sizeInMemory(record, encoded, blocks)
     const vary = record.entry.vary.join()
-    const slot: Slot = { key, variantKey, entryId, arrival, expiresAtMs, tags, encoded, sizeBytes, vary, blocks }
+    const stored = this.#keepsRecords ? new StoredInMemory(record.entry, blocks ?? record.body) : undefined
+    const slot = { key, variantKey, entryId, arrival, expiresAtMs, tags, encoded, sizeBytes, vary, blocks, stored }
     this.#latestMs = responseTimeMs
     const replaced = this.#keys.get(key)?.variants.get(variantKey)
     if (replaced !== undefined) this.#recency.delete(replaced)
@@ -242,10 +247,14 @@ export class MemoryStore implements CacheStore {
       this.#recency.delete(slot)
       return undefined
     }
+    const stored = slot.stored ?? this.#decoded(slot)
+    if (stored !== undefined) this.#recency.get(slot)
+    return stored
+  }
+
+  #decoded(slot: Slot): StoredInMemory | undefined {
     const record = this.#decode(slot)
-    if (record === undefined) return undefined
-    this.#recency.get(slot)
-    return new StoredInMemory(record.entry, slot.blocks ?? record.body)
+    return record && new StoredInMemory(record.entry, slot.blocks ?? record.body)
   }
 
   #decode(slot: Slot): StoredRecord | undefined {
