@@ -22,7 +22,9 @@ for (const path of ['/1', '/1', '/2']) {
   await new Promise(resolve => setTimeout(resolve, 100))
 }
 
-for await (const { key } of store.entries()) console.log(`stored: ${new URL(key).pathname}`)
+const paths: string[] = []
+for await (const { key } of store.entries()) paths.push(new URL(key).pathname)
+for (const path of paths.sort()) console.log(`stored: ${path}`) // they come in no order
 
 // Nothing else removes what has expired.
 await store.sweep()

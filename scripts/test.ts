@@ -1,20 +1,24 @@
 // npm test [-- name ...] [--node-test-option ...]
 //
-// Runs every test/**/*.test.ts, or those whose path under test/ contains one of the names. Anything that starts with a
-// dash goes to Node's test runner: npm test -- vary --test-name-pattern=Accept-Language
+// Runs every test/**/*.test.ts, or those whose path under test/ contains one of the names, and none of those with an
+// exclamation mark. Anything that starts with a dash goes to Node's test runner:
+//   npm test -- vary --test-name-pattern=Accept-Language
+//   npm test -- '!stores/'
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 const root = dirname(import.meta.dirname)
 const options = process.argv.slice(2).filter(argument => argument.startsWith('-'))
-const names = process.argv.slice(2).filter(argument => !argument.startsWith('-'))
+const names = process.argv.slice(2).filter(argument => !/^[-!]/.test(argument))
+const excluded = process.argv.slice(2).flatMap(argument => (argument.startsWith('!') ? [argument.slice(1)] : []))
 
 // Node 20's runner knows no globs, so the files are listed here.
 const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .map(file => file.replaceAll('\\', '/'))
   .filter(file => file.endsWith('.test.ts'))
   .filter(file => names.length === 0 || names.some(name => file.includes(name)))
+  .filter(file => !excluded.some(name => file.includes(name)))
   .sort()
   .map(file => `test/${file}`)
 if (files.length === 0) {

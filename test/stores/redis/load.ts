@@ -9,7 +9,7 @@ import { type Origin, startOrigin } from '../../support/origin.ts'
 export const STORE_TIMEOUT_MS = 250
 const CLIENTS = 8
 const PATHS = 12
-const SLACK_MS = 100
+const SLACK_MS = 400
 
 /** Clients that ask one after the other, through the cache, for as long as the load runs. */
 export class Load implements AsyncDisposable {
