@@ -194,7 +194,9 @@ describe('the contract, for tiers over Redis', { skip: missingRedis }, () => {
     name: 'TieredStore of memory and RedisStore',
     create: ({ maxEntrySizeBytes }) => {
       const lower = new RedisStore({ url: server.url, options: PATIENT, namespace: newNamespace(), maxEntrySizeBytes })
-      return new TieredStore([new MemoryStore(), Object.assign(lower, { entries: undefined })])
+      // What it writes itself it hears of, too: then the upper tier holds less than the suite has just put there.
+      const silent = Object.assign(lower, { entries: undefined, invalidations: undefined })
+      return new TieredStore([new MemoryStore(), silent])
     },
     variantCount: 100,
     maxVariants: 100
