@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import type { Completion } from '../lib/rfc9111/completion.ts'
 import type { ForwardReason } from '../lib/rfc9111/decide-request.ts'
 import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
+import type { Entry } from '../lib/rfc9111/types.ts'
 import type { Revalidation } from '../lib/rfc9111/validation.ts'
 import type { Position, Stored } from '../stores/store.ts'
 import type { Client } from './client.ts'
@@ -43,4 +44,9 @@ const NO_STORED: readonly Stored[] = []
 /** Nothing stored, nothing to validate. */
 export function planFor(forward: ForwardReason, reason: string): Plan {
   return { forward, reason, revalidation: NO_REVALIDATION, stored: NO_STORED, asOf: undefined }
+}
+
+/** What the request was planned with of what is stored; undefined: the entry is not of it. */
+export function storedOf({ stored }: Plan, { id }: Entry): Stored | undefined {
+  return stored.find(({ entry }) => entry.id === id)
 }

@@ -1,0 +1,238 @@
+import type { Join } from '../lib/rfc9111/decide-response.ts'
+import { isSafe } from '../lib/rfc9111/methods.ts'
+import { storedBytes } from '../lib/rfc9111/segments.ts'
+import type { Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
+import { Audience } from './audience.ts'
+import type { HttpCache } from './cache.ts'
+import type { Client, Head } from './client.ts'
+import type { Flight, Landing } from './flights.ts'
+import type { OriginHandler } from './origin-handler.ts'
+import { trailersHead } from './origin-head.ts'
+import type { Outcome } from './outcome.ts'
+import { mayStorePart } from './part-replacement.ts'
+import { type Ask, type Plan, storedOf } from './plan.ts'
+import { Recorder } from './recorder.ts'
+import type { Destination } from './stored-beginning.ts'
+import { RestOfBody, Straggler } from './straggler.ts'
+
+export interface DeliveryOptions {
+  readonly cache: HttpCache
+  readonly ask: Ask
+  readonly plan: Plan
+  /** Others may read along. */
+  readonly flight: Flight | undefined
+  readonly handler: OriginHandler
+  /** There is nothing more to come. */
+  onLanded(): void
+}
+
+/** What is being stored, and what for. */
+interface Recording {
+  readonly recorder: Recorder
+  readonly request: Request
+  readonly entry: Entry
+  /** What of a stored body comes before and after the origin's bytes. */
+  readonly join: Join | undefined
+}
+
+/** The content of one response on its way to those who read it, and to the store. */
+export class Delivery implements Destination {
+  readonly #options: DeliveryOptions
+  readonly #audience: Audience
+  readonly #stragglers = new Set<Straggler>()
+  #isOver = false
+  #recording: Recording | undefined
+  /** How much the origin has promised to add to what was stored; undefined: its body stands for itself. */
+  #missingBytes: number | undefined
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options
+    this.#audience = new Audience({
+      upstream: options.handler,
+      maxBufferedBytes: options.cache.settings.maxBufferedBytes,
+      onLeft: reason => this.#someoneLeft(reason)
+    })
+  }
+
+  /** The first of those who read. */
+  begin(client: Client): void {
+    const { flight } = this.#options
+    this.#audience.begin(client)
+    if (flight !== undefined) flight.onLeft = () => this.#someoneLeft(notNeeded())
+  }
+
+  /** Others would wait in vain; without anybody who reads, the rest is of no use. `isKnown`: the next requests for it
+   * need not wait either. */
+  isForOneAlone(isKnown: boolean): void {
+    const { flight, handler } = this.#options
+    if (isKnown) flight?.isForOneAlone()
+    if (this.#audience.isEmpty) handler.discard()
+    this.land('nothing')
+  }
+
+  /** Has what comes stored, joined with what is. A word: why not. */
+  record(
+    request: Request,
+    entry: Entry,
+    join: Join | undefined,
+    expectedBytes: number | undefined
+  ): string | undefined {
+    const { cache, plan, flight, handler } = this.#options
+    const { guard, settings } = cache
+    const joined = join === undefined ? undefined : storedOf(plan, join.with)
+    if (join !== undefined && joined === undefined) return 'body-vanished'
+    const writer = guard.put(entry, isSafe(request.method) ? plan.asOf : undefined)
+    if (writer === undefined) return 'declined-by-store'
+    const recorder = new Recorder({
+      guard,
+      entry,
+      writer,
+      expectedBytes,
+      knownBytes: join === undefined ? 0 : storedBytes(join.with),
+      maxBufferedBytes: settings.maxBufferedBytes,
+      onDrain: () => handler.resumeForStore(),
+      onSettled: stored => this.#recorded(stored),
+      mayStorePart: (part, isCutOff) => mayStorePart(guard, request, part, isCutOff)
+    })
+    this.#recording = { recorder, request, entry, join }
+    if (joined !== undefined && join?.before !== undefined) recorder.copy(joined, join.before)
+    this.#audience.leaveBehind = (client, offset) => this.#leaveBehind(client, offset)
+    if (flight !== undefined) this.#audience.keepBeginning()
+    return undefined
+  }
+
+  /** Lets others read along. */
+  share(entry: Entry): void {
+    this.#options.flight?.streams({ entry, join: (client, head, outcome) => this.#admit(client, head, outcome) })
+  }
+
+  /** So much is to come, after what is stored already. */
+  expect(missingBytes: number): void {
+    this.#missingBytes = missingBytes
+  }
+
+  /** False: more than there should be. */
+  receive(chunk: Buffer): boolean {
+    if (this.#isOver) return true
+    if (this.#missingBytes !== undefined) {
+      this.#missingBytes -= chunk.byteLength
+      if (this.#missingBytes < 0) return false
+    }
+    this.pass(chunk)
+    return true
+  }
+
+  /** False: less than there should be. */
+  end(trailers: FieldLines): boolean {
+    if (this.#missingBytes !== undefined && this.#missingBytes !== 0) return false
+    if (this.#recording === undefined) this.land('nothing')
+    else this.#finish(this.#recording, trailers)
+    this.#isOver = true
+    this.#audience.end(trailersHead(trailers))
+    return true
+  }
+
+  /** Nothing more comes. What has come is stored if it may be; those who read are not told. */
+  interrupt(error: Error): void {
+    this.#isOver = true
+    for (const { client } of this.#stragglers) client.fail(error)
+    this.#stragglers.clear()
+    if (this.#recording !== undefined) {
+      const { recorder, request } = this.#recording
+      if (request.method === 'GET') recorder.cutOff()
+      else recorder.abort()
+      this.#isLanding(this.#recording)
+    }
+    this.land('nothing')
+  }
+
+  /** Tells those who read that nothing more comes. */
+  fail(error: Error): void {
+    this.#audience.fail(error)
+  }
+
+  /** Nothing of it is to be stored. */
+  forget(): void {
+    this.#recording?.recorder.abort()
+  }
+
+  /** What was asked for has come, whole or not at all: lands once. */
+  land(landing: Landing): void {
+    this.#options.flight?.land(landing)
+    this.#options.onLanded()
+  }
+
+  // Destination of what is stored already
+
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  pass(chunk: Buffer): void {
+    if (this.#recording?.recorder.write(chunk) === false) this.#options.handler.pauseForStore()
+    this.#audience.receive(chunk)
+  }
+
+  whenFree(): Promise<void> | undefined {
+    return this.#options.handler.whenFree()
+  }
+
+  #finish(recording: Recording, trailers: FieldLines): void {
+    const { recorder, join } = recording
+    const stored = join === undefined ? undefined : storedOf(this.#options.plan, join.with)
+    if (stored !== undefined && join?.after !== undefined) recorder.copy(stored, join.after)
+    recorder.finish(trailers)
+    this.#isLanding(recording)
+  }
+
+  /** Who asks for the same right after looks again once the store has done its work. */
+  #isLanding({ recorder, request }: Recording): void {
+    const settled = recorder.whenSettled()
+    if (settled !== undefined) this.#options.cache.flights.isLanding(request.key, settled)
+  }
+
+  #admit(client: Client, head: Head, outcome: Outcome): boolean {
+    return this.#audience.join(client, () => {
+      client.settle(outcome)
+      if (!client.isStarted) client.start()
+      client.head(head)
+    })
+  }
+
+  /** Goes on for those who are left, as long as there are any. */
+  #someoneLeft(reason: Error): void {
+    const { flight, handler } = this.#options
+    const isWanted = !this.#audience.isEmpty || this.#stragglers.size > 0 || flight?.isAwaited
+    if (!isWanted && !this.#isOver) handler.abort(reason)
+  }
+
+  /** One that does not keep up reads on from the store, once the response is there. */
+  #leaveBehind(client: Client, offset: number): void {
+    const straggler: Straggler = new Straggler(client, offset, () => {
+      if (this.#stragglers.delete(straggler)) this.#someoneLeft(notNeeded())
+    })
+    this.#stragglers.add(straggler)
+  }
+
+  #recorded(stored: boolean): void {
+    this.#audience.leaveBehind = undefined
+    const stragglers = [...this.#stragglers]
+    this.#stragglers.clear()
+    for (const straggler of stragglers) void this.#readOn(straggler, stored)
+    if (!stored && this.#audience.isEmpty && !this.#isOver) this.#options.handler.discard()
+    this.land(stored ? 'stored' : 'nothing')
+  }
+
+  /** The rest for one who has fallen behind: from the store, or else from the origin. */
+  async #readOn(straggler: Straggler, isStored: boolean): Promise<void> {
+    const { cache, ask } = this.#options
+    if (this.#recording === undefined || straggler.client.isFinished) return
+    const { request, entry } = this.#recording
+    if (isStored && (await cache.server.readOn(straggler, entry, request))) return
+    if (!straggler.client.isFinished) new RestOfBody(straggler, entry).send(ask, request.fields)
+  }
+}
+
+function notNeeded(): Error {
+  return new Error('nobody waits for the response')
+}
