@@ -8,7 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import { scratchDirectory } from './lmdb-stores.ts'
-import { bytesOf, entryOf, find, store } from './lmdb-subject.ts'
+import { find } from './lmdb-subject.ts'
+import { bytesOf, entryOf, store } from './responses.ts'
 
 const KILLS = Number(process.env['LMDB_KILLS'] ?? 4)
 
@@ -48,7 +49,7 @@ it('two processes see each other’s responses and deletions at once', async () 
     const asOf = ours.get(key, () => 'GET\n').asOf()
     await ask(child, { do: 'delete', key })
     assert.equal(find(ours, key), undefined)
-    assert.equal(await store(ours, entryOf(key), [Buffer.from('late')], asOf), false)
+    assert.equal(await store(ours, entryOf(key), [Buffer.from('late')], asOf), undefined)
     assert.equal(held !== undefined && (await ours.update(held.entry, { asOf })), false)
 
     await store(ours, entryOf(key, { tags: ['group'] }), [Buffer.from('tagged')])

@@ -15,7 +15,8 @@ import { describe, it } from 'node:test'
 import type { FileStore } from 'undici-http-cache/stores/file'
 import { DeletionView, encodeLine, LINE_BYTES, LOG_HEADER_BYTES } from '../../../stores/file/deletion-view.ts'
 import { digestOf } from '../../../stores/file/names.ts'
-import { entryOf, find, finished, get, KEY, noise, openStore, put, read, recordsOf, variantKey } from './support.ts'
+import { finished, noise } from '../responses.ts'
+import { entryOf, find, get, KEY, openStore, put, read, recordsOf, variantKey } from './support.ts'
 
 const OTHER = 'https://store.test/other'
 /** More lines than a sweep leaves a log. */

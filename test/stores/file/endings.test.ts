@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { rmdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, it } from 'node:test'
-import { bodiesOf, entryOf, find, finished, noise, openStore, put, read, recordsOf, temporariesOf } from './support.ts'
+import { finished, noise } from '../responses.ts'
+import { bodiesOf, entryOf, find, openStore, put, read, recordsOf, temporariesOf } from './support.ts'
 import { watchFs } from './watching-fs.ts'
 
 describe('a body that is given up', () => {

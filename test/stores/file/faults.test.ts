@@ -16,14 +16,13 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { FileStore } from 'undici-http-cache/stores/file'
+import { finished, noise } from '../responses.ts'
 import {
   bodiesOf,
   entryOf,
   filesIn,
   find,
-  finished,
   KEY,
-  noise,
   openStore,
   put,
   read,

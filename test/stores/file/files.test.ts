@@ -11,23 +11,8 @@ import { JsonBytesSerializer } from 'undici-http-cache/serializers/json-bytes'
 import { JsonStringSerializer } from 'undici-http-cache/serializers/json-string'
 import { ObjectSerializer } from 'undici-http-cache/serializers/object'
 import { FileStore, type FileStoreOptions } from 'undici-http-cache/stores/file'
-import {
-  bodiesOf,
-  bytesOf,
-  entryOf,
-  filesIn,
-  find,
-  finished,
-  get,
-  KEY,
-  noise,
-  openStore,
-  put,
-  read,
-  recordsOf,
-  TAG,
-  variantKey
-} from './support.ts'
+import { bytesOf, finished, noise, TAG } from '../responses.ts'
+import { bodiesOf, entryOf, filesIn, find, get, KEY, openStore, put, read, recordsOf, variantKey } from './support.ts'
 import { watchFs } from './watching-fs.ts'
 
 describe('options', () => {

@@ -11,8 +11,9 @@ import { Agent } from 'undici'
 import { cacheInterceptor } from 'undici-http-cache'
 import { ask } from '../../support/ask.ts'
 import { startOrigin } from '../../support/origin.ts'
+import { noise } from '../responses.ts'
 import type { LargeBodyFigures } from './large-body.ts'
-import { bodiesOf, find, isStress, noise, openStore, until } from './support.ts'
+import { bodiesOf, find, isStress, openStore, until } from './support.ts'
 
 const run = promisify(execFile)
 const LARGE_MEBIBYTES = isStress ? 1024 : 64

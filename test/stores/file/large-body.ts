@@ -7,7 +7,8 @@ import { Agent, request } from 'undici'
 import { cacheInterceptor } from 'undici-http-cache'
 import { FileStore } from 'undici-http-cache/stores/file'
 import { startOrigin } from '../../support/origin.ts'
-import { entryOf, find, finished, noise } from './support.ts'
+import { finished, noise } from '../responses.ts'
+import { entryOf, find } from './support.ts'
 
 const MEBIBYTE = 2 ** 20
 const CHUNK_BYTES = 65_536

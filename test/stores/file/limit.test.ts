@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { noise } from '../responses.ts'
 import {
   BLOCK_BYTES,
   bodiesOf,
@@ -9,7 +10,6 @@ import {
   KEY,
   keyOf,
   keysOfOneFolder,
-  noise,
   occupiedBytes,
   openStore,
   put,

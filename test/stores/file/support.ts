@@ -1,23 +1,18 @@
 // A FileStore in a directory of its own, and short ways to store and find.
-import { randomUUID } from 'node:crypto'
 import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FileStore, type FileStoreOptions } from 'undici-http-cache/stores/file'
 import { digestOf } from '../../../stores/file/names.ts'
-import type { Body, CacheStore, Entry, Lookup, Stored } from '../../../stores/store.ts'
+import type { CacheStore, Entry, Lookup, Stored } from '../../../stores/store.ts'
+import { bytesOf, entryOf as entryOfKey, finished, VARIANT } from '../responses.ts'
 
 /** What takes minutes is done where STRESS=1 is set; else a short form of it. */
 export const isStress = process.env['STRESS'] === '1'
 
 export const keyOf = (i: number) => `https://store.test/${i}`
 export const KEY = 'https://store.test/a?b=1'
-export const VARIANT = 'GET\n'
-export const TAG = 'origin:https://store.test'
-
-const HOUR_MS = 3_600_000
-
 export interface OpenStore extends AsyncDisposable {
   readonly store: FileStore
   readonly directory: string
@@ -47,25 +42,7 @@ export async function openStore(options: FileStoreOptions = {}): Promise<OpenSto
 }
 
 export function entryOf(changes: Partial<Entry> = {}): Entry {
-  const responseTimeMs = Date.now()
-  return {
-    id: randomUUID(),
-    key: KEY,
-    variantKey: VARIANT,
-    vary: [],
-    method: 'GET',
-    statusCode: 200,
-    statusText: 'OK',
-    lines: [['Cache-Control', 'max-age=3600']],
-    trailers: [],
-    requestTimeMs: responseTimeMs,
-    responseTimeMs,
-    completeLength: undefined,
-    segments: [],
-    tags: [TAG],
-    expiresAtMs: responseTimeMs + HOUR_MS,
-    ...changes
-  }
+  return entryOfKey(KEY, changes)
 }
 
 /** Stores a response; undefined where the store would not. */
@@ -81,10 +58,6 @@ export async function put(
   for (let at = 0; at < body.byteLength; at += 65_536) await writer.write(body.subarray(at, at + 65_536))
   const whole = finished(entry, body.byteLength)
   return (await writer.commit(whole)) ? whole : undefined
-}
-
-export function finished(entry: Entry, byteLength: number): Entry {
-  return { ...entry, completeLength: byteLength, segments: [{ start: 0, end: byteLength, bodyId: entry.id }] }
 }
 
 /** `accept` is what the request says in that field. */
@@ -104,26 +77,6 @@ export function variantKey(names: readonly string[], accept: string | undefined)
 export async function read(store: CacheStore, key = KEY): Promise<Buffer | undefined> {
   const body = await (await find(store, key))?.open()
   return body === undefined ? undefined : bytesOf(body)
-}
-
-export async function bytesOf(body: Body): Promise<Buffer> {
-  if (body instanceof Uint8Array) return Buffer.from(body)
-  const pieces: Uint8Array[] = []
-  for await (const piece of body) pieces.push(piece)
-  return Buffer.concat(pieces)
-}
-
-/** Bytes without a period. */
-export function noise(length: number, seed = 1): Buffer {
-  const words = new Uint32Array(Math.ceil(length / 4))
-  let state = seed
-  for (let i = 0; i < words.length; i++) {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    words[i] = state
-  }
-  return Buffer.from(words.buffer, 0, length)
 }
 
 /** All files below a directory, by path relative to it; folders end in a slash. */

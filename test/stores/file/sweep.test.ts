@@ -6,6 +6,7 @@ import { mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { noise } from '../responses.ts'
 import { SLOW_MS, type SweepTurns } from './process.ts'
 import {
   BLOCK_BYTES,
@@ -16,7 +17,6 @@ import {
   isStress,
   keyOf,
   keysOfOneFolder,
-  noise,
   occupiedBytes,
   openStore,
   put,

@@ -1,7 +1,8 @@
 // Deletions beside what is being stored, in one process and among several.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { entryOf, find, finished, get, KEY, noise, put, read, TAG } from '../file/support.ts'
+import { entryOf, find, get, KEY, put, read } from '../file/support.ts'
+import { finished, noise, TAG } from '../responses.ts'
 import { gate, objectsOf, removeObject, type WatchedDriver, watchedStore, writeObject } from './support.ts'
 
 const DELETIONS = {

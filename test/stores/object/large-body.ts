@@ -7,7 +7,8 @@ import { crc32 } from 'node:zlib'
 import { ObjectStore } from 'undici-http-cache/stores/object'
 import { s3Driver } from 'undici-http-cache/stores/object/s3'
 import { credentials, region } from '../../support/ceph.ts'
-import { entryOf, find, finished, KEY, noise } from '../file/support.ts'
+import { entryOf, find, KEY } from '../file/support.ts'
+import { finished, noise } from '../responses.ts'
 
 const MEBIBYTE = 2 ** 20
 const CHUNK_BYTES = 65_536

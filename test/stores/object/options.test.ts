@@ -14,7 +14,8 @@ import {
   ObjectStore,
   type ObjectStoreOptions
 } from 'undici-http-cache/stores/object'
-import { find, noise, put } from '../file/support.ts'
+import { find, put } from '../file/support.ts'
+import { noise } from '../responses.ts'
 
 const signal = new AbortController().signal
 const driver = fsDriver({ directory: tmpdir() })

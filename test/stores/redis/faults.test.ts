@@ -5,8 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { RedisStore, type RedisStoreOptions } from 'undici-http-cache/stores/redis'
 import { SentinelPair } from '../../support/redis/cluster.ts'
 import { missingRedis, RedisServer } from '../../support/redis/server.ts'
+import { bytesOf, entryOf, find, KEY, store } from '../responses.ts'
 import { Load } from './load.ts'
-import { bytesOf, entryOf, find, KEY, newNamespace, store } from './support.ts'
+import { newNamespace } from './support.ts'
 
 function opened(options: RedisStoreOptions): RedisStore & AsyncDisposable {
   const target = new RedisStore({ namespace: newNamespace(), ...options })

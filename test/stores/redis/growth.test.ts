@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { RedisStore } from 'undici-http-cache/stores/redis'
 import { missingRedis, RedisServer } from '../../support/redis/server.ts'
-import { entryOf, isStress, PATIENT, store } from './support.ts'
+import { entryOf, store } from '../responses.ts'
+import { isStress, PATIENT } from './support.ts'
 
 const LOOKUPS = 4000
 const AT_ONCE = 64

@@ -2,7 +2,7 @@
 // IOREDIS names the package that stands in for ioredis.
 import { register } from 'node:module'
 import type { RedisStoreOptions } from 'undici-http-cache/stores/redis'
-import { bytesOf, entryOf, find, store } from './support.ts'
+import { bytesOf, entryOf, find, store } from '../responses.ts'
 
 const [role = '', json = '{}'] = process.argv.slice(2)
 const MEBIBYTE = 1_048_576

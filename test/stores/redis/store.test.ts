@@ -9,7 +9,8 @@ import type { Entry } from '../../../lib/rfc9111/types.ts'
 import { ask } from '../../support/ask.ts'
 import { startOrigin } from '../../support/origin.ts'
 import { missingRedis, RedisServer } from '../../support/redis/server.ts'
-import { bytesOf, entryOf, find, KEY, newNamespace, PATIENT, store, variantOf } from './support.ts'
+import { bytesOf, entryOf, find, KEY, store, variantOf } from '../responses.ts'
+import { newNamespace, PATIENT } from './support.ts'
 
 type Opened = RedisStore & AsyncDisposable & { readonly namespace: string }
 

@@ -11,7 +11,8 @@ import { TieredStore } from 'undici-http-cache/stores/tiered'
 import type { CacheStore } from '../../../stores/store.ts'
 import { RedisCluster } from '../../support/redis/cluster.ts'
 import { missingRedis, RedisServer } from '../../support/redis/server.ts'
-import { bytesOf, entryOf, newNamespace, PATIENT, store, variantOf } from './support.ts'
+import { bytesOf, entryOf, store, variantOf } from '../responses.ts'
+import { newNamespace, PATIENT } from './support.ts'
 
 const WITHIN_MS = 1000
 
