@@ -6,14 +6,12 @@ import { it, type TestContext } from 'node:test'
 import { Agent, request } from 'undici'
 import { cacheInterceptor } from 'undici-http-cache'
 import { LmdbStore, type LmdbStoreOptions } from 'undici-http-cache/stores/lmdb'
-import { collectGarbage } from '../support/garbage.ts'
 import { removeStore, scratchStore } from './lmdb-stores.ts'
 import { find } from './lmdb-subject.ts'
 import { bytesOf, entryOf, piecesOf, store } from './responses.ts'
 
 const KEY = 'https://store.test/a'
 const MEBIBYTE = 1_048_576
-const LARGE_MEBIBYTES = Number(process.env['LMDB_LARGE_MIB'] ?? 64)
 
 function opened(context: TestContext, options: LmdbStoreOptions = {}): LmdbStore {
   const target = scratchStore(options)
@@ -197,45 +195,6 @@ it('rejects where there is no directory to be had, and works once there is', asy
   await new Promise(resolve => setTimeout(resolve, 1100))
   assert.ok(await store(target, entryOf(KEY), [Buffer.from('x')]))
   chmodSync(target.directory, 0o700)
-})
-
-it(`holds less than 32 MiB of ${LARGE_MEBIBYTES} MiB that it stores and replays`, {
-  timeout: 300_000
-}, async context => {
-  const length = LARGE_MEBIBYTES * MEBIBYTE
-  const target = opened(context, { maxSizeBytes: 2 * length, maxEntrySizeBytes: length })
-  const heldBytes = () => {
-    collectGarbage()
-    const { heapUsed, external } = process.memoryUsage()
-    return heapUsed + external
-  }
-  const before = heldBytes()
-  let most = 0
-  const look = () => {
-    most = Math.max(most, heldBytes() - before)
-  }
-  function* chunks() {
-    for (let i = 0; i < LARGE_MEBIBYTES * 16; i++) {
-      if (i % 64 === 0) look()
-      yield Buffer.alloc(65_536, i)
-    }
-  }
-  const startMs = performance.now()
-  assert.ok(await store(target, entryOf(KEY), chunks()))
-  const storedMs = performance.now()
-  let position = 0
-  for await (const piece of piecesOf(await find(target, KEY)?.open())) {
-    for (let at = 0; at < piece.length; at += 4096) {
-      assert.equal(piece[at], Math.floor((position + at) / 65_536) & 255)
-    }
-    if (position % (4 * MEBIBYTE) === 0) look()
-    position += piece.length
-  }
-  assert.equal(position, length)
-  const rate = (ms: number) => `${Math.round((LARGE_MEBIBYTES / ms) * 1000)} MiB/s`
-  context.diagnostic(`stored at ${rate(storedMs - startMs)}, replayed at ${rate(performance.now() - storedMs)}`)
-  context.diagnostic(`held ${most / MEBIBYTE} MiB`)
-  assert.ok(most < 32 * MEBIBYTE, `${most} bytes`)
 })
 
 it('answers a hit behind the interceptor in the same tick, after a restart too, and freshens by 304', async context => {

@@ -2,8 +2,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { statSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
@@ -12,11 +10,9 @@ import { cacheInterceptor } from 'undici-http-cache'
 import { ask } from '../../support/ask.ts'
 import { startOrigin } from '../../support/origin.ts'
 import { noise } from '../responses.ts'
-import type { LargeBodyFigures } from './large-body.ts'
-import { bodiesOf, find, isStress, openStore, until } from './support.ts'
+import { bodiesOf, find, openStore, until } from './support.ts'
 
 const run = promisify(execFile)
-const LARGE_MEBIBYTES = isStress ? 1024 : 64
 const root = join(import.meta.dirname, '../../..')
 
 describe('behind the interceptor', () => {
@@ -64,16 +60,5 @@ describe('behind the interceptor', () => {
     assert.deepEqual([outcome, body], ['hit', 'kept'])
     await agent.close()
     assert.equal(origin.requests.length, 1)
-  })
-
-  it(`${LARGE_MEBIBYTES} MiB are stored and replayed in less than 64 MiB of memory`, async t => {
-    const directory = await mkdtemp(join(tmpdir(), 'file-store-'))
-    t.after(() => rm(directory, { recursive: true }))
-    const args = ['--import', 'tsx', join(import.meta.dirname, 'large-body.ts'), directory, `${LARGE_MEBIBYTES}`]
-    const { stdout } = await run(process.execPath, args, { cwd: root })
-    const figures: LargeBodyFigures = JSON.parse(stdout)
-    for (const [name, value] of Object.entries(figures)) t.diagnostic(`${name}: ${value.toFixed(0)}`)
-    assert.ok(figures.grownBy < 64, `it grew by ${figures.grownBy} MiB`)
-    assert.ok(figures.grownByWithHttp < 64, `with HTTP, it grew by ${figures.grownByWithHttp} MiB`)
   })
 })
