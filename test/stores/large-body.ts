@@ -1,5 +1,5 @@
-// A process of its own through which one large body goes: node --import tsx large-body.ts <file|lmdb> <directory> <MiB>
-// <origin>. Prints what it took as JSON; `largeBodyFigures` runs it.
+// A process of its own through which one large body goes: node [--expose-gc] --import tsx large-body.ts <file|lmdb>
+// <directory> <MiB> <origin>. Prints what it took as JSON; `largeBodyFigures` runs it.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -33,14 +33,17 @@ export interface LargeBodyFigures {
   readonly grownByMany: number
 }
 
-/** What a body of so many MiB takes in a process that has a store of that kind in the directory. */
+/** What a body of so many MiB takes in a process that has a store of that kind in the directory: of memory, with its
+ * garbage or without. */
 export async function largeBodyFigures(
   kind: 'file' | 'lmdb',
   directory: string,
-  mebibytes: number
+  mebibytes: number,
+  isGarbageCounted: boolean
 ): Promise<LargeBodyFigures> {
   await using origin = await startLargeOrigin()
-  const args = ['--import', 'tsx', import.meta.filename, kind, directory, `${mebibytes}`, origin.url]
+  const flags = ['--import', 'tsx', ...(isGarbageCounted ? [] : ['--expose-gc'])]
+  const args = [...flags, import.meta.filename, kind, directory, `${mebibytes}`, origin.url]
   const cwd = join(import.meta.dirname, '../..')
   return JSON.parse((await promisify(execFile)(process.execPath, args, { cwd })).stdout)
 }
@@ -80,8 +83,18 @@ async function speedOf(mebibytes: number, work: () => Promise<void>): Promise<nu
   return mebibytes / ((performance.now() - startedMs) / 1000)
 }
 
-/** Bytes of memory that the process has; what it has mapped of files is not its own. */
+/** What the process holds on to, where garbage can be collected to see that; else all memory it has but for what is mapped
+ * of files, garbage included: how much of that V8 lets lie differs from version to version. */
 function memoryBytes(): number {
+  if (globalThis.gc === undefined) return residentBytes()
+  // The second waits for what the first has found to be given back.
+  globalThis.gc()
+  globalThis.gc()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+function residentBytes(): number {
   if (process.platform !== 'linux') return process.memoryUsage.rss()
   return Number(/RssAnon:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]) * 1024
 }
@@ -90,12 +103,14 @@ function memoryBytes(): number {
 async function growthOf(work: () => Promise<void>): Promise<number> {
   const before = memoryBytes()
   let peak = before
-  const timer = setInterval(() => {
+  const look = () => {
     peak = Math.max(peak, memoryBytes())
-  }, 2)
+  }
+  const timer = setInterval(look, globalThis.gc === undefined ? 2 : 200)
   await work()
   clearInterval(timer)
-  return (Math.max(peak, memoryBytes()) - before) / MEBIBYTE
+  look()
+  return (peak - before) / MEBIBYTE
 }
 
 async function store(to: CacheStore, key: string, mebibytes: number): Promise<void> {
