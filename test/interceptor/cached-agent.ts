@@ -59,7 +59,19 @@ export async function readWhole(cache: CacheInterceptor, response: Dispatcher.Re
   const { statusCode: status, headers, trailers } = response
   const info = cache.info(response)
   if (info === undefined) throw new Error('the response says nothing of a cache')
-  return { status, headers, body: bytes.toString(), bytes, trailers, fromCache: info.fromCache, info }
+  const { fromCache } = info
+  return {
+    status,
+    headers,
+    /** Not before it is asked for: large bodies are too long for it. */
+    get body() {
+      return bytes.toString()
+    },
+    bytes,
+    trailers,
+    fromCache,
+    info
+  }
 }
 
 /** Keeps Node from dating the origin's responses: the clock of the test counts alone. */
