@@ -84,6 +84,13 @@ export class Flight {
   }
 }
 
+/** A response to an unsafe request on its way, whose own deletion does not count against it. */
+export interface Change {
+  readonly key: CacheKey
+  /** Something else has deleted what is stored for the key: it may have been about this response as well. */
+  overtaken(): void
+}
+
 /** How long requests for what could not be shared are not joined again ("hit for miss"), and how many such are known. */
 const UNSHARED_MS = 30_000
 const MAX_UNSHARED = 10_000
@@ -93,6 +100,7 @@ export class Flights {
   /** Those that may be joined. */
   readonly #flights = new Map<string, Flight>()
   readonly #all = new Set<Flight>()
+  readonly #changes = new Set<Change>()
   readonly #landings = new Map<CacheKey, Promise<unknown>>()
   /** By when what was last seen not to be shareable may be tried again. */
   readonly #unshared = new Map<string, number>()
@@ -131,10 +139,20 @@ export class Flights {
     })
   }
 
-  /** What is stored for the key was deleted: who asks from now on does not join what was asked for before. */
-  overtake(key?: CacheKey): void {
+  /** Has the change told of what overtakes it, until the returned function is called. */
+  watch(change: Change): () => void {
+    this.#changes.add(change)
+    return () => this.#changes.delete(change)
+  }
+
+  /** What is stored for the key was deleted: who asks from now on does not join what was asked for before, and what that
+   * brings is not stored. `by`: the change whose deletion it is. */
+  overtake(key?: CacheKey, by?: Change): void {
     for (const [name, flight] of this.#flights) {
       if (key === undefined || flight.key === key) this.#flights.delete(name)
+    }
+    for (const change of this.#changes) {
+      if (change !== by && (key === undefined || change.key === key)) change.overtaken()
     }
   }
 

@@ -18,7 +18,7 @@ import type { HttpCache } from './cache.ts'
 import type { Client } from './client.ts'
 import { Delivery } from './delivery.ts'
 import { isDisconnection } from './disconnection.ts'
-import type { Flight } from './flights.ts'
+import type { Change, Flight } from './flights.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-handler.ts'
 import { LinesHead } from './origin-head.ts'
@@ -44,6 +44,10 @@ export class OriginExchange implements OriginEvents {
   readonly #delivery: Delivery
   #requestTimeMs = 0
   #history: readonly unknown[] | undefined
+  /** This exchange where it is a POST, which no position guards: its own deletion comes after it began. */
+  #change: Change | undefined
+  #unwatch: (() => void) | undefined
+  #isOvertaken = false
 
   constructor(cache: HttpCache, ask: Ask, request: Request | undefined, plan: Plan, flight?: Flight) {
     this.#cache = cache
@@ -56,7 +60,10 @@ export class OriginExchange implements OriginEvents {
       plan,
       flight,
       handler: this.#handler,
-      onLanded: () => this.onOver?.()
+      onLanded: () => {
+        this.#unwatch?.()
+        this.onOver?.()
+      }
     })
   }
 
@@ -64,6 +71,7 @@ export class OriginExchange implements OriginEvents {
   send(): boolean {
     const { next, client } = this.#ask
     if (client !== undefined) this.#delivery.begin(client)
+    if (this.#request?.method === 'POST') this.#watchFor(this.#request.key)
     try {
       this.#requestTimeMs = this.#cache.settings.now()
       return next(this.#optionsToSend(), asDispatchHandler(this.#handler))
@@ -194,8 +202,19 @@ export class OriginExchange implements OriginEvents {
     return pending.length === 0 ? undefined : Promise.all<unknown>(pending)
   }
 
+  #watchFor(key: CacheKey): void {
+    this.#change = {
+      key,
+      overtaken: () => {
+        this.#isOvertaken = true
+        this.#delivery.forget()
+      }
+    }
+    this.#unwatch = this.#cache.flights.watch(this.#change)
+  }
+
   #delete(key: CacheKey): MaybePromise<boolean> {
-    this.#cache.flights.overtake(key)
+    this.#cache.flights.overtake(key, this.#change)
     return this.#cache.guard.delete(key)
   }
 
@@ -257,6 +276,7 @@ export class OriginExchange implements OriginEvents {
     response: Response,
     isHttp2: boolean
   ): string | undefined {
+    if (this.#isOvertaken) return 'unsafe-method'
     const { maxEntrySizeBytes } = this.#cache.guard
     const isFramed = isHttp2 && request.targetUri.startsWith('https:')
     const recordable = recordability(response, request.method, isFramed, maxEntrySizeBytes)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Dispatcher } from 'undici'
 import { MemoryStore } from '../../lib/index.ts'
+import { AsyncStore } from '../stores/async-store.ts'
 import { startOrigin } from '../support/origin.ts'
 import { CachedAgent, gate, until } from './cached-agent.ts'
 import { startRawOrigin } from './raw-origin.ts'
@@ -146,6 +147,65 @@ describe('an unsafe request', () => {
     assert.equal((await cached.get(`${origin.url}/a`, { method: 'POST', body: 'x' })).body, 'POST 2')
     assert.equal((await cached.get(`${origin.url}/a`)).body, 'POST 2')
     assert.equal((await cached.get(`${origin.url}/a`, { method: 'POST', body: 'x' })).body, 'POST 3')
+  })
+})
+
+describe('a POST in flight that may bring what a later GET would', () => {
+  /** The first POST is answered once the gate is opened: as a whole, or but for its first byte. */
+  async function slowPost(heldBack: 'answer' | 'body') {
+    const release = gate()
+    let posts = 0
+    const origin = await startOrigin(async ({ method, path, number }, response) => {
+      const headers = method === 'GET' ? FRESH : { ...FRESH, 'content-location': path }
+      if (method === 'GET' || ++posts > 1) return { headers, body: `${method} ${number}` }
+      if (heldBack === 'answer') await release.opened
+      response.writeHead(200, { ...headers, 'content-length': 6 })
+      response.write('P')
+      await release.opened
+      response.end('OST 1')
+      return undefined
+    })
+    return { origin, release }
+  }
+
+  const overtaking: Record<string, (cached: CachedAgent, url: string) => Promise<unknown>> = {
+    'another POST': (cached, url) => cached.get(url, { method: 'POST', body: 'y' }),
+    'a DELETE': (cached, url) => cached.get(url, { method: 'DELETE' }),
+    'purge({ url })': (cached, url) => cached.cache.purge({ url }),
+    'purge()': cached => cached.cache.purge()
+  }
+  for (const [what, overtake] of Object.entries(overtaking)) {
+    for (const heldBack of ['answer', 'body'] as const) {
+      for (const [kind, makeStore] of [
+        ['memory', () => new MemoryStore()],
+        ['a store of promises', () => new AsyncStore()]
+      ] as const) {
+        test(`is not stored when ${what} overtakes its ${heldBack}, with ${kind}`, async () => {
+          const { origin, release } = await slowPost(heldBack)
+          await using _ = origin
+          await using cached = new CachedAgent({ store: makeStore() })
+          const url = `${origin.url}/a`
+          const early = cached.get(url, { method: 'POST', body: 'x' })
+          await until(() => origin.requests.length === 1)
+          await overtake(cached, url)
+          release.open()
+          assert.equal((await early).body, 'POST 1')
+          assert.notEqual((await cached.get(url)).body, 'POST 1')
+        })
+      }
+    }
+  }
+
+  test('is stored where what overtakes it is of another URL', async () => {
+    const { origin, release } = await slowPost('answer')
+    await using _ = origin
+    await using cached = new CachedAgent()
+    const early = cached.get(`${origin.url}/a`, { method: 'POST', body: 'x' })
+    await until(() => origin.requests.length === 1)
+    await cached.get(`${origin.url}/b`, { method: 'POST', body: 'y' })
+    release.open()
+    await early
+    assert.equal((await cached.get(`${origin.url}/a`)).body, 'POST 1')
   })
 })
 
