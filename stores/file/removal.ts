@@ -69,7 +69,13 @@ export class Removal {
 
   async unlink(name: string, head: RecordHead | undefined): Promise<void> {
     const { tree } = this.#parts
-    await tree.requireOwn(tree.shardPath(name))
+    try {
+      await tree.requireOwn(tree.shardPath(name))
+    } catch (error) {
+      // Cleared away, and the record with it.
+      if (isMissing(error)) return
+      throw error
+    }
     await ignoreAbsent(tree.fs.unlink(tree.recordPath(name)))
     if (head?.body !== undefined) await ignoreAbsent(tree.fs.unlink(tree.bodyPath(name, head.body.id)))
   }

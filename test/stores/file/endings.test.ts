@@ -1,10 +1,10 @@
 // What is given up half-way, and a store that is closed.
 import assert from 'node:assert/strict'
-import { rmdirSync } from 'node:fs'
+import { rmdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, it } from 'node:test'
 import { finished, noise } from '../responses.ts'
-import { bodiesOf, entryOf, find, openStore, put, read, recordsOf, temporariesOf } from './support.ts'
+import { bodiesOf, entryOf, find, KEY, openStore, put, read, recordsOf, temporariesOf } from './support.ts'
 import { watchFs } from './watching-fs.ts'
 
 describe('a body that is given up', () => {
@@ -50,6 +50,21 @@ describe('a folder that is cleared away', () => {
     await using opened = await openStore({ fs })
     assert.ok(await put(opened.store))
     assert.equal(clearings, 4)
+    assert.ok(await find(opened.store))
+  })
+
+  it('just when a record in it is deleted leaves nothing to delete', async () => {
+    let isDeleting = false
+    const fs = watchFs((call, path) => {
+      if (isDeleting && call === 'read' && path.includes('entries')) rmSync(dirname(dirname(path)), { recursive: true })
+    })
+    await using opened = await openStore({ fs })
+    assert.ok(await put(opened.store))
+    isDeleting = true
+    await opened.store.delete(KEY)
+    isDeleting = false
+    assert.equal(await find(opened.store), undefined)
+    assert.ok(await put(opened.store))
     assert.ok(await find(opened.store))
   })
 })
