@@ -71,6 +71,8 @@ export class EntryWriter implements BodyWriter {
       this.#upload ??= await this.#spill()
       await this.#upload.write(chunk)
     } catch (error) {
+      // Given up meanwhile: that is no fault.
+      if (this.#isOver) return
       await this.abort()
       throw error
     }

@@ -226,3 +226,12 @@ async function frames(size: number): Promise<Buffer> {
   const body = await plain.get(`test/message-pack/${name}`, { signal: AbortSignal.timeout(1000) })
   return body === undefined ? assert.fail() : bytesOf(body)
 }
+
+it('a body that is given up while it is being taken has not failed', async () => {
+  const { store, driver } = watchedStore()
+  driver.watcher = (call, name) => (call === 'put' && name.startsWith('e/') ? new Promise(() => {}) : undefined)
+  const writer = (await store.put(entryOf())) ?? assert.fail()
+  const written = writer.write(noise(1_000_000))
+  await writer.abort()
+  await within(Promise.resolve(written))
+})
