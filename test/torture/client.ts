@@ -1,0 +1,200 @@
+// One exchange as its plan has it, by any of undici's ways to ask, and what the client saw of it.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Dispatcher, fetch, request } from 'undici'
+import { type Api, handlerOf } from '../support/handlers.ts'
+import type { Plan } from './plan.ts'
+import { etagOf, type Identity, lastModifiedOf } from './resource.ts'
+
+export interface Seen {
+  status: number | undefined
+  /** Lower-case names; of several lines, all in one. */
+  headers: Record<string, string>
+  readonly chunks: Uint8Array[]
+  trailers: Record<string, string | string[] | undefined>
+  /** 'left': it went away by itself. */
+  end: 'complete' | 'error' | 'left'
+  error: unknown
+  /** The header section was there, or the error in its place. */
+  headAtMs: number
+}
+
+export interface Exchange {
+  readonly plan: Plan
+  readonly dispatcher: Dispatcher
+  readonly url: string
+  readonly headers: Record<string, string>
+  readonly now: () => number
+  /** Called at once when the header section, or an error in its place, is there. */
+  answered(hasHead: boolean): void
+}
+
+/** The fields of a request; `identityOf` is what the origin would give to it, so many versions back. */
+export function fieldsOf(plan: Plan, identityOf: (versionsBack: number) => Identity): Record<string, string> {
+  const { condition, ifRangeVersionsBack, range } = plan
+  const fields: Record<string, string | undefined> = {
+    'x-exchange': `${plan.number}`,
+    'x-variant': plan.variant,
+    'accept-language': plan.language,
+    authorization: plan.credential,
+    'cache-control': plan.cacheControl,
+    range
+  }
+  if (condition !== undefined) {
+    const identity = identityOf(condition.versionsBack)
+    fields[condition.name] = condition.name === 'if-none-match' ? etagOf(identity) : lastModifiedOf(identity)
+  }
+  if (range !== undefined && ifRangeVersionsBack !== undefined) {
+    const identity = identityOf(ifRangeVersionsBack)
+    fields['if-range'] = etagOf(identity) ?? lastModifiedOf(identity)
+  }
+  // What fetch would add by itself, so that all ways select the same.
+  fields['accept-language'] ??= plan.way === 'fetch' ? '*' : undefined
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Record<string, string>
+}
+
+/** Asks, and reads to the end or as far as the plan says. */
+export async function exchangeOf(exchange: Exchange): Promise<Seen> {
+  const seen: Seen = {
+    status: undefined,
+    headers: {},
+    chunks: [],
+    trailers: {},
+    end: 'error',
+    error: undefined,
+    headAtMs: 0
+  }
+  const leaving = new AbortController()
+  const timer = setTimer(exchange.plan, leaving)
+  const { way } = exchange.plan
+  try {
+    if (way === 'request') await byRequest(exchange, seen, leaving)
+    else if (way === 'fetch') await byFetch(exchange, seen, leaving)
+    else await byDispatch(exchange, seen, leaving, way)
+    seen.end = 'complete'
+  } catch (error) {
+    if (seen.status === undefined) exchange.answered(false)
+    seen.error = error
+    seen.end = leaving.signal.aborted ? 'left' : 'error'
+  } finally {
+    clearTimeout(timer)
+  }
+  return seen
+}
+
+function setTimer({ leaving }: Plan, controller: AbortController): NodeJS.Timeout | undefined {
+  if (leaving?.when === 'before') controller.abort(new Error('left'))
+  return leaving?.when === 'after-ms' ? setTimeout(() => controller.abort(new Error('left')), leaving.ms) : undefined
+}
+
+function methodOf({ kind }: Plan): 'GET' | 'HEAD' | 'POST' {
+  if (kind === 'post') return 'POST'
+  return kind === 'head' ? 'HEAD' : 'GET'
+}
+
+async function byRequest(exchange: Exchange, seen: Seen, leaving: AbortController): Promise<void> {
+  const { plan, dispatcher, url, headers } = exchange
+  const method = methodOf(plan)
+  const { signal } = leaving
+  const body = method === 'POST' ? 'a change' : null
+  const response = await request(url + plan.resource.path, { dispatcher, method, headers, signal, body })
+  answered(exchange, seen, response.statusCode, response.headers)
+  await read(plan, response.body, seen, leaving)
+  seen.trailers = response.trailers
+}
+
+async function byFetch(exchange: Exchange, seen: Seen, leaving: AbortController): Promise<void> {
+  const { plan, dispatcher, url, headers } = exchange
+  const method = methodOf(plan)
+  const { signal } = leaving
+  const body = method === 'POST' ? 'a change' : null
+  const response = await fetch(url + plan.resource.path, { dispatcher, method, headers, signal, body })
+  answered(exchange, seen, response.status, Object.fromEntries(response.headers))
+  if (response.body !== null) await read(plan, response.body, seen, leaving)
+}
+
+function answered(
+  exchange: Exchange,
+  seen: Seen,
+  status: number,
+  headers: Record<string, string | string[] | undefined>
+): void {
+  seen.status = status
+  seen.headAtMs = exchange.now()
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) seen.headers[name.toLowerCase()] = [value].flat().join(', ')
+  }
+  exchange.answered(true)
+}
+
+async function read(
+  { reading, leaving }: Plan,
+  body: AsyncIterable<Uint8Array>,
+  seen: Seen,
+  controller: AbortController
+): Promise<void> {
+  let received = 0
+  let restedAt = 0
+  for await (const chunk of body) {
+    seen.chunks.push(chunk)
+    received += chunk.byteLength
+    if (leaving?.when === 'after-bytes' && received > leaving.bytes) {
+      controller.abort(new Error('left'))
+      // Half of them go by leaving the loop, without a word.
+      if (leaving.bytes % 2 === 0) throw controller.signal.reason
+    }
+    if (reading.pauseEveryBytes !== undefined && received - restedAt >= reading.pauseEveryBytes) {
+      restedAt = received
+      await sleep(reading.pauseMs)
+    }
+  }
+}
+
+/** By a handler of the new or the older API, which pauses in its callbacks. */
+function byDispatch(exchange: Exchange, seen: Seen, leaving: AbortController, api: Api): Promise<void> {
+  const { plan, dispatcher, url, headers } = exchange
+  const { reading } = plan
+  let received = 0
+  let restedAt = 0
+  let resting: NodeJS.Timeout | undefined
+  return new Promise((resolve, reject) => {
+    const { handler, heard } = handlerOf(api, (at, control) => {
+      if (at === 'start' && leaving.signal.aborted) control.abort(leaving.signal.reason)
+      if (at === 'head') {
+        answered(exchange, seen, heard.statusCode ?? 0, heard.headers ?? parsed(heard.rawHeaders ?? []))
+      }
+      if (at === 'data') {
+        const chunk = heard.chunks.pop() as Uint8Array
+        seen.chunks.push(chunk)
+        received += chunk.byteLength
+        if (plan.leaving?.when === 'after-bytes' && received > plan.leaving.bytes) leaving.abort(new Error('left'))
+        else if (reading.pauseEveryBytes !== undefined && received - restedAt >= reading.pauseEveryBytes) {
+          restedAt = received
+          control.pause()
+          resting = setTimeout(() => control.resume(), reading.pauseMs)
+        }
+      }
+      if (at === 'end') {
+        if (api === 'modern') seen.trailers = heard.trailers as Seen['trailers']
+        resolve()
+      }
+      if (at === 'error') {
+        clearTimeout(resting)
+        reject(heard.error)
+      }
+    })
+    leaving.signal.addEventListener('abort', () => heard.control.abort(leaving.signal.reason))
+    const body = plan.kind === 'post' ? 'a change' : null
+    const options = { origin: url, path: plan.resource.path, method: methodOf(plan), headers, body }
+    dispatcher.dispatch(options, handler)
+  })
+}
+
+function parsed(raw: readonly Buffer[]): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = `${raw[i]}`.toLowerCase()
+    const value = `${raw[i + 1]}`
+    headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`
+  }
+  return headers
+}
