@@ -10,11 +10,12 @@ import { Deletions } from './redis/deletions.ts'
 import { EntryWriter } from './redis/entry-writer.ts'
 import { Finder } from './redis/finder.ts'
 import { InvalidationFeed } from './redis/invalidation-feed.ts'
+import { Leases } from './redis/leases.ts'
 import { listStored } from './redis/listing.ts'
 import { Names, shortDigestOf } from './redis/names.ts'
 import { acceptConnection, acceptCount, acceptNamespace, acceptTtl } from './redis/options.ts'
 import { Records } from './redis/records.ts'
-import type { BodyWriter, CacheStore, Invalidations, Lookup, PutOptions } from './store.ts'
+import type { BodyWriter, CacheStore, Invalidations, LeaseAnswer, Lookup, PutOptions } from './store.ts'
 
 export type { RedisClient } from './redis/client.ts'
 
@@ -62,7 +63,8 @@ export class RedisStore implements CacheStore {
     updateInPlace: true,
     tags: true,
     ranges: true,
-    shared: true
+    shared: true,
+    leases: true
   } as const
   readonly maxEntrySizeBytes: number
   /** Tells a TieredStore above of what others change: by connections of its own, made once it is asked to. */
@@ -74,6 +76,7 @@ export class RedisStore implements CacheStore {
   readonly #finder: Finder
   readonly #writer: EntryWriter
   readonly #deletions: Deletions
+  readonly #leases: Leases
 
   constructor(options: RedisStoreOptions = {}) {
     const { namespace = 'undici-http-cache', maxVariants = 100, maxEntrySizeBytes = 32 * MEBIBYTE } = options
@@ -88,6 +91,7 @@ export class RedisStore implements CacheStore {
     this.invalidations = this.#feed
     this.#records = new Records(serializer)
     this.#deletions = new Deletions(this.#connection, this.#names)
+    this.#leases = new Leases(this.#connection, this.#names)
     this.#finder = new Finder(this.#connection, this.#names, this.#records, this.#deletions.position)
     this.#writer = new EntryWriter(this.#connection, this.#names, this.#records, { maxTtlMs, maxVariants })
   }
@@ -142,6 +146,11 @@ export class RedisStore implements CacheStore {
   /** Removes what this namespace and serializer have stored. Takes time in proportion to all that is in Redis. */
   async clear(): Promise<void> {
     await this.#deletions.clear()
+  }
+
+  /** One round trip. What holds a lease, or what was left of it, is gone from Redis when its time is up. */
+  lease(name: string, ttlMs: number): Promise<LeaseAnswer> {
+    return this.#leases.take(name, ttlMs)
   }
 
   /** All that is stored, with the digests of variant keys in the place of variant keys. */

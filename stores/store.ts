@@ -27,6 +27,8 @@ export interface Capabilities {
   readonly shared: boolean
   /** `clear` empties the store; false: it throws or rejects. True by default. */
   readonly clear?: boolean
+  /** `lease` is there, for all who share the store. False by default. */
+  readonly leases?: boolean
 }
 
 export interface Stored {
@@ -82,6 +84,22 @@ export interface Invalidations {
   listen(listener: InvalidationListener): () => void
 }
 
+/** What the holder of a lease leaves in its place for those who ask next: what it was held for is done, or need not be
+ * done by one for all. */
+export type LeaseMark = 'done' | 'unshared'
+
+/** The right to do something in place of all who share a store, for a while. */
+export interface Lease {
+  /** Holds it for so long from now on. Milliseconds. False: it is held no more. */
+  renew(ttlMs: number): MaybePromise<boolean>
+  /** Lets go of it: whoever asks next gets it. With a mark, which stays for `markMs`, they are told that instead. Does
+   * nothing where it is held no more. */
+  release(mark?: LeaseMark, markMs?: number): MaybePromise<void>
+}
+
+/** 'held': another has it. A mark: what its last holder has left. */
+export type LeaseAnswer = Lease | 'held' | LeaseMark
+
 /** Where responses are kept. Any method may throw or reject: the request it was called for goes on without it. */
 export interface CacheStore {
   readonly capabilities: Capabilities
@@ -101,6 +119,12 @@ export interface CacheStore {
   /** Removes every entry that carries the tag. */
   deleteByTag(tag: string): MaybePromise<void>
   clear(): MaybePromise<void>
+  /** Gives the right of that name to one at a time of all who share the store, for `ttlMs` from now on, after which it
+   * ends by itself; `clear` ends it as well, and removes marks. Milliseconds.
+   *
+   * Names are any strings, and have nothing to do with keys. They may hold credentials: a store outside the process keeps
+   * digests. */
+  lease?(name: string, ttlMs: number): MaybePromise<LeaseAnswer>
   /** All that is stored, in no order. */
   entries?(): AsyncIterable<Entry>
   close(): MaybePromise<void>

@@ -5,6 +5,7 @@ import { testConcurrency } from './testing/concurrency.ts'
 import { testDeletions } from './testing/deletions.ts'
 import { testFacts } from './testing/facts.ts'
 import { testHostile } from './testing/hostile.ts'
+import { testLeases } from './testing/leases.ts'
 import { testLifecycle } from './testing/lifecycle.ts'
 import { testRanges } from './testing/ranges.ts'
 import { type Check, Subject } from './testing/subject.ts'
@@ -61,7 +62,9 @@ const TIMEOUT_MS = 60_000
  * - `capabilities.tags` false: `deleteByTag` throws or rejects; `clear` false: `clear` does. `ranges` false: `open` with a range answers with the
  *   right bytes or undefined. `synchronous` true: lookups and small bodies come without a promise. `updateInPlace` says
  *   nothing about what `update` answers: who cannot replace metadata alone reads the body and writes both.
- *   `shared` true, with `reopen`: two instances see each other's responses and deletions. */
+ *   `shared` true, with `reopen`: two instances see each other's responses and deletions.
+ * - `leases` true: of all who ask `lease` for one name, on any instance, one at a time has it, until it is released or its
+ *   time is up; nobody else renews or releases it. */
 export function testStore(options: TestStoreOptions): void {
   const { name, create, dispose, variantCount = 1000, maxVariants = Infinity, dropsExpired = true } = options
   describe(name, () => {
@@ -91,6 +94,7 @@ export function testStore(options: TestStoreOptions): void {
     testRanges(check)
     testConcurrency(check)
     testHostile(check)
+    testLeases(check)
     testLifecycle(check, dropsExpired)
   })
 }

@@ -1,6 +1,15 @@
 import { optionError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
-import type { BodyWriter, CacheStore, Capabilities, Invalidations, Lookup, MaybePromise, PutOptions } from './store.ts'
+import type {
+  BodyWriter,
+  CacheStore,
+  Capabilities,
+  Invalidations,
+  LeaseAnswer,
+  Lookup,
+  MaybePromise,
+  PutOptions
+} from './store.ts'
 import { Listening } from './tiered/listening.ts'
 import { Pair } from './tiered/pair.ts'
 import { Trust } from './tiered/trust.ts'
@@ -28,6 +37,8 @@ export class TieredStore implements CacheStore {
   readonly maxEntrySizeBytes: number | undefined
   /** What the last tier tells of changes by others; undefined: it tells of none. */
   readonly invalidations: Invalidations | undefined
+  /** Leases of the lowest tier that gives them; undefined where none does. */
+  readonly lease?: (name: string, ttlMs: number) => MaybePromise<LeaseAnswer>
   /** All that is stored, by the last tier's own list; undefined where it has none. */
   readonly entries?: () => AsyncIterable<Entry>
   readonly #tiers: Pair
@@ -47,6 +58,7 @@ export class TieredStore implements CacheStore {
     this.capabilities = this.#tiers.capabilities
     this.maxEntrySizeBytes = last.maxEntrySizeBytes
     this.invalidations = invalidations
+    if (this.#tiers.lease !== undefined) this.lease = this.#tiers.lease
     if (last.entries !== undefined) this.entries = last.entries.bind(last)
   }
 

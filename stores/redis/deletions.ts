@@ -5,7 +5,7 @@ import { DROP, DROP_TAGGED, NOTE, NOTE_AND_DROP, POSITION, type Script, UNTAG } 
 
 const KEYS_AT_ONCE = 200
 const DIGEST = /^[\w-]{22}$/
-const HASH_OR_TAG = /^(tag:)?\{([\w-]{22})\}$/
+const OWN_NAME = /^(tag:|lease:)?\{([\w-]{22})\}$/
 
 /** Removes responses. Each deletion is noted before anything is removed, so that what was asked for before it is refused
  * from then on; it is over once nothing of it is found any more. */
@@ -45,14 +45,13 @@ export class Deletions {
     await this.#note('c')
     const { prefix } = this.#names
     for await (const names of scanNames(this.#connection, prefix)) {
-      const found = names.map(name => HASH_OR_TAG.exec(name.slice(prefix.length)))
-      const hashes = found.flatMap(match => (match?.[1] === undefined ? (match?.[2] ?? []) : []))
-      await this.#dropAll(hashes, DROP, [])
-      for (const match of found) {
-        if (match?.[1] !== undefined && match[2] !== undefined) {
-          await this.#emptyTag(this.#names.tag(match[2]), DROP, [])
-        }
-      }
+      const found = names.map(name => OWN_NAME.exec(name.slice(prefix.length)))
+      const digestsOf = (kind: string | undefined) =>
+        found.flatMap(match => (match !== null && match[1] === kind ? (match[2] ?? []) : []))
+      await this.#dropAll(digestsOf(undefined), DROP, [])
+      for (const digest of digestsOf('tag:')) await this.#emptyTag(this.#names.tag(digest), DROP, [])
+      const leases = digestsOf('lease:').map(digest => this.#names.lease(digest))
+      await Promise.all(leases.map(lease => this.#connection.use(client => client.unlink(lease))))
     }
   }
 

@@ -44,4 +44,9 @@ export class Names {
   tag(tagDigest: string): string {
     return `${this.prefix}tag:{${tagDigest}}`
   }
+
+  /** The hash that says who has a lease, or what was left in its place. */
+  lease(leaseDigest: string): string {
+    return `${this.prefix}lease:{${leaseDigest}}`
+  }
 }

@@ -3,6 +3,7 @@ import type {
   BodyWriter,
   CacheStore,
   Capabilities,
+  LeaseAnswer,
   Lookup,
   MaybePromise,
   Position,
@@ -26,6 +27,8 @@ export interface Common {
 /** Two tiers: what is quick, over what knows, which may be a pair itself. */
 export class Pair implements CacheStore {
   readonly capabilities: Capabilities
+  /** That of the lowest tier that gives leases, as a rule the one that others share; undefined: none does. */
+  readonly lease?: (name: string, ttlMs: number) => MaybePromise<LeaseAnswer>
   readonly upper: CacheStore
   readonly lower: CacheStore
   readonly common: Common
@@ -41,8 +44,11 @@ export class Pair implements CacheStore {
       tags: above.tags && below.tags,
       ranges: above.ranges && below.ranges,
       shared: below.shared,
-      clear: above.clear !== false && below.clear !== false
+      clear: above.clear !== false && below.clear !== false,
+      leases: givesLeases(upper) || givesLeases(lower)
     }
+    const lessor = givesLeases(lower) ? lower : upper
+    if (lessor.lease !== undefined && givesLeases(lessor)) this.lease = lessor.lease.bind(lessor)
   }
 
   /** What is too large for the upper tier is kept in the lower one. */
@@ -167,6 +173,10 @@ class UpperLookup implements Lookup {
   deeper(): Promise<Lookup> {
     return this.#pair.ask(this.#found, this.#key, () => this.#pair.lower.get(this.#key, this.#variantOf))
   }
+}
+
+function givesLeases({ capabilities, lease }: CacheStore): boolean {
+  return capabilities.leases === true && lease !== undefined
 }
 
 /** Where both tiers stood. */
