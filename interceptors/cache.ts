@@ -7,11 +7,11 @@ import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
 import { forWhole } from '../lib/rfc9111/preconditions.ts'
 import type { Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
-import type { Lookup, MaybePromise } from '../stores/store.ts'
+import type { Lease, Lookup, MaybePromise } from '../stores/store.ts'
 import { AnswerHead } from './answer-head.ts'
 import type { Client } from './client.ts'
 import { withDeadline } from './deadline.ts'
-import { Flights, flightName, type Stream } from './flights.ts'
+import { type Flight, Flights, flightName, type Stream } from './flights.ts'
 import { Follower, type Share } from './follower.ts'
 import { type AnyHandler, clientOf } from './handler-adapter.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
@@ -22,6 +22,7 @@ import { hitOutcome } from './outcomes.ts'
 import { type Ask, type AskOptions, type Dispatch, type Plan, planFor } from './plan.ts'
 import { Server } from './serve.ts'
 import { StoreGuard } from './store-guard.ts'
+import { Tenure } from './tenure.ts'
 import {
   copyOptions,
   type DispatchOptions,
@@ -32,6 +33,7 @@ import {
   withOrigin,
   withRereadableHeaders
 } from './to-request.ts'
+import { Turn } from './turn.ts'
 
 /** What a request has waited for since it came: another's response, the store that was at work on one, or nothing yet. */
 type Waited = 'for another' | 'for the store' | 'not'
@@ -45,6 +47,9 @@ export class HttpCache {
   readonly #knownOrigins: KnownOrigins = new Map()
   /** With the dispatcher that each goes through. */
   readonly #background = new Map<OriginExchange, Dispatch>()
+  /** What is to be fetched in the background once it is known that no other process does, and the dispatcher it will go
+   * through. */
+  readonly #refreshing = new Map<string, Dispatch>()
   /** Requests that wait for the store, and the dispatcher they will go through. */
   readonly #waiting = new Map<Promise<void>, Dispatch>()
   #closed = false
@@ -102,6 +107,7 @@ export class HttpCache {
     if (this.#closed) return
     this.#closed = true
     this.flights.close()
+    this.#refreshing.clear()
     for (const exchange of [...this.#background.keys()]) exchange.cancel()
     if (this.settings.ownsStore) await this.settings.store.close()
   }
@@ -109,6 +115,7 @@ export class HttpCache {
   /** Lets a dispatcher close: what goes on in the background through it ends, and who waits here for a store or for
    * another's response is sent on. Settles once nobody does. */
   async release(next: Dispatch): Promise<void> {
+    for (const [name, through] of this.#refreshing) if (through === next) this.#refreshing.delete(name)
     for (const [exchange, through] of [...this.#background]) if (through === next) exchange.cancel()
     this.flights.close()
     for (;;) {
@@ -118,12 +125,49 @@ export class HttpCache {
     }
   }
 
-  /** Fetches without anybody waiting, unless that is being done already. RFC 5861 §3 */
-  #refresh(ask: Ask, request: Request, plan: Plan): void {
+  /** Fetches without anybody waiting, unless that is being done already, by this process or one that shares the store.
+   * RFC 5861 §3 */
+  async #refresh(ask: Ask, request: Request, plan: Plan): Promise<void> {
     const name = flightName(request) ?? request.key
-    if (this.#closed || this.flights.find(name) !== undefined) return
+    const isUnderWay = () => this.#closed || this.flights.find(name) !== undefined
+    if (isUnderWay() || this.#refreshing.has(name)) return
+    const inBackground = { ...ask, client: undefined }
+    if (!this.guard.givesLeases || !this.guard.isKnown(plan.asOf)) {
+      this.#fetchInBackground(inBackground, request, plan, this.flights.start(name, request.key))
+      return
+    }
+    this.#refreshing.set(name, ask.next)
+    const answer = await this.guard.lease(name, this.settings.leaseMs)
+    const lease = typeof answer === 'object' ? answer : undefined
+    const isMine = answer !== 'held' && answer !== 'done'
+    // Another process may have done it between the lookup and the lease.
+    const current = lease === undefined ? plan : await this.#lookAgain(request, plan)
+    const isWanted = this.#refreshing.delete(name) && isMine && current !== undefined
+    if (!isWanted || isUnderWay()) {
+      if (lease !== undefined) void this.guard.release(lease)
+      return
+    }
     const flight = this.flights.start(name, request.key)
-    const exchange = new OriginExchange(this, { ...ask, client: undefined }, request, plan, flight)
+    if (lease !== undefined) this.#hold(lease, flight, inBackground)
+    this.#fetchInBackground(inBackground, request, current, flight)
+  }
+
+  /** The plan by what is stored now; undefined: there is no need for it any more. */
+  async #lookAgain(request: Request, plan: Plan): Promise<Plan | undefined> {
+    const variantOf = (names: readonly string[]) => variantKey(request, names)
+    const { policy, now } = this.settings
+    let found = await this.guard.get(request.key, variantOf)
+    for (;;) {
+      const decision = decideRequest(request, found, policy, now())
+      if (decision.kind === 'hit') return undefined
+      if (found.deeper !== undefined) found = await this.guard.deeper(found, request.key, variantOf)
+      else if (decision.kind !== 'stale-while-revalidate') return undefined
+      else return { ...plan, revalidation: decision.revalidation, stored: found.stored }
+    }
+  }
+
+  #fetchInBackground(ask: Ask, request: Request, plan: Plan, flight: Flight): void {
+    const exchange = new OriginExchange(this, ask, request, plan, flight)
     this.#background.set(exchange, ask.next)
     exchange.onOver = () => this.#background.delete(exchange)
     try {
@@ -131,6 +175,12 @@ export class HttpCache {
     } catch {
       // The client has its answer; the next request will meet the same fault in the foreground.
     }
+  }
+
+  #hold(lease: Lease, flight: Flight, { client }: Ask): void {
+    const { guard, settings } = this
+    const wasGivenUp = () => client?.aborted === true
+    flight.watcher = new Tenure(lease, { guard, settings, isForeground: client !== undefined, wasGivenUp })
   }
 
   #reasonToKeepOut(opts: AskOptions): string | undefined {
@@ -162,10 +212,12 @@ export class HttpCache {
     // The guard's promises do not reject.
     const waiting = answer.then(value => {
       this.#waiting.delete(waiting)
-      if (client?.isFinished) return
+      const { leads } = kept
+      if (client?.isFinished && !leads?.isAwaited) return leads?.land('nothing')
       try {
-        proceed(value, kept)
+        proceed(value, client?.isFinished ? { ...kept, client: undefined } : kept)
       } catch (error) {
+        leads?.land('nothing')
         client?.fail(error as Error)
       }
     })
@@ -181,16 +233,18 @@ export class HttpCache {
         const isCollapsed = waited === 'for another'
         const reason = isCollapsed && !decision.stale ? 'collapsed' : decision.reason
         const outcome = hitOutcome(decision.answer, reason, decision.stale, isCollapsed)
+        ask.leads?.land('stored')
         return this.#serve(ask, request, found, decision.answer, outcome)
       }
       case 'stale-while-revalidate': {
         const { answer, revalidation } = decision
         const whole = forWhole(request)
         const kept = whole === request ? asItStands(ask) : withRequest(ask, whole)
+        ask.leads?.land('stored')
         this.#serve(ask, request, found, answer, hitOutcome(answer, decision.reason, true, false))
         void mapMaybe(this.guard.asOf(found), asOf => {
           const plan = { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf }
-          this.#refresh(kept, whole, plan)
+          void this.#refresh(kept, whole, plan)
         })
         return true
       }
@@ -210,6 +264,7 @@ export class HttpCache {
         })
       }
       case 'unsatisfiable':
+        ask.leads?.land('nothing')
         return this.#refuse(ask, decision.reason)
       default:
         return decision satisfies never
@@ -238,6 +293,7 @@ export class HttpCache {
 
   /** One request to the origin at a time for what several ask for. Who has waited in vain asks for itself. */
   #fetchOrWait(ask: Ask, request: Request, plan: Plan, waited: Waited): boolean {
+    if (ask.leads !== undefined) return this.#fetchAsLeader(ask, request, plan, ask.leads)
     const name = waited === 'for another' ? undefined : flightName(request)
     const flight = name === undefined ? undefined : this.flights.find(name)
     if (flight === undefined && waited === 'not') {
@@ -248,7 +304,10 @@ export class HttpCache {
         return this.#when(ask, settled, (_, later) => this.#lookUp(later, request, 'for the store'))
       }
     }
-    if (flight === undefined) return this.fetch(mayAskAgain(plan) ? asItStands(ask) : ask, request, plan, name)
+    if (flight === undefined) {
+      if (name !== undefined && this.#isForFleet(name, plan)) return this.#takeTurn(ask, request, plan, name)
+      return this.fetch(mayAskAgain(plan) ? asItStands(ask) : ask, request, plan, name)
+    }
     const { client } = ask
     if (client === undefined) return true
     const kept = asItStands(ask)
@@ -257,12 +316,49 @@ export class HttpCache {
     new Follower({
       client,
       flight,
-      headersTimeoutMs: Math.min(ask.opts.headersTimeout || Infinity, LONGEST_WAIT_MS),
+      headersTimeoutMs: longestWaitMs(ask),
       landingTimeoutMs: this.settings.coalesceTimeoutMs,
       shareOf: stream => this.#shareOf(stream, request),
       lookUp: () => this.#lookUp(kept, request, 'for another'),
       fetch: () => this.fetch(kept, request, plan)
     }).board()
+    return true
+  }
+
+  /** Where nothing can be stored, other processes would wait in vain. */
+  #isForFleet(name: string, { asOf }: Plan): boolean {
+    return this.settings.coalesce === 'fleet' && this.guard.isKnown(asOf) && !this.flights.isUnshared(name)
+  }
+
+  /** Of several processes, one at a time. Those of this one who ask for the same thing wait for it from now on. */
+  #takeTurn(ask: Ask, request: Request, plan: Plan, name: string): boolean {
+    const { client } = ask
+    if (client === undefined) return true
+    const flight = this.flights.start(name, request.key)
+    const kept: Ask = { ...asItStands(ask), leads: flight }
+    if (!client.isStarted) startClient(client)
+    if (client.isFinished) {
+      flight.land('nothing')
+      return true
+    }
+    const unlessLeft = () => (client.isFinished ? { ...kept, client: undefined } : kept)
+    new Turn({
+      client,
+      flight,
+      name,
+      leaseMs: this.settings.leaseMs,
+      timeoutMs: longestWaitMs(ask),
+      guard: this.guard,
+      hold: lease => this.#hold(lease, flight, kept),
+      lookUp: () => this.#lookUp(unlessLeft(), request, 'for another'),
+      fetch: () => this.#fetchAsLeader(unlessLeft(), request, plan, flight)
+    }).begin()
+    return true
+  }
+
+  #fetchAsLeader(ask: Ask, request: Request, plan: Plan, flight: Flight): boolean {
+    if (ask.client !== undefined) return new OriginExchange(this, ask, request, plan, flight).send()
+    this.#fetchInBackground(ask, request, plan, flight)
     return true
   }
 
@@ -288,6 +384,10 @@ export class HttpCache {
 
 /** What an origin has to give its header section to another's request, before those who wait ask for themselves. */
 const LONGEST_WAIT_MS = 30_000
+
+function longestWaitMs({ opts }: Ask): number {
+  return Math.min(opts.headersTimeout || Infinity, LONGEST_WAIT_MS)
+}
 
 /** The request as it stands: its caller may use the same objects for the next one, once dispatch has returned. */
 function asItStands(ask: Ask): Ask {

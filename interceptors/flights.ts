@@ -22,10 +22,20 @@ export interface Passenger {
   landed(landing: Landing): void
 }
 
+/** One that is told what becomes of a flight, and does not wait for what it brings. */
+export interface Watcher {
+  /** The header section is there. */
+  seen(isShareable: boolean): void
+  /** A deletion came: nothing of it will be stored. */
+  overtaken(): void
+  landed(landing: Landing): void
+}
+
 /** One request on its way to the origin, and those who wait for what it brings. */
 export class Flight {
   /** Called when one that waited has left. */
   onLeft: (() => void) | undefined
+  watcher: Watcher | undefined
   readonly key: CacheKey
   readonly #waiting = new Set<Passenger>()
   readonly #onLanded: (flight: Flight) => void
@@ -62,6 +72,7 @@ export class Flight {
     if (this.#landing !== undefined) return
     this.#stream = stream
     this.#onSeen(true)
+    this.watcher?.seen(true)
     for (const passenger of [...this.#waiting]) {
       if (passenger.streaming(stream)) this.#waiting.delete(passenger)
     }
@@ -70,6 +81,7 @@ export class Flight {
   /** The header section says that nobody else can use the response. */
   isForOneAlone(): void {
     this.#onSeen(false)
+    this.watcher?.seen(false)
   }
 
   /** Releases everybody at once; later calls do nothing. */
@@ -78,6 +90,7 @@ export class Flight {
     this.#landing = landing
     this.#stream = undefined
     this.#onLanded(this)
+    this.watcher?.landed(landing)
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const passenger of waiting) passenger.landed(landing)
@@ -92,7 +105,7 @@ export interface Change {
 }
 
 /** How long requests for what could not be shared are not joined again ("hit for miss"), and how many such are known. */
-const UNSHARED_MS = 30_000
+export const UNSHARED_MS = 30_000
 const MAX_UNSHARED = 10_000
 
 /** The flights under way: one for each key, method and credentials. */
@@ -121,9 +134,14 @@ export class Flights {
       isShareable => this.#saw(name, isShareable)
     )
     this.#all.add(flight)
-    const untilMs = this.#unshared.get(name)
-    if (untilMs === undefined || untilMs <= performance.now()) this.#flights.set(name, flight)
+    if (!this.isUnshared(name)) this.#flights.set(name, flight)
     return flight
+  }
+
+  /** Whether the last response of that name was for one alone, lately. */
+  isUnshared(name: string): boolean {
+    const untilMs = this.#unshared.get(name)
+    return untilMs !== undefined && untilMs > performance.now()
   }
 
   /** What came for a key whole, and is being stored; undefined: nothing. Settles when it is known whether it is. */
@@ -149,7 +167,9 @@ export class Flights {
    * brings is not stored. `by`: the change whose deletion it is. */
   overtake(key?: CacheKey, by?: Change): void {
     for (const [name, flight] of this.#flights) {
-      if (key === undefined || flight.key === key) this.#flights.delete(name)
+      if (key !== undefined && flight.key !== key) continue
+      this.#flights.delete(name)
+      flight.watcher?.overtaken()
     }
     for (const change of this.#changes) {
       if (change !== by && (key === undefined || change.key === key)) change.overtaken()

@@ -1,5 +1,6 @@
 import { optionError } from '../lib/errors.ts'
 import type { Policy } from '../lib/rfc9111/types.ts'
+import { givesLeases } from '../stores/leases.ts'
 import { MemoryStore } from '../stores/memory.ts'
 import type { CacheStore } from '../stores/store.ts'
 import { amount, callback, delay, flag, listOf, oneOf, positive } from './option-checks.ts'
@@ -50,6 +51,12 @@ export interface CacheOptions {
   /** How long a request waits for another's response to be stored, where it cannot read along with it, having come too late
    * or having to validate it. Milliseconds, >= 0; 1,000 by default. */
   coalesceTimeoutMs?: number
+  /** Among whom those who ask for the same thing at once wait for one request: 'process' (default), or 'fleet', all
+   * processes that share a store with leases, such as RedisStore. */
+  coalesce?: 'process' | 'fleet'
+  /** How long other processes wait for one that has died while it was fetching for them. Milliseconds, > 0; 2,000 by
+   * default. */
+  leaseMs?: number
   /** How much of a response waits for a slow store before its origin is paused; and how far one of several who read it may
    * fall behind before it goes on without that one, who reads on from the store. Bytes; 1 MiB by default. */
   maxBufferedBytes?: number
@@ -71,6 +78,7 @@ export type StoreOperation =
   | 'commit'
   | 'abort'
   | 'update'
+  | 'lease'
   | 'delete'
   | 'clear'
   | 'close'
@@ -86,6 +94,8 @@ export interface Settings {
   readonly partitionOf: RequestToPartition | undefined
   readonly storeTimeoutMs: number
   readonly coalesceTimeoutMs: number
+  readonly coalesce: 'process' | 'fleet'
+  readonly leaseMs: number
   readonly maxBufferedBytes: number
   readonly onStoreError: (error: unknown, operation: StoreOperation) => void
   readonly cacheStatus: string | undefined
@@ -120,6 +130,8 @@ const NAMES: { readonly [name in keyof CacheOptions]-?: true } = {
   origin: true,
   storeTimeoutMs: true,
   coalesceTimeoutMs: true,
+  coalesce: true,
+  leaseMs: true,
   maxBufferedBytes: true,
   onStoreError: true,
   cacheStatus: true,
@@ -136,6 +148,7 @@ export function readOptions(options: CacheOptions): Settings {
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(NAMES, name)) throw unknownOption(name)
   }
+  const store = options.store === undefined ? new MemoryStore() : checkedStore(options.store)
   const type = oneOf('type', options.type, ['shared', 'private'], 'shared')
   return {
     policy: {
@@ -158,7 +171,7 @@ export function readOptions(options: CacheOptions): Settings {
         name.toLowerCase()
       )
     },
-    store: options.store === undefined ? new MemoryStore() : checkedStore(options.store),
+    store,
     ownsStore: options.store === undefined,
     origins: checkedOrigins(options.origins),
     origin: options.origin === undefined ? undefined : originOf('origin', options.origin),
@@ -167,6 +180,8 @@ export function readOptions(options: CacheOptions): Settings {
     ),
     storeTimeoutMs: positive('storeTimeoutMs', options.storeTimeoutMs, 250),
     coalesceTimeoutMs: delay('coalesceTimeoutMs', options.coalesceTimeoutMs, 1000),
+    coalesce: checkedCoalesce(options.coalesce, store),
+    leaseMs: positive('leaseMs', options.leaseMs, 2000),
     maxBufferedBytes: positive('maxBufferedBytes', options.maxBufferedBytes, 1_048_576),
     onStoreError: callback('onStoreError', options.onStoreError) ?? (() => {}),
     cacheStatus: checkedCacheStatus(options.cacheStatus),
@@ -202,6 +217,12 @@ function checkedStore(store: CacheStore): CacheStore {
       : STORE_METHODS.filter(method => typeof store[method] !== 'function')
   if (missing.length > 0) throw optionError('store', `a CacheStore with ${missing.join(', ')}`, store)
   return store
+}
+
+function checkedCoalesce(value: CacheOptions['coalesce'], store: CacheStore): Settings['coalesce'] {
+  const coalesce = oneOf('coalesce', value, ['process', 'fleet'], 'process')
+  if (coalesce === 'process' || givesLeases(store)) return coalesce
+  throw optionError('coalesce', "'process' with a store that gives no leases", value)
 }
 
 function checkedOrigins(origins: CacheOptions['origins']): Settings['origins'] {

@@ -20,6 +20,8 @@ export interface Ask {
   readonly client: Client | undefined
   /** What was fetching the same as the store was asked: where that has landed since, the store's answer is out of date. */
   readonly underWay?: Flight | undefined
+  /** Its own flight, where that has begun before there was a request to the origin: others of this process wait for it. */
+  readonly leads?: Flight | undefined
 }
 
 /** With what a request goes to the origin. */

@@ -1,6 +1,6 @@
 import { CacheError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
-import type { Body, Lookup } from '../stores/store.ts'
+import type { Body, LeaseAnswer, Lookup } from '../stores/store.ts'
 
 /** What the contract promises, and that each response is stored for this key and selected by this request. */
 export function checkedLookup(
@@ -88,6 +88,14 @@ export function checkedBody(body: Body | undefined, expectedBytes: number | unde
   }
   if (typeof (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator] === 'function') return body
   throw notInContract('open')
+}
+
+/** What the contract promises. */
+export function checkedLease(answer: LeaseAnswer | undefined): LeaseAnswer {
+  if (answer === 'held' || answer === 'done' || answer === 'unshared') return answer
+  const { renew, release } = Object(answer)
+  if (typeof renew !== 'function' || typeof release !== 'function') throw notInContract('lease')
+  return answer as LeaseAnswer
 }
 
 /** For an answer that is none. */

@@ -1,10 +1,14 @@
 import { storedBytes } from '../lib/rfc9111/segments.ts'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { sliceBlocks } from '../stores/body-range.ts'
+import { givesLeases } from '../stores/leases.ts'
 import type {
   Body,
   BodyWriter,
   CacheStore,
+  Lease,
+  LeaseAnswer,
+  LeaseMark,
   Lookup,
   MaybePromise,
   Position,
@@ -17,7 +21,7 @@ import { withDeadline } from './deadline.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings, StoreOperation } from './options.ts'
 import { OwedDeletions } from './owed-deletions.ts'
-import { checkedBody, checkedLookup, notInContract } from './store-answers.ts'
+import { checkedBody, checkedLease, checkedLookup, notInContract } from './store-answers.ts'
 
 const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: () => UNKNOWN }
 
@@ -44,6 +48,7 @@ export class StoreGuard {
     write: new CircuitBreaker(),
     commit: new CircuitBreaker(),
     update: new CircuitBreaker(),
+    lease: new CircuitBreaker(),
     delete: new CircuitBreaker()
   }
   readonly #owed = new OwedDeletions()
@@ -51,6 +56,10 @@ export class StoreGuard {
   constructor(store: CacheStore, settings: Pick<Settings, 'storeTimeoutMs' | 'onStoreError'>) {
     this.#store = store
     this.#settings = settings
+  }
+
+  get givesLeases(): boolean {
+    return givesLeases(this.#store)
   }
 
   /** Bytes of body; larger responses are not offered. */
@@ -76,6 +85,29 @@ export class StoreGuard {
     return this.#attempt('deeper', NOTHING, () =>
       mapMaybe(lookup.deeper?.() ?? NOTHING, found => checkedLookup(found, key, variantOf))
     )
+  }
+
+  /** undefined: none can be had, and nobody is to wait for one. */
+  lease(name: string, ttlMs: number): MaybePromise<LeaseAnswer | undefined> {
+    if (!this.#breakers.lease.allows()) return undefined
+    const ask = () => mapMaybe(this.#store.lease?.(name, ttlMs), checkedLease)
+    return this.#attempt<LeaseAnswer | undefined>('lease', undefined, ask, late => {
+      if (typeof late === 'object') void this.release(late)
+    })
+  }
+
+  /** False: the lease is lost, or may be. */
+  renew(lease: Lease, ttlMs: number): MaybePromise<boolean> {
+    return this.#attempt('lease', false, () => mapMaybe(lease.renew(ttlMs), isHeld => isHeld === true))
+  }
+
+  release(lease: Lease, mark?: LeaseMark, markMs?: number): MaybePromise<void> {
+    return this.#attempt('lease', undefined, () => lease.release(mark, markMs))
+  }
+
+  /** Whether what is brought as of that position may be stored. */
+  isKnown(asOf: Position): boolean {
+    return asOf !== UNKNOWN
   }
 
   /** Where the store's order of events stands now that a request is about to begin. */

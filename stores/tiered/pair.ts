@@ -1,4 +1,5 @@
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
+import { givesLeases } from '../leases.ts'
 import type {
   BodyWriter,
   CacheStore,
@@ -173,10 +174,6 @@ class UpperLookup implements Lookup {
   deeper(): Promise<Lookup> {
     return this.#pair.ask(this.#found, this.#key, () => this.#pair.lower.get(this.#key, this.#variantOf))
   }
-}
-
-function givesLeases({ capabilities, lease }: CacheStore): boolean {
-  return capabilities.leases === true && lease !== undefined
 }
 
 /** Where both tiers stood. */

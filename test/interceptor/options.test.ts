@@ -64,6 +64,8 @@ const ROWS: { readonly [name in keyof CacheOptions]-?: Row } = {
   },
   storeTimeoutMs: LIMIT,
   coalesceTimeoutMs: { good: [0, 1, 2_147_483_647], bad: [-1, NaN, Infinity, 2_147_483_648, '1', null] },
+  coalesce: { good: ['process'], bad: ['fleet', 'processes', '', true, null, ['process']] },
+  leaseMs: LIMIT,
   maxBufferedBytes: LIMIT,
   onStoreError: { good: [() => {}, async () => {}], bad: [null, 'log', {}, true] },
   cacheStatus: { good: ['a', 'my cache', 'a"b\\c', false], bad: ['', true, null, 'ü', 'a\nb', 1, {}] },

@@ -1,0 +1,70 @@
+import type { Lease } from '../stores/store.ts'
+import { type Landing, UNSHARED_MS, type Watcher } from './flights.ts'
+import { mapMaybe } from './maybe-promise.ts'
+import type { Settings } from './options.ts'
+import type { StoreGuard } from './store-guard.ts'
+import { LONGEST_PAUSE_MS } from './turn.ts'
+
+export interface TenureOptions {
+  readonly guard: StoreGuard
+  readonly settings: Pick<Settings, 'leaseMs' | 'coalesceTimeoutMs'>
+  /** Whether others may be waiting for it. */
+  readonly isForeground: boolean
+  /** Whether the flight has ended because nobody wanted what it was to bring. */
+  wasGivenUp(): boolean
+}
+
+/** Those who wait ask again within that time, and find out that it is over: none of them has to wait for the next. */
+const MARK_MS = 2 * LONGEST_PAUSE_MS
+
+/** A lease that is held while a flight is under way. It is renewed, so that it can be short, and let go of as soon as other
+ * processes have no more reason to wait than those of this one who cannot read along. */
+export class Tenure implements Watcher {
+  readonly #lease: Lease
+  readonly #options: TenureOptions
+  readonly #renewal: NodeJS.Timeout
+  #timer: NodeJS.Timeout | undefined
+  #isOver = false
+
+  constructor(lease: Lease, options: TenureOptions) {
+    this.#lease = lease
+    this.#options = options
+    this.#renewal = setInterval(() => this.#renew(), options.settings.leaseMs / 2).unref()
+  }
+
+  seen(isShareable: boolean): void {
+    if (this.#isOver) return
+    const { isForeground, settings } = this.#options
+    if (isShareable) this.#timer = setTimeout(() => this.#end('done', MARK_MS), settings.coalesceTimeoutMs).unref()
+    else if (isForeground) this.#end('unshared', UNSHARED_MS)
+  }
+
+  /** What comes will not be stored: the next one may begin. */
+  overtaken(): void {
+    this.#end()
+  }
+
+  landed(landing: Landing): void {
+    if (landing === 'nothing' && this.#options.wasGivenUp()) this.#end()
+    else this.#end('done', MARK_MS)
+  }
+
+  #renew(): void {
+    const { guard, settings } = this.#options
+    void mapMaybe(guard.renew(this.#lease, settings.leaseMs), isHeld => {
+      if (!isHeld) this.#stop()
+    })
+  }
+
+  #end(mark?: 'done' | 'unshared', markMs?: number): void {
+    if (this.#isOver) return
+    this.#stop()
+    void this.#options.guard.release(this.#lease, mark, markMs)
+  }
+
+  #stop(): void {
+    this.#isOver = true
+    clearInterval(this.#renewal)
+    clearTimeout(this.#timer)
+  }
+}

@@ -1,0 +1,141 @@
+import type { Lease, LeaseAnswer } from '../stores/store.ts'
+import type { Client, Source } from './client.ts'
+import type { Flight, Watcher } from './flights.ts'
+import { mapMaybe } from './maybe-promise.ts'
+import type { StoreGuard } from './store-guard.ts'
+
+export interface TurnOptions {
+  readonly client: Client
+  /** Of this request; others of this process wait for it. */
+  readonly flight: Flight
+  /** Of the flight, and of the lease. */
+  readonly name: string
+  readonly leaseMs: number
+  /** How long it waits for another process. */
+  readonly timeoutMs: number
+  readonly guard: StoreGuard
+  /** The lease is held from now on. */
+  hold(lease: Lease): void
+  /** It is this one's turn, or what it waited for is over. */
+  lookUp(): void
+  /** It has waited in vain. */
+  fetch(): void
+}
+
+const FIRST_PAUSE_MS = 20
+const PAUSE_GROWTH = 1.5
+const MAX_PAUSE_MS = 200
+/** Neighbours do not ask in step. */
+const JITTER = 0.25
+
+/** No longer than that passes before who waits asks again. */
+export const LONGEST_PAUSE_MS = MAX_PAUSE_MS * (1 + JITTER)
+
+/** A request that waits until no other process is fetching the same thing, in front of a flight that has begun. Where its
+ * client leaves, it goes on for those of this process who wait for the flight. */
+export class Turn implements Source, Watcher {
+  readonly #options: TurnOptions
+  readonly #untilMs: number
+  #pauseMs = FIRST_PAUSE_MS
+  #timer: NodeJS.Timeout | undefined
+  #isOver = false
+
+  constructor(options: TurnOptions) {
+    this.#options = options
+    this.#untilMs = performance.now() + options.timeoutMs
+  }
+
+  begin(): void {
+    const { client, flight } = this.#options
+    client.source = this
+    flight.watcher = this
+    flight.onLeft = () => this.#someoneLeft()
+    this.#ask()
+  }
+
+  // Watcher of its own flight, which others may end
+
+  seen(): void {}
+
+  overtaken(): void {}
+
+  landed(): void {
+    this.#goOn('fetch')
+  }
+
+  // Source
+
+  pause(): void {}
+
+  resume(): void {}
+
+  abort(reason: Error): void {
+    this.#options.client.fail(reason)
+    this.#someoneLeft()
+  }
+
+  #ask(): void {
+    const { guard, name, leaseMs } = this.#options
+    void mapMaybe(guard.lease(name, leaseMs), answer => this.#answered(answer))
+  }
+
+  #answered(answer: LeaseAnswer | undefined): void {
+    const { guard, flight, hold } = this.#options
+    if (this.#isOver) {
+      if (typeof answer === 'object') void guard.release(answer)
+      return
+    }
+    switch (answer) {
+      case undefined:
+        return this.#goOn('fetch')
+      case 'held':
+        return this.#wait()
+      case 'done':
+        return this.#goOn('lookUp')
+      case 'unshared':
+        flight.watcher = undefined
+        flight.isForOneAlone()
+        flight.land('nothing')
+        return this.#goOn('lookUp')
+      default:
+        hold(answer)
+        return this.#goOn('lookUp')
+    }
+  }
+
+  #wait(): void {
+    const leftMs = this.#untilMs - performance.now()
+    if (leftMs <= 0) return this.#goOn('fetch')
+    const pauseMs = this.#pauseMs * (1 - JITTER + 2 * JITTER * Math.random())
+    this.#pauseMs = Math.min(this.#pauseMs * PAUSE_GROWTH, MAX_PAUSE_MS)
+    this.#timer = setTimeout(() => this.#ask(), Math.min(pauseMs, leftMs))
+  }
+
+  #someoneLeft(): void {
+    const { client, flight } = this.#options
+    if (this.#isOver || !client.isFinished || flight.isAwaited) return
+    this.#end()
+    flight.land('nothing')
+  }
+
+  #goOn(way: 'lookUp' | 'fetch'): void {
+    if (this.#isOver) return
+    const { client, flight } = this.#options
+    this.#end()
+    if (client.isFinished && !flight.isAwaited) return flight.land('nothing')
+    if (!client.isFinished) client.source = undefined
+    try {
+      this.#options[way]()
+    } catch (error) {
+      flight.land('nothing')
+      client.fail(error as Error)
+    }
+  }
+
+  #end(): void {
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    const { flight } = this.#options
+    if (flight.watcher === this) flight.watcher = undefined
+  }
+}
