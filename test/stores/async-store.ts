@@ -25,7 +25,7 @@ export class AsyncStore implements CacheStore {
   }
 
   async get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
-    await this.#begin('get')
+    await this.begin('get')
     const found = this.memory.get(key, variantOf)
     const position = await found.asOf()
     return {
@@ -36,51 +36,52 @@ export class AsyncStore implements CacheStore {
   }
 
   async put(entry: Entry, options?: PutOptions): Promise<BodyWriter | undefined> {
-    await this.#begin('put')
+    await this.begin('put')
     const writer = this.memory.put(entry, options)
     if (writer === undefined) return undefined
     return {
       write: async chunk => {
-        await this.#begin('write')
+        await this.begin('write')
         await writer.write(chunk)
       },
       commit: async finished => {
-        await this.#begin('commit')
+        await this.begin('commit')
         return writer.commit(finished)
       },
       abort: async () => {
-        await this.#begin('abort')
+        await this.begin('abort')
         await writer.abort()
       }
     }
   }
 
   async update(entry: Entry, options?: Pick<PutOptions, 'asOf'>): Promise<boolean> {
-    await this.#begin('update')
+    await this.begin('update')
     return this.memory.update(entry, options)
   }
 
   async delete(key: CacheKey): Promise<void> {
-    await this.#begin('delete')
+    await this.begin('delete')
     this.memory.delete(key)
   }
 
   async deleteByTag(tag: string): Promise<void> {
-    await this.#begin('delete')
+    await this.begin('delete')
     this.memory.deleteByTag(tag)
   }
 
   async clear(): Promise<void> {
-    await this.#begin('clear')
+    await this.begin('clear')
     this.memory.clear()
   }
 
   async close(): Promise<void> {
-    await this.#begin('close')
+    await this.begin('close')
     this.memory.close()
   }
 
-  async #begin(operation: StoreOperation): Promise<void> {
+  /** Notes that an operation has begun, and takes its time. */
+  async begin(operation: StoreOperation): Promise<void> {
     this.operations.push(operation)
     await this.pace(operation)
   }
@@ -90,7 +91,7 @@ export class AsyncStore implements CacheStore {
     return {
       entry,
       open: async range => {
-        await this.#begin('open')
+        await this.begin('open')
         const body = await stored.open(range)
         return body instanceof Uint8Array || Array.isArray(body) ? this.#read([body].flat()) : body
       }
@@ -100,7 +101,7 @@ export class AsyncStore implements CacheStore {
   async *#read(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
     for (const piece of pieces) {
       for (let start = 0; start < piece.byteLength; start += 65_536) {
-        await this.#begin('read')
+        await this.begin('read')
         yield piece.subarray(start, start + 65_536)
       }
     }

@@ -4,6 +4,7 @@ import { testStore } from 'undici-http-cache/stores/testing'
 import type { Serializer } from '../../serializers/serializer.ts'
 import { MemoryStore } from '../../stores/memory.ts'
 import { serializers } from '../serializers/serializers.ts'
+import { LeasingStore } from './leasing-store.ts'
 
 /** A user's own. */
 const v8Serializer: Serializer<Uint8Array> = { name: 'v8', encode: serialize, decode: deserialize }
@@ -14,3 +15,8 @@ for (const serializer of [...serializers, v8Serializer]) {
     create: ({ maxEntrySizeBytes }) => new MemoryStore({ maxEntrySizeBytes, serializer })
   })
 }
+
+testStore({
+  name: 'a store of promises, with leases',
+  create: ({ maxEntrySizeBytes }) => new LeasingStore({ maxEntrySizeBytes })
+})
