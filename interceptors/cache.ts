@@ -7,8 +7,9 @@ import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
 import { forWhole } from '../lib/rfc9111/preconditions.ts'
 import type { Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
-import type { Lease, Lookup, MaybePromise } from '../stores/store.ts'
+import type { Lookup, MaybePromise } from '../stores/store.ts'
 import { AnswerHead } from './answer-head.ts'
+import { Background } from './background.ts'
 import type { Client } from './client.ts'
 import { withDeadline } from './deadline.ts'
 import { type Flight, Flights, flightName, type Stream } from './flights.ts'
@@ -45,11 +46,7 @@ export class HttpCache {
   readonly flights = new Flights()
   readonly server: Server
   readonly #knownOrigins: KnownOrigins = new Map()
-  /** With the dispatcher that each goes through. */
-  readonly #background = new Map<OriginExchange, Dispatch>()
-  /** What is to be fetched in the background once it is known that no other process does, and the dispatcher it will go
-   * through. */
-  readonly #refreshing = new Map<string, Dispatch>()
+  readonly #background = new Background(this)
   /** Requests that wait for the store, and the dispatcher they will go through. */
   readonly #waiting = new Map<Promise<void>, Dispatch>()
   #closed = false
@@ -107,80 +104,20 @@ export class HttpCache {
     if (this.#closed) return
     this.#closed = true
     this.flights.close()
-    this.#refreshing.clear()
-    for (const exchange of [...this.#background.keys()]) exchange.cancel()
+    this.#background.close()
     if (this.settings.ownsStore) await this.settings.store.close()
   }
 
   /** Lets a dispatcher close: what goes on in the background through it ends, and who waits here for a store or for
    * another's response is sent on. Settles once nobody does. */
   async release(next: Dispatch): Promise<void> {
-    for (const [name, through] of this.#refreshing) if (through === next) this.#refreshing.delete(name)
-    for (const [exchange, through] of [...this.#background]) if (through === next) exchange.cancel()
+    this.#background.release(next)
     this.flights.close()
     for (;;) {
       const waiting = [...this.#waiting].filter(([, through]) => through === next).map(([promise]) => promise)
       if (waiting.length === 0) return
       await Promise.all(waiting)
     }
-  }
-
-  /** Fetches without anybody waiting, unless that is being done already, by this process or one that shares the store.
-   * RFC 5861 §3 */
-  async #refresh(ask: Ask, request: Request, plan: Plan): Promise<void> {
-    const name = flightName(request) ?? request.key
-    const isUnderWay = () => this.#closed || this.flights.find(name) !== undefined
-    if (isUnderWay() || this.#refreshing.has(name)) return
-    const inBackground = { ...ask, client: undefined }
-    if (!this.guard.givesLeases || !this.guard.isKnown(plan.asOf)) {
-      this.#fetchInBackground(inBackground, request, plan, this.flights.start(name, request.key))
-      return
-    }
-    this.#refreshing.set(name, ask.next)
-    const answer = await this.guard.lease(name, this.settings.leaseMs)
-    const lease = typeof answer === 'object' ? answer : undefined
-    const isMine = answer !== 'held' && answer !== 'done'
-    // Another process may have done it between the lookup and the lease.
-    const current = lease === undefined ? plan : await this.#lookAgain(request, plan)
-    const isWanted = this.#refreshing.delete(name) && isMine && current !== undefined
-    if (!isWanted || isUnderWay()) {
-      if (lease !== undefined) void this.guard.release(lease)
-      return
-    }
-    const flight = this.flights.start(name, request.key)
-    if (lease !== undefined) this.#hold(lease, flight, inBackground)
-    this.#fetchInBackground(inBackground, request, current, flight)
-  }
-
-  /** The plan by what is stored now; undefined: there is no need for it any more. */
-  async #lookAgain(request: Request, plan: Plan): Promise<Plan | undefined> {
-    const variantOf = (names: readonly string[]) => variantKey(request, names)
-    const { policy, now } = this.settings
-    let found = await this.guard.get(request.key, variantOf)
-    for (;;) {
-      const decision = decideRequest(request, found, policy, now())
-      if (decision.kind === 'hit') return undefined
-      if (found.deeper !== undefined) found = await this.guard.deeper(found, request.key, variantOf)
-      else if (decision.kind !== 'stale-while-revalidate') return undefined
-      else return { ...plan, revalidation: decision.revalidation, stored: found.stored }
-    }
-  }
-
-  #fetchInBackground(ask: Ask, request: Request, plan: Plan, flight: Flight): void {
-    const exchange = new OriginExchange(this, ask, request, plan, flight)
-    this.#background.set(exchange, ask.next)
-    exchange.onOver = () => this.#background.delete(exchange)
-    try {
-      exchange.send()
-    } catch {
-      // The client has its answer; the next request will meet the same fault in the foreground.
-    }
-  }
-
-  #hold(lease: Lease, flight: Flight, { client }: Ask): void {
-    const { guard, settings } = this
-    const wasGivenUp = () => client?.aborted === true
-    flight.watcher = new Tenure(lease, { guard, settings, isForeground: client !== undefined, wasGivenUp })
   }
 
   #reasonToKeepOut(opts: AskOptions): string | undefined {
@@ -244,7 +181,7 @@ export class HttpCache {
         this.#serve(ask, request, found, answer, hitOutcome(answer, decision.reason, true, false))
         void mapMaybe(this.guard.asOf(found), asOf => {
           const plan = { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf }
-          void this.#refresh(kept, whole, plan)
+          void this.#background.refresh(kept, whole, plan)
         })
         return true
       }
@@ -258,7 +195,7 @@ export class HttpCache {
         const revalidation = decision.kind === 'revalidate' ? decision.revalidation : NO_REVALIDATION
         const completion = decision.kind === 'complete' ? decision.completion : undefined
         const { forward, reason } = decision
-        return this.#when(ask, this.guard.asOf(found), (asOf, later) => {
+        return this.#when(ask, ask.asOf ?? this.guard.asOf(found), (asOf, later) => {
           const plan = { forward, reason, revalidation, stored: found.stored, completion, asOf }
           return this.#fetchOrWait(later, request, plan, waited)
         })
@@ -341,7 +278,7 @@ export class HttpCache {
       flight.land('nothing')
       return true
     }
-    const unlessLeft = () => (client.isFinished ? { ...kept, client: undefined } : kept)
+    const unlessLeft = (): Ask => (client.isFinished ? { ...kept, client: undefined } : kept)
     new Turn({
       client,
       flight,
@@ -349,8 +286,13 @@ export class HttpCache {
       leaseMs: this.settings.leaseMs,
       timeoutMs: longestWaitMs(ask),
       guard: this.guard,
-      hold: lease => this.#hold(lease, flight, kept),
-      lookUp: () => this.#lookUp(unlessLeft(), request, 'for another'),
+      hold: lease => {
+        flight.watcher = new Tenure(lease, { guard: this.guard, settings: this.settings, client })
+      },
+      lookUp: hasWaited => {
+        const asOf = hasWaited ? undefined : plan.asOf
+        this.#lookUp({ ...unlessLeft(), asOf }, request, 'for another')
+      },
       fetch: () => this.#fetchAsLeader(unlessLeft(), request, plan, flight)
     }).begin()
     return true
@@ -358,7 +300,7 @@ export class HttpCache {
 
   #fetchAsLeader(ask: Ask, request: Request, plan: Plan, flight: Flight): boolean {
     if (ask.client !== undefined) return new OriginExchange(this, ask, request, plan, flight).send()
-    this.#fetchInBackground(ask, request, plan, flight)
+    this.#background.fetch(ask, request, plan, flight)
     return true
   }
 

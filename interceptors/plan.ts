@@ -22,6 +22,8 @@ export interface Ask {
   readonly underWay?: Flight | undefined
   /** Its own flight, where that has begun before there was a request to the origin: others of this process wait for it. */
   readonly leads?: Flight | undefined
+  /** Where the store stood a moment ago; undefined: it has to be asked. */
+  readonly asOf?: Position | undefined
 }
 
 /** With what a request goes to the origin. */

@@ -1,4 +1,5 @@
 import type { Lease } from '../stores/store.ts'
+import type { Client } from './client.ts'
 import { type Landing, UNSHARED_MS, type Watcher } from './flights.ts'
 import { mapMaybe } from './maybe-promise.ts'
 import type { Settings } from './options.ts'
@@ -8,10 +9,8 @@ import { LONGEST_PAUSE_MS } from './turn.ts'
 export interface TenureOptions {
   readonly guard: StoreGuard
   readonly settings: Pick<Settings, 'leaseMs' | 'coalesceTimeoutMs'>
-  /** Whether others may be waiting for it. */
-  readonly isForeground: boolean
-  /** Whether the flight has ended because nobody wanted what it was to bring. */
-  wasGivenUp(): boolean
+  /** Whose request it is held for; undefined: nobody waits for it, here or elsewhere. */
+  readonly client: Client | undefined
 }
 
 /** Those who wait ask again within that time, and find out that it is over: none of them has to wait for the next. */
@@ -34,9 +33,9 @@ export class Tenure implements Watcher {
 
   seen(isShareable: boolean): void {
     if (this.#isOver) return
-    const { isForeground, settings } = this.#options
+    const { client, settings } = this.#options
     if (isShareable) this.#timer = setTimeout(() => this.#end('done', MARK_MS), settings.coalesceTimeoutMs).unref()
-    else if (isForeground) this.#end('unshared', UNSHARED_MS)
+    else if (client !== undefined) this.#end('unshared', UNSHARED_MS)
   }
 
   /** What comes will not be stored: the next one may begin. */
@@ -44,8 +43,9 @@ export class Tenure implements Watcher {
     this.#end()
   }
 
+  /** Where the client has left, the next one may begin. */
   landed(landing: Landing): void {
-    if (landing === 'nothing' && this.#options.wasGivenUp()) this.#end()
+    if (landing === 'nothing' && this.#options.client?.aborted) this.#end()
     else this.#end('done', MARK_MS)
   }
 

@@ -17,7 +17,7 @@ export interface TurnOptions {
   /** The lease is held from now on. */
   hold(lease: Lease): void
   /** It is this one's turn, or what it waited for is over. */
-  lookUp(): void
+  lookUp(hasWaited: boolean): void
   /** It has waited in vain. */
   fetch(): void
 }
@@ -37,6 +37,7 @@ export class Turn implements Source, Watcher {
   readonly #options: TurnOptions
   readonly #untilMs: number
   #pauseMs = FIRST_PAUSE_MS
+  #hasWaited = false
   #timer: NodeJS.Timeout | undefined
   #isOver = false
 
@@ -106,6 +107,7 @@ export class Turn implements Source, Watcher {
   #wait(): void {
     const leftMs = this.#untilMs - performance.now()
     if (leftMs <= 0) return this.#goOn('fetch')
+    this.#hasWaited = true
     const pauseMs = this.#pauseMs * (1 - JITTER + 2 * JITTER * Math.random())
     this.#pauseMs = Math.min(this.#pauseMs * PAUSE_GROWTH, MAX_PAUSE_MS)
     this.#timer = setTimeout(() => this.#ask(), Math.min(pauseMs, leftMs))
@@ -125,7 +127,7 @@ export class Turn implements Source, Watcher {
     if (client.isFinished && !flight.isAwaited) return flight.land('nothing')
     if (!client.isFinished) client.source = undefined
     try {
-      this.#options[way]()
+      this.#options[way](this.#hasWaited)
     } catch (error) {
       flight.land('nothing')
       client.fail(error as Error)

@@ -1,0 +1,89 @@
+import { decideRequest } from '../lib/rfc9111/decide-request.ts'
+import type { Request } from '../lib/rfc9111/types.ts'
+import { variantKey } from '../lib/rfc9111/vary.ts'
+import type { HttpCache } from './cache.ts'
+import { type Flight, flightName } from './flights.ts'
+import { OriginExchange } from './origin-exchange.ts'
+import type { Ask, Dispatch, Plan } from './plan.ts'
+import { Tenure } from './tenure.ts'
+
+/** What is fetched without the one who asked waiting for it. */
+export class Background {
+  readonly #cache: HttpCache
+  /** With the dispatcher that each goes through. */
+  readonly #exchanges = new Map<OriginExchange, Dispatch>()
+  /** What is to be fetched unless another process is at it. */
+  readonly #planned = new Map<string, Ask>()
+  #isClosed = false
+
+  constructor(cache: HttpCache) {
+    this.#cache = cache
+  }
+
+  /** Fetches anew what was served stale, unless that is being done already, by this process or by another that shares the
+   * store. RFC 5861 §3 */
+  async refresh(ask: Ask, request: Request, plan: Plan): Promise<void> {
+    const { guard, flights, settings } = this.#cache
+    const name = flightName(request) ?? request.key
+    const isUnderWay = () => this.#isClosed || flights.find(name) !== undefined
+    if (isUnderWay() || this.#planned.has(name)) return
+    const inBackground = { ...ask, client: undefined }
+    if (!guard.givesLeases || !guard.isKnown(plan.asOf)) {
+      this.fetch(inBackground, request, plan, flights.start(name, request.key))
+      return
+    }
+    this.#planned.set(name, ask)
+    const answer = await guard.lease(name, settings.leaseMs)
+    const lease = typeof answer === 'object' ? answer : undefined
+    const isMine = answer !== 'held' && answer !== 'done'
+    const current = lease === undefined ? plan : await this.#lookAgain(request, plan)
+    const isPlanned = this.#planned.get(name) === ask
+    if (isPlanned) this.#planned.delete(name)
+    if (!isPlanned || !isMine || current === undefined || isUnderWay()) {
+      if (lease !== undefined) void guard.release(lease)
+      return
+    }
+    const flight = flights.start(name, request.key)
+    if (lease !== undefined) flight.watcher = new Tenure(lease, { guard, settings, client: undefined })
+    this.fetch(inBackground, request, current, flight)
+  }
+
+  fetch(ask: Ask, request: Request, plan: Plan, flight: Flight): void {
+    const exchange = new OriginExchange(this.#cache, ask, request, plan, flight)
+    this.#exchanges.set(exchange, ask.next)
+    exchange.onOver = () => this.#exchanges.delete(exchange)
+    try {
+      exchange.send()
+    } catch {
+      // The client has its answer; the next request will meet the same fault in the foreground.
+    }
+  }
+
+  /** Ends what goes through one dispatcher. */
+  release(next: Dispatch): void {
+    for (const [name, ask] of this.#planned) if (ask.next === next) this.#planned.delete(name)
+    for (const [exchange, through] of [...this.#exchanges]) if (through === next) exchange.cancel()
+  }
+
+  /** Ends everything, for good. */
+  close(): void {
+    this.#isClosed = true
+    this.#planned.clear()
+    for (const exchange of [...this.#exchanges.keys()]) exchange.cancel()
+  }
+
+  /** The plan by what is stored now, since another process may have fetched it between the lookup and the lease; undefined:
+   * there is no need for it any more. */
+  async #lookAgain(request: Request, plan: Plan): Promise<Plan | undefined> {
+    const { guard, settings } = this.#cache
+    const variantOf = (names: readonly string[]) => variantKey(request, names)
+    let found = await guard.get(request.key, variantOf)
+    for (;;) {
+      const decision = decideRequest(request, found, settings.policy, settings.now())
+      if (decision.kind === 'hit') return undefined
+      if (found.deeper !== undefined) found = await guard.deeper(found, request.key, variantOf)
+      else if (decision.kind !== 'stale-while-revalidate') return undefined
+      else return { ...plan, revalidation: decision.revalidation, stored: found.stored }
+    }
+  }
+}
