@@ -37,6 +37,10 @@ export interface Stored {
    * part, that body is the part: it has the bytes of `entry.segments`, one after the other, and a range counts from its
    * own first byte. */
   open(range?: ByteRange): MaybePromise<Body | undefined>
+  /** As `open`, but the bytes are the caller's own from then on, to keep and to change: nobody else has them or gets them,
+   * and whoever opens the body again, here or after another lookup, gets others. Spares the caller a copy. Left out where
+   * the store gives out the bytes that it keeps. */
+  take?(range?: ByteRange): MaybePromise<Body | undefined>
 }
 
 export interface Lookup {
