@@ -3,7 +3,7 @@ import { CacheError } from '../lib/errors.ts'
 import type { Body } from '../stores/store.ts'
 import type { Client, Head, Source } from './client.ts'
 
-/** Larger pieces are handed out, and copied, in steps of this size. */
+/** Larger pieces are handed out, and copied where they have to be, in steps of this size. */
 const STEP_BYTES = 65_536
 /** So much is handed out at a time, to a client that never pauses; then everything else has its turn. */
 const MAX_TURN_BYTES = 4_194_304
@@ -14,18 +14,21 @@ export type ReadNext = (iterator: AsyncIterator<Uint8Array>) => Promise<Iterator
 /** Told that a body is of no use; the error, where nobody has been told of it yet. */
 export type OnDamage = (unreported?: Error) => void
 
-/** Plays a stored body into a client: copies, so that nobody's mutation reaches what is stored; at once as long as the
- * client takes it, further when it resumes. */
+/** Plays a stored body into a client: copies, unless the bytes are nobody else's, so that nobody's mutation reaches what is
+ * stored; at once as long as the client takes it, further when it resumes. */
 export abstract class BodyPlayer implements Source {
   protected readonly client: Client
   readonly #trailers: Head
+  readonly #isOwn: boolean
   protected stopped = false
   #begun = false
   #playing = false
 
-  constructor(client: Client, trailers: Head) {
+  /** `isOwn`: the bytes are the client's to keep and to change. */
+  constructor(client: Client, trailers: Head, isOwn: boolean) {
     this.client = client
     this.#trailers = trailers
+    this.#isOwn = isOwn
   }
 
   pause(): void {}
@@ -61,7 +64,7 @@ export abstract class BodyPlayer implements Source {
   }
 
   protected give(chunk: Uint8Array): void {
-    this.client.data(Buffer.from(chunk))
+    this.client.data(this.#isOwn ? bufferOf(chunk) : Buffer.from(chunk))
   }
 
   protected abstract step(): void
@@ -74,8 +77,8 @@ export class HeldBodyPlayer extends BodyPlayer {
   #index = 0
   #offset = 0
 
-  constructor(client: Client, trailers: Head, pieces: readonly Uint8Array[]) {
-    super(client, trailers)
+  constructor(client: Client, trailers: Head, pieces: readonly Uint8Array[], isOwn: boolean) {
+    super(client, trailers, isOwn)
     this.#pieces = pieces
   }
 
@@ -118,9 +121,15 @@ export class ReadBodyPlayer extends BodyPlayer {
     client: Client,
     trailers: Head,
     first: IteratorResult<Uint8Array>,
-    source: { iterator: AsyncIterator<Uint8Array>; readNext: ReadNext; byteLength: number; onDamage: OnDamage }
+    source: {
+      iterator: AsyncIterator<Uint8Array>
+      readNext: ReadNext
+      byteLength: number
+      onDamage: OnDamage
+      isOwn: boolean
+    }
   ) {
-    super(client, trailers)
+    super(client, trailers, source.isOwn)
     this.#iterator = source.iterator
     this.#readNext = source.readNext
     this.#onDamage = source.onDamage
@@ -172,6 +181,11 @@ export function damageIn(next: IteratorResult<Uint8Array>, remainingBytes: numbe
   if (next.done === true) return remainingBytes === 0 ? undefined : damaged('ended early')
   if (!(next.value instanceof Uint8Array)) return damaged('holds something else than bytes')
   return next.value.byteLength <= remainingBytes ? undefined : damaged('is longer than it was')
+}
+
+/** The same bytes. */
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function damaged(how: string): CacheError {

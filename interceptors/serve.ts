@@ -75,12 +75,13 @@ export class Server {
 
   /** Opens an answer's body and reads its first piece; undefined where it cannot be had. */
   open(answer: Content, stored: Stored | undefined): MaybePromise<OpenBody | undefined> {
-    if (answer.body === 'none') return playerOf(NO_PIECES)
+    if (answer.body === 'none') return playerOf(NO_PIECES, true)
     if (stored === undefined) return undefined
     const range = answer.body === 'whole' ? undefined : inStoredBody(answer.entry, answer.body)
     if (range === undefined && answer.body !== 'whole') return undefined
     const body = this.#guard.open(stored, range)
-    return isPromise(body) ? body.then(opened => this.#begin(opened, answer)) : this.#begin(body, answer)
+    const isOwn = stored.take !== undefined
+    return isPromise(body) ? body.then(opened => this.#begin(opened, answer, isOwn)) : this.#begin(body, answer, isOwn)
   }
 
   /** Gives one who has got the beginning of a response the rest of it. False: the store does not have it. */
@@ -135,7 +136,7 @@ export class Server {
 
   #playGatewayTimeout(client: Client, reason: string): void {
     const outcome = unsatisfiableOutcome(reason)
-    const player = new HeldBodyPlayer(client, trailersHead([]), NO_PIECES)
+    const player = new HeldBodyPlayer(client, trailersHead([]), NO_PIECES, true)
     if (client.isFinished || client.aborted) {
       player.abort(client.reason ?? new Error('nobody waits for the response'))
       return
@@ -153,14 +154,14 @@ export class Server {
     player.play()
   }
 
-  #begin(body: Body | undefined, answer: Content): MaybePromise<OpenBody | undefined> {
+  #begin(body: Body | undefined, answer: Content, isOwn: boolean): MaybePromise<OpenBody | undefined> {
     if (body === undefined) return undefined
     const pieces = heldPieces(body)
-    if (pieces !== undefined) return playerOf(pieces)
-    return this.#beginReading(body as AsyncIterable<Uint8Array>, answer)
+    if (pieces !== undefined) return playerOf(pieces, isOwn)
+    return this.#beginReading(body as AsyncIterable<Uint8Array>, answer, isOwn)
   }
 
-  async #beginReading(body: AsyncIterable<Uint8Array>, answer: Content): Promise<OpenBody | undefined> {
+  async #beginReading(body: AsyncIterable<Uint8Array>, answer: Content, isOwn: boolean): Promise<OpenBody | undefined> {
     const onDamage: OnDamage = unreported => {
       if (unreported !== undefined) this.#guard.report(unreported, 'read')
       void this.#guard.delete(answer.entry.key)
@@ -178,7 +179,7 @@ export class Server {
         release(opened)
         return undefined
       }
-      const source = { iterator: opened, readNext, byteLength, onDamage }
+      const source = { iterator: opened, readNext, byteLength, onDamage, isOwn }
       return (client, trailers) => new ReadBodyPlayer(client, trailersHead(trailers), first, source)
     } catch {
       // The guard has reported it.
@@ -194,8 +195,8 @@ function contentLength({ body, entry }: Content): number {
   return body === 'whole' ? storedBytes(entry) : body.end - body.start
 }
 
-function playerOf(pieces: readonly Uint8Array[]): OpenBody {
-  return (client, trailers) => new HeldBodyPlayer(client, trailersHead(trailers), pieces)
+function playerOf(pieces: readonly Uint8Array[], isOwn: boolean): OpenBody {
+  return (client, trailers) => new HeldBodyPlayer(client, trailersHead(trailers), pieces, isOwn)
 }
 
 function attempt(client: Client, action: () => void): void {

@@ -116,7 +116,8 @@ export class StoreGuard {
     return this.#attempt('asOf', UNKNOWN, () => lookup.asOf())
   }
 
-  /** So much of the stored body, all of it by default, and of that length; undefined where it cannot be had. */
+  /** So much of the stored body, all of it by default, and of that length; undefined where it cannot be had. Bytes of the
+   * caller's own where the store can give them: where `stored` has `take`. */
   open(stored: Stored, range?: ByteRange): MaybePromise<Body | undefined> {
     const { open: opening, read: reading } = this.#breakers
     if (!opening.allows() || !reading.allows()) return undefined
@@ -135,7 +136,10 @@ export class StoreGuard {
 
   #open(stored: Stored, range: ByteRange | undefined): MaybePromise<Body | undefined> {
     const byteLength = range === undefined ? storedBytes(stored.entry) : range.end - range.start
-    const open = () => mapMaybe(stored.open(range), body => checkedBody(body, byteLength))
+    const open = () =>
+      mapMaybe(stored.take === undefined ? stored.open(range) : stored.take(range), body =>
+        checkedBody(body, byteLength)
+      )
     return this.#attempt<Body | undefined>('open', undefined, open, body => {
       if (body !== undefined && Symbol.asyncIterator in body) release(body[Symbol.asyncIterator]())
     })
