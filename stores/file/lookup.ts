@@ -6,7 +6,10 @@ import type { LogPosition } from './deletion-view.ts'
 import { digestOf, variantName } from './names.ts'
 import type { Parts } from './parts.ts'
 import type { RecordHead } from './record-file.ts'
+import type { Records } from './records.ts'
 import type { Removal } from './removal.ts'
+
+const NO_BYTES = new Uint8Array()
 
 /** A list of selecting field names, and which variant it makes of the request. */
 interface Selection {
@@ -29,14 +32,12 @@ export class Finder {
     if (!tree.isOurs && !(await tree.isThere())) return new FileLookup([], false, undefined, this.#parts)
     const name = digestOf(key)
     let selection: Selection | undefined
-    const [found] = await Promise.all([
-      records.read(name, head => {
-        selection = select(head.vary, variantOf)
-        return selection.digest === head.variantDigest
-      }),
-      deletions.glance(),
-      tree.glance(tree.shardPath(name))
-    ])
+    const reading = records.read(name, head => {
+      selection = select(head.vary, variantOf)
+      return selection.digest === head.variantDigest
+    })
+    const looks = [deletions.glance(), tree.glance(tree.shardPath(name))].filter(look => look !== undefined)
+    const found = await (looks.length === 0 ? reading : Promise.all([reading, ...looks]).then(([record]) => record))
     const { position } = deletions
     if (found === 'damaged') this.#remove(name)
     if (found === undefined || found === 'damaged' || deletions.covers(found.head, name, [])) {
@@ -94,9 +95,9 @@ export class Finder {
   ): void {
     // Another key with the same digest, or a file that was put in another's place.
     if (record.entry.key !== key) return
-    const entry = { ...record.entry, variantKey }
+    const entry = withVariantKey(record.entry, variantKey)
     this.#parts.uses.note(name)
-    if (body === undefined) stored.push(new StoredInRecord(entry, record.body ?? new Uint8Array()))
+    if (body === undefined) stored.push(new StoredInRecord(entry, name, record.body ?? NO_BYTES, this.#parts.records))
     else stored.push(new StoredInFile(entry, name, body, this.#parts, this.#removal))
   }
 
@@ -108,6 +109,18 @@ export class Finder {
 function select(list: readonly string[], variantOf: (fieldNames: readonly string[]) => VariantKey): Selection {
   const variantKey = variantOf(list)
   return { variantKey, digest: digestOf(variantKey) }
+}
+
+/** For as long as an entry is known, one with its variant key. */
+const withVariantKeys = new WeakMap<Entry, Entry>()
+
+/** A file has a digest in the place of the variant key. */
+function withVariantKey(entry: Entry, variantKey: VariantKey): Entry {
+  const known = withVariantKeys.get(entry)
+  if (known?.variantKey === variantKey) return known
+  const whole = { ...entry, variantKey }
+  withVariantKeys.set(entry, whole)
+  return whole
 }
 
 class FileLookup implements Lookup {
@@ -129,20 +142,42 @@ class FileLookup implements Lookup {
   }
 }
 
-/** A response whose body is part of its record. */
+/** A response whose body is part of its record, and was read with it. */
 class StoredInRecord implements Stored {
   readonly entry: Entry
-  readonly #body: Uint8Array
+  readonly #name: string
+  readonly #records: Records
+  #body: Uint8Array | undefined
 
-  constructor(entry: Entry, body: Uint8Array) {
+  constructor(entry: Entry, name: string, body: Uint8Array, records: Records) {
     this.entry = entry
+    this.#name = name
     this.#body = body
+    this.#records = records
   }
 
-  open(range?: ByteRange): Uint8Array | undefined {
-    if (range === undefined) return this.#body
-    return range.end <= this.#body.byteLength ? this.#body.subarray(range.start, range.end) : undefined
+  open(range?: ByteRange): MaybePromise<Uint8Array | undefined> {
+    return this.take(range)
   }
+
+  /** What was read with the record is given away once. */
+  take(range?: ByteRange): MaybePromise<Uint8Array | undefined> {
+    const body = this.#body
+    if (body === undefined) return this.#readAgain(range)
+    this.#body = undefined
+    return cut(body, range)
+  }
+
+  async #readAgain(range: ByteRange | undefined): Promise<Uint8Array | undefined> {
+    const found = await this.#records.read(this.#name, () => true)
+    if (found === undefined || found === 'damaged' || found.record?.entry.id !== this.entry.id) return undefined
+    return cut(found.record.body ?? NO_BYTES, range)
+  }
+}
+
+function cut(body: Uint8Array, range: ByteRange | undefined): Uint8Array | undefined {
+  if (range === undefined) return body
+  return range.end <= body.byteLength ? body.subarray(range.start, range.end) : undefined
 }
 
 /** A response whose body is in a file of its own. */
@@ -161,7 +196,11 @@ class StoredInFile implements Stored {
     this.#removal = removal
   }
 
-  async open(range?: ByteRange): Promise<Body | undefined> {
+  open(range?: ByteRange): Promise<Body | undefined> {
+    return this.take(range)
+  }
+
+  async take(range?: ByteRange): Promise<Body | undefined> {
     const { tree, background } = this.#parts
     const { id, byteLength } = this.#body
     const wanted = range ?? { start: 0, end: byteLength }

@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer'
-import type { StoredRecord } from '../../serializers/serializer.ts'
-import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
+import { type BytesSerializer, decodesCopies } from '../../serializers/serializer-option.ts'
 import { attempt, isAbsent } from './faults.ts'
 import { type FileHandle, type FileStats, readFully, TO_READ } from './file-system.ts'
 import { Gate } from './gate.ts'
+import { isSameFile, type KnownRecord, KnownRecords } from './known-records.ts'
 import { headBytes, MAX_RECORD_BYTES, type ParsedHead, parseHead, type RecordHead, recordOf } from './record-file.ts'
 import type { Tree } from './tree.ts'
 
@@ -12,35 +13,54 @@ const MAX_OPEN = 64
 /** Holds a body of 64 KiB with its metadata: most records are read at once. */
 const BUFFER_BYTES = 81_920
 const HEAD_BYTES = 4096
+/** Larger files that are known are read into bytes of their own: less than this is sooner copied than allocated. */
+const MAX_COPIED_BYTES = 16_384
 
 /** What a record file holds; 'damaged' where a checksum or a length is wrong, or the serializer says so. */
 export type FoundRecord = { readonly head: RecordHead; readonly record: StoredRecord | undefined } | 'damaged'
 
-/** Reads record files: each with one read, where it is small. */
+/** Reads record files: each with one read, where it is small. Bodies that it gives are kept by nobody else. */
 export class Records {
   readonly #tree: Tree
   readonly #serializer: BytesSerializer
   readonly #gate = new Gate(MAX_OPEN)
   readonly #buffers: Buffer[] = []
+  readonly #known = new KnownRecords()
 
   constructor(tree: Tree, serializer: BytesSerializer) {
     this.#tree = tree
     this.#serializer = serializer
   }
 
-  /** A record, deserialized if it is wanted; undefined where there is none. */
+  /** A record, deserialized if it is wanted; undefined where there is none. One entry for as long as it stays the same. */
   read(name: string, isWanted: (head: RecordHead) => boolean): Promise<FoundRecord | undefined> {
     return this.#open(name, async handle => {
+      const known = this.#known.get(name)
+      if (known !== undefined && known.fileBytes > MAX_COPIED_BYTES)
+        return this.#readKnown(name, handle, known, isWanted)
       const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES)
       try {
         // One read, and no loop until there is nothing more: what comes short is damaged, or else longer than this.
         const { bytesRead } = await handle.read(buffer, 0, BUFFER_BYTES, 0)
         const bytes = bytesRead < BUFFER_BYTES ? buffer.subarray(0, bytesRead) : await readRest(handle, buffer)
-        return this.#parse(bytes, isWanted)
+        return this.#parse(name, bytes, isWanted, body => Buffer.from(body))
       } finally {
         this.#buffers.push(buffer)
       }
     })
+  }
+
+  /** A byte more than the file should have is asked for, so that a longer one is found out. */
+  async #readKnown(
+    name: string,
+    handle: FileHandle,
+    { fileBytes }: KnownRecord,
+    isWanted: (head: RecordHead) => boolean
+  ): Promise<FoundRecord> {
+    const buffer = Buffer.allocUnsafeSlow(fileBytes + 1)
+    const { bytesRead } = await handle.read(buffer, 0, buffer.byteLength, 0)
+    const bytes = bytesRead <= fileBytes ? buffer.subarray(0, bytesRead) : await readRest(handle, buffer)
+    return this.#parse(name, bytes, isWanted, body => body)
   }
 
   /** The head alone, and what the file system says of the file. */
@@ -63,12 +83,26 @@ export class Records {
     return this.#open(name, async handle => readRest(handle, Buffer.alloc(0)))
   }
 
-  #parse(bytes: Buffer, isWanted: (head: RecordHead) => boolean): FoundRecord {
+  #parse(
+    name: string,
+    bytes: Buffer,
+    isWanted: (head: RecordHead) => boolean,
+    keep: (body: Buffer) => Uint8Array
+  ): FoundRecord {
+    const known = this.#known.get(name)
+    if (known !== undefined && isSameFile(known, bytes)) {
+      const { head, entry, front } = known
+      if (!isWanted(head)) return { head, record: undefined }
+      return { head, record: { version: RECORD_VERSION, entry, body: keep(bytes.subarray(front.byteLength)) } }
+    }
     const parsed = parseHead(bytes)
     if (parsed === undefined) return 'damaged'
-    if (!isWanted(parsed.head)) return { head: parsed.head, record: undefined }
+    const { head } = parsed
+    if (!isWanted(head)) return { head, record: undefined }
     const record = this.decode(bytes, parsed)
-    return record === undefined ? 'damaged' : { head: parsed.head, record }
+    if (record === undefined) return 'damaged'
+    this.#known.learn(name, bytes, parsed, record)
+    return { head, record }
   }
 
   /** The record in a whole file; undefined where it is damaged. */
@@ -77,8 +111,9 @@ export class Records {
     if (encoded === undefined) return undefined
     try {
       const record = this.#serializer.decode(encoded)
-      // A serializer may give back a view; these bytes are about to be others.
-      return record.body?.buffer === bytes.buffer ? { ...record, body: new Uint8Array(record.body) } : record
+      // A serializer may give back a view, and these bytes are about to be others; or what it keeps.
+      const { body } = record
+      return body === undefined || decodesCopies(this.#serializer) ? record : { ...record, body: new Uint8Array(body) }
     } catch {
       return undefined
     }

@@ -19,6 +19,12 @@ export interface Temporary {
   readonly handle: FileHandle
 }
 
+/** When a folder was last looked at; `pending` as long as that goes on. */
+interface Look {
+  readonly atMs: number
+  pending: Promise<void> | undefined
+}
+
 /** The folders of one store. All that it makes lies in `storage`:
  *
  *     <directory>/<serializer>-<version>/
@@ -38,8 +44,8 @@ export class Tree {
   readonly #sync: boolean
   /** Whether the storage folder has been found to be there, and no one else's. */
   isOurs = false
-  /** When the folders of entries, of which there are 256, were last looked at. */
-  readonly #lookedAtMs = new Map<string, number>()
+  /** When the folders of entries, of which there are 256, and those they lie in were last looked at. */
+  readonly #looks = new Map<string, Look>()
 
   constructor(fs: FileSystem, directory: string, serializerName: string, sync: boolean) {
     this.fs = fs
@@ -120,18 +126,31 @@ export class Tree {
 
   /** `requireOwn` for who is about to read in a folder of entries, and content with a look of the last second.
    * undefined: no wait. */
-  glance(shardPath: string): Promise<void> | undefined {
-    const nowMs = performance.now()
-    if ((this.#lookedAtMs.get(shardPath) ?? -Infinity) > nowMs - GLANCE_MS) return undefined
-    this.#lookedAtMs.set(shardPath, nowMs)
-    return this.#look(shardPath)
+  glance(shardPath: string): Promise<unknown> | undefined {
+    const sinceMs = performance.now() - GLANCE_MS
+    const storage = this.#lookAt(this.storage, sinceMs)
+    const entries = this.#lookAt(this.entries, sinceMs)
+    const shard = this.#lookAt(shardPath, sinceMs)
+    if (storage === undefined && entries === undefined && shard === undefined) return undefined
+    return Promise.all([storage, entries, shard])
   }
 
-  async #look(shardPath: string): Promise<void> {
+  /** undefined: it has been looked at since, and found to be in order. */
+  #lookAt(folder: string, sinceMs: number): Promise<void> | undefined {
+    const last = this.#looks.get(folder)
+    if (last !== undefined && last.atMs > sinceMs) return last.pending
+    const look: Look = { atMs: sinceMs + GLANCE_MS, pending: undefined }
+    this.#looks.set(folder, look)
+    look.pending = this.#look(folder, look)
+    return look.pending
+  }
+
+  async #look(folder: string, look: Look): Promise<void> {
     try {
-      await this.requireOwn(shardPath)
+      await this.#requireFolder(folder)
+      look.pending = undefined
     } catch (error) {
-      this.#lookedAtMs.delete(shardPath)
+      this.#looks.delete(folder)
       if (!isMissing(error)) throw error
     }
   }

@@ -38,6 +38,32 @@ describe('a small response', () => {
     })
   }
 
+  for (const size of [1000, 40_000]) {
+    it(`of ${size} bytes, of which one byte has changed since it was last read, is not found`, async () => {
+      await using opened = await openStore()
+      const { store } = opened
+      const body = noise(size)
+      const entry = await put(store, {}, body)
+      const [path = ''] = recordsOf(store)
+      const bytes = readFileSync(path)
+      for (let at = 0; at < bytes.byteLength; at += at < HEAD_BYTES ? 7 : Math.ceil(size / 97)) {
+        for (let i = 0; i < 2; i++) {
+          const intact = await find(store)
+          assert.deepEqual(intact?.entry, entry)
+          assert.ok(body.equals(await bytesOf((await intact?.open()) ?? assert.fail())))
+        }
+        const damaged = Buffer.from(bytes)
+        damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8))
+        for (const wrong of [damaged, bytes.subarray(0, -1), Buffer.concat([bytes, Buffer.alloc(1)])]) {
+          writeFileSync(path, wrong)
+          assert.equal(await find(store), undefined, `byte ${at}`)
+        }
+        await until(() => recordsOf(store).length === 0)
+        writeFileSync(path, bytes)
+      }
+    })
+  }
+
   it('that has lost bytes, or got more, is not found', async () => {
     await using opened = await openStore()
     const { store } = opened
