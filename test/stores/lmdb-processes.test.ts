@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
+import { ended, nextMessage } from '../support/child.ts'
 import { scratchDirectory } from './lmdb-stores.ts'
 import { find } from './lmdb-subject.ts'
 import { bytesOf, entryOf, store } from './responses.ts'
@@ -19,14 +19,14 @@ function start(role: string, directory: string): ChildProcess {
 
 async function startWriters(directory: string): Promise<ChildProcess[]> {
   const writers = [start('write', directory), start('write', directory)]
-  await Promise.all(writers.map(writer => once(writer, 'message')))
+  await Promise.all(writers.map(nextMessage))
   return writers
 }
 
 async function ask(child: ChildProcess, message: Record<string, unknown>): Promise<unknown> {
-  const answer = once(child, 'message')
+  const answer = nextMessage(child)
   child.send(message)
-  const [{ result, error }] = await answer
+  const { result, error } = (await answer) as { result?: unknown; error?: string }
   assert.equal(error, undefined)
   return result
 }
@@ -36,7 +36,7 @@ it('two processes see each other’s responses and deletions at once', async () 
   const child = start('obey', directory.path)
   const ours = new LmdbStore({ directory: directory.path })
   try {
-    await once(child, 'message')
+    await nextMessage(child)
     const key = 'https://store.test/a'
     assert.equal(find(ours, key), undefined)
     await ask(child, { do: 'store', key, text: 'theirs' })
@@ -60,8 +60,7 @@ it('two processes see each other’s responses and deletions at once', async () 
     assert.equal(await begun?.commit(entryOf('https://store.test/b', { tags: ['group'] })), false)
   } finally {
     child.send({ do: 'close' })
-    const [code] = await once(child, 'exit')
-    assert.equal(code, 0)
+    assert.equal(await ended(child), 0)
     await ours.close()
     directory.remove()
   }
@@ -72,7 +71,7 @@ it('processes that find a damaged file at once end up with the same one', async 
   writeFileSync(join(directory.path, 'http-cache.mdb'), Buffer.alloc(100_000, 'x'))
   const children = [1, 2, 3].map(() => start('obey', directory.path))
   try {
-    await Promise.all(children.map(child => once(child, 'message')))
+    await Promise.all(children.map(nextMessage))
     const keyOf = (i: number) => `https://store.test/${i}`
     const storeAll = () =>
       Promise.all(children.map((child, i) => ask(child, { do: 'store', key: keyOf(i), text: `${i}` }).catch(() => {})))
@@ -94,7 +93,7 @@ it('processes that find a damaged file at once end up with the same one', async 
     assert.deepEqual(found, expected)
   } finally {
     for (const child of children) child.kill('SIGKILL')
-    await Promise.all(children.map(child => once(child, 'exit')))
+    await Promise.all(children.map(ended))
     directory.remove()
   }
 })
@@ -117,7 +116,7 @@ it(`serves nothing torn or mixed beside two writers, ${KILLS} times killed`, { t
       if (pair < pairs) next = startWriters(directory.path)
       await delay(100 + Math.random() * 300)
       for (const writer of writers) writer.kill('SIGKILL')
-      await Promise.all(writers.map(writer => once(writer, 'exit')))
+      assert.deepEqual(await Promise.all(writers.map(ended)), ['SIGKILL', 'SIGKILL'], 'the writers lived')
     }
     for (let i = 0; i < 500 && hits === 0; i++) await delay(10)
     assert.equal(reader.exitCode, null, 'the reader lives')
@@ -130,7 +129,7 @@ it(`serves nothing torn or mixed beside two writers, ${KILLS} times killed`, { t
     await later.close()
   } finally {
     reader.kill('SIGKILL')
-    await once(reader, 'exit')
+    await ended(reader)
     directory.remove()
   }
 })
