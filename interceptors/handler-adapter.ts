@@ -43,6 +43,11 @@ class ModernClient extends Client {
     return this.#rawHeaders ?? null
   }
 
+  /** undici's own interceptors put what they have made of the fields here. */
+  override set rawHeaders(lines: Buffer[] | null) {
+    this.#rawHeaders = lines ?? []
+  }
+
   override get rawTrailers(): Buffer[] | null {
     return this.#trailers?.rawHeaders() ?? null
   }

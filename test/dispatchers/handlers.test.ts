@@ -339,6 +339,34 @@ for (const [storeName, makeStore] of Object.entries(STORES)) {
   }
 }
 
+test('a handler may put what it has made of the fields in their place, as undici has done itself', async () => {
+  const dispatcher = new Agent().compose(cacheInterceptor())
+  for (const outcome of ['miss', 'hit']) {
+    let left: unknown
+    let info: unknown
+    await new Promise<void>((resolve, reject) => {
+      dispatcher.dispatch(
+        { origin: origin.url, path: '/fresh?replaced', method: 'GET' },
+        {
+          onRequestStart: (_controller, context) => {
+            info = context
+          },
+          onResponseStart: controller =>
+            Object.assign(controller, { rawHeaders: [Buffer.from('a'), Buffer.from('b')] }),
+          onResponseEnd: controller => {
+            left = parseRaw((controller as unknown as { rawHeaders: Buffer[] }).rawHeaders)
+            resolve()
+          },
+          onResponseError: (_controller, error) => reject(error)
+        }
+      )
+    })
+    assert.deepEqual(left, { a: 'b' })
+    assert.equal(cacheInfo({ context: info })?.outcome, outcome)
+  }
+  await dispatcher.close()
+})
+
 for (const api of APIS) {
   test(`a ${api} handler gets early hints before the header section, also where a stored response follows`, async () => {
     await using hinting = await startOrigin(async ({ headers }, response) => {
