@@ -89,6 +89,44 @@ describe('RedisStore', { skip: missingRedis }, () => {
     await dispatcher.close()
   })
 
+  it('stores with two commands more where one process fetches for a fleet, and one to say that it is done', async () => {
+    await using target = opened()
+    await using origin = await startOrigin({ headers: { 'cache-control': 'max-age=60' }, body: 'x' })
+    const cache = cacheInterceptor({ store: target, coalesce: 'fleet' })
+    const dispatcher = new Agent().compose(cache)
+    await ask(dispatcher, `${origin.url}/warm`)
+    await delay(50)
+    const stored = await commandsOf(async () => {
+      await ask(dispatcher, origin.url)
+      await delay(50)
+    })
+    assert.deepEqual(stored, ['hmget', 'evalsha', 'evalsha', 'hmget', 'evalsha', 'evalsha'])
+    const hit = await commandsOf(async () => assert.equal((await ask(dispatcher, origin.url)).outcome, 'hit'))
+    assert.deepEqual(hit, ['hmget'])
+    await cache.close()
+    await dispatcher.close()
+  })
+
+  it('keeps leases, and what is left of them, no longer than they last', async () => {
+    await using target = opened()
+    const lease = await target.lease('name', 20_000)
+    const [name = '', ...others] = await redis.keys(`${target.namespace}:*`)
+    assert.deepEqual([/:lease:\{[\w-]{22}\}$/.test(name), others], [true, []])
+    assertNear(await redis.pttl(name), 20_000)
+    assert.ok(typeof lease === 'object')
+    assert.equal(await lease.renew(40_000), true)
+    assertNear(await redis.pttl(name), 40_000)
+    await lease.release('unshared', 30_000)
+    assertNear(await redis.pttl(name), 30_000)
+    await redis.hset(name, 'mark', 'damaged')
+    await assert.rejects(target.lease('name', 1000), { code: 'ERR_CACHE_STORE' })
+    await redis.del(name)
+    const plain = await target.lease('name', 0.5)
+    assert.ok(typeof plain === 'object')
+    await plain.release()
+    assert.equal(await redis.exists(name), 0)
+  })
+
   it('keeps nothing of Authorization and Cookie in Redis', async () => {
     await using target = opened()
     const secrets = ['Bearer correct-horse-battery', 'session=staple-and-clip']
@@ -96,7 +134,8 @@ describe('RedisStore', { skip: missingRedis }, () => {
       headers: { 'cache-control': 'max-age=60', vary: 'authorization, cookie' },
       body: 'x'.repeat(100_000)
     })
-    const cache = cacheInterceptor({ store: target, type: 'private', partition: 'authorization+cookie' })
+    const options = { type: 'private', partition: 'authorization+cookie', coalesce: 'fleet' } as const
+    const cache = cacheInterceptor({ store: target, ...options })
     const dispatcher = new Agent().compose(cache)
     const headers = { authorization: secrets[0] ?? '', cookie: secrets[1] ?? '' }
     for (const outcome of ['miss', 'hit']) {
@@ -104,6 +143,7 @@ describe('RedisStore', { skip: missingRedis }, () => {
     }
     await cache.close()
     await dispatcher.close()
+    await target.lease(secrets.join(), 60_000)
     const names = await redis.keys('*')
     const dumps = await Promise.all(names.map(name => redis.dumpBuffer(name)))
     const dump = Buffer.concat([Buffer.from(names.join()), ...dumps.map(bytes => bytes ?? Buffer.alloc(0))])
