@@ -61,7 +61,8 @@ export class Turn implements Source, Watcher {
   overtaken(): void {}
 
   landed(): void {
-    this.#goOn('fetch')
+    if (this.#options.client.isFinished) this.#end()
+    else this.#goOn('fetch')
   }
 
   // Source

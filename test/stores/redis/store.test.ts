@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
@@ -176,6 +178,27 @@ describe('RedisStore', { skip: missingRedis }, () => {
     admin.disconnect()
     await delay(60)
     assert.equal(await find(target), undefined)
+    await target.close()
+  })
+
+  it('needs no more of an ACL than the README says', async () => {
+    await using guarded = await RedisServer.start()
+    const readme = readFileSync(join(import.meta.dirname, '../../../README.md'), 'utf8')
+    const [, rules = ''] = /`(~undici-http-cache:\* [^`]+)`/.exec(readme) ?? assert.fail('there is no ACL')
+    await guarded.with(client => client.call('ACL', 'SETUSER', 'cache', 'on', '>secret', ...rules.split(' ')))
+    const target = new RedisStore({ url: guarded.url, options: { ...PATIENT, username: 'cache', password: 'secret' } })
+    const stored = await store(target, entryOf(), [CHUNKED])
+    assert.ok(stored)
+    assert.deepEqual(await bytesOf(await (await find(target))?.open()), CHUNKED)
+    assert.equal(await target.update({ ...stored, statusText: 'New' }), true)
+    for await (const { key } of target.entries()) assert.equal(key, KEY)
+    const lease = await target.lease('name', 60_000)
+    assert.ok(typeof lease === 'object')
+    assert.equal(await lease.renew(60_000), true)
+    await lease.release('done', 60_000)
+    await target.deleteByTag('origin:https://store.test')
+    await target.delete(KEY)
+    await target.clear()
     await target.close()
   })
 
