@@ -33,9 +33,9 @@ export class Background {
       return
     }
     this.#planned.set(name, ask)
-    const answer = await guard.lease(name, settings.leaseMs)
+    const answer = await guard.lease(`refresh ${name}`, settings.leaseMs)
     const lease = typeof answer === 'object' ? answer : undefined
-    const isMine = answer !== 'held' && answer !== 'done'
+    const isMine = lease !== undefined || answer === undefined
     const current = lease === undefined ? plan : await this.#lookAgain(request, plan)
     const isPlanned = this.#planned.get(name) === ask
     if (isPlanned) this.#planned.delete(name)

@@ -9,7 +9,7 @@ import { LONGEST_PAUSE_MS } from './turn.ts'
 export interface TenureOptions {
   readonly guard: StoreGuard
   readonly settings: Pick<Settings, 'leaseMs' | 'coalesceTimeoutMs'>
-  /** Whose request it is held for; undefined: nobody waits for it, here or elsewhere. */
+  /** Whose request it is held for; undefined: it goes on in the background, and nobody waits for the lease. */
   readonly client: Client | undefined
 }
 
@@ -32,10 +32,10 @@ export class Tenure implements Watcher {
   }
 
   seen(isShareable: boolean): void {
-    if (this.#isOver) return
     const { client, settings } = this.#options
+    if (this.#isOver || client === undefined) return
     if (isShareable) this.#timer = setTimeout(() => this.#end('done', MARK_MS), settings.coalesceTimeoutMs).unref()
-    else if (client !== undefined) this.#end('unshared', UNSHARED_MS)
+    else this.#end('unshared', UNSHARED_MS)
   }
 
   /** What comes will not be stored: the next one may begin. */

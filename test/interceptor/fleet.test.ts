@@ -512,7 +512,6 @@ describe('in the background a fleet', () => {
         return { headers: { 'cache-control': SWR }, body: `#${number}` }
       })
       const { origin, caches, store } = setting
-      if (coalesce === 'fleet') await sleep(600)
       const hits = Array.from({ length: 50 }, (_, i) => (caches[i % 4] ?? assert.fail()).get(origin.url))
       for (const { body, info } of await Promise.all(hits)) assert.deepEqual([body, info.outcome], ['#1', 'stale'])
       await until(() => origin.requests.length === 2)
@@ -523,6 +522,28 @@ describe('in the background a fleet', () => {
       assert.equal(origin.requests.length, 2)
     })
   }
+
+  test('does not fetch again what takes long to come', async () => {
+    const rest = gate()
+    await using setting = await staleFleet({ coalesceTimeoutMs: 50 }, async ({ number }, response) => {
+      if (number === 1) return { headers: { 'cache-control': SWR }, body: 'half more' }
+      response.writeHead(200, { 'cache-control': SWR, 'content-length': 9 })
+      response.write('half ')
+      await rest.opened
+      response.end('more')
+      return undefined
+    })
+    const { origin, store } = setting
+    await cacheOf(setting, 0).get(origin.url)
+    await until(() => origin.requests.length === 2)
+    for (let i = 0; i < 8; i++) {
+      await setting.askAll()
+      await sleep(100)
+    }
+    assert.equal(origin.requests.length, 2)
+    rest.open()
+    await until(() => !store.isHeld)
+  })
 
   test('does not fetch again what was fetched between the lookup and the lease', async () => {
     await using setting = await staleFleet()
@@ -603,4 +624,36 @@ test('a store without leases is refused for a fleet, by the name of the option',
       message: /^coalesce /
     })
   }
+})
+
+test('a flood of misses with failures, aborts, uncacheable answers and purges ends with an answer for everybody', async () => {
+  await using setting = await fleet(
+    async ({ number, headers }, response) => {
+      await sleep(number % 7)
+      if (number % 5 === 0) {
+        response.destroy()
+        return undefined
+      }
+      const control = number % 3 === 0 ? 'no-store' : number % 3 === 1 ? 'max-age=0' : 'max-age=60'
+      return { headers: { 'cache-control': control, etag: '"x"', vary: 'x' }, body: `#${number} for ${headers['x']}` }
+    },
+    { size: 5, coalesceTimeoutMs: 20, storeTimeoutMs: 2000 }
+  )
+  setting.first.open()
+  const { origin, caches, store } = setting
+  const results = await Promise.allSettled(
+    Array.from({ length: 400 }, async (_, i) => {
+      await sleep((i * 7) % 300)
+      const cached = caches[i % 5] ?? assert.fail()
+      if (i % 40 === 0) await cached.cache.purge({ url: `${origin.url}/${i % 3}` })
+      const x = `${i % 2}`
+      const signal = i % 4 === 0 ? AbortSignal.timeout(1 + (i % 10)) : null
+      const { body } = await cached.get(`${origin.url}/${i % 3}`, { headers: { x }, signal })
+      assert.ok(body.endsWith(`for ${x}`), body)
+    })
+  )
+  const failures = results.flatMap(result => (result.status === 'rejected' ? [String(result.reason.name)] : []))
+  assert.ok(failures.length < 300)
+  for (const name of failures) assert.match(name, /SocketError|TimeoutError|AbortError/)
+  await until(() => !store.isHeld)
 })
