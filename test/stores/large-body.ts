@@ -1,7 +1,6 @@
 // A process of its own through which one large body goes: node [--expose-gc] --import tsx large-body.ts <file|lmdb>
 // <directory> <MiB> <origin>. Prints what it took as JSON; `largeBodyFigures` runs it.
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,9 +12,9 @@ import { FileStore } from 'undici-http-cache/stores/file'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import type { CacheStore } from '../../stores/store.ts'
 import { type Origin, startOrigin } from '../support/origin.ts'
+import { growthOf, MEBIBYTE } from './memory-growth.ts'
 import { entryOf, find, finished, noise, piecesOf } from './responses.ts'
 
-const MEBIBYTE = 2 ** 20
 const CHUNK_BYTES = 65_536
 const FOLLOWERS = 10
 
@@ -81,36 +80,6 @@ async function speedOf(mebibytes: number, work: () => Promise<void>): Promise<nu
   const startedMs = performance.now()
   await work()
   return mebibytes / ((performance.now() - startedMs) / 1000)
-}
-
-/** What the process holds on to, where garbage can be collected to see that; else all memory it has but for what is mapped
- * of files, garbage included: how much of that V8 lets lie differs from version to version. */
-function memoryBytes(): number {
-  if (globalThis.gc === undefined) return residentBytes()
-  // The second waits for what the first has found to be given back.
-  globalThis.gc()
-  globalThis.gc()
-  const { heapUsed, external } = process.memoryUsage()
-  return heapUsed + external
-}
-
-function residentBytes(): number {
-  if (process.platform !== 'linux') return process.memoryUsage.rss()
-  return Number(/RssAnon:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]) * 1024
-}
-
-/** How much more memory the process has had, at the most, while it did that work. */
-async function growthOf(work: () => Promise<void>): Promise<number> {
-  const before = memoryBytes()
-  let peak = before
-  const look = () => {
-    peak = Math.max(peak, memoryBytes())
-  }
-  const timer = setInterval(look, globalThis.gc === undefined ? 2 : 200)
-  await work()
-  clearInterval(timer)
-  look()
-  return (peak - before) / MEBIBYTE
 }
 
 async function store(to: CacheStore, key: string, mebibytes: number): Promise<void> {
@@ -186,7 +155,7 @@ if (script === import.meta.filename && directory !== undefined) {
   let writeSpeed = 0
   let readSpeed = 0
   const checksum = checksumOf(mebibytes)
-  const grownByStore = await growthOf(async () => {
+  const byStore = await growthOf(async () => {
     writeSpeed = await speedOf(mebibytes, () => store(target, 'large', mebibytes))
     readSpeed = await speedOf(mebibytes, async () => {
       if ((await replay(target, 'large')) !== checksum) fail('other bytes came back')
@@ -198,10 +167,11 @@ if (script === import.meta.filename && directory !== undefined) {
   const plainReadSpeed = await speedOf(mebibytes, () => readPlainly(plain))
   const dispatcher = new Agent().compose(cacheInterceptor({ store: target, storeTimeoutMs: 10_000 })) as Agent
   await fetchTwice(dispatcher, `${origin}/16`, checksumOf(16))
-  const grownByOne = await growthOf(() => fetchTwice(dispatcher, `${origin}/${mebibytes}`, checksum))
-  const grownByMany = await growthOf(() => fetchTogether(dispatcher, `${origin}/${mebibytes}?many`, checksum))
+  const byOne = await growthOf(() => fetchTwice(dispatcher, `${origin}/${mebibytes}`, checksum))
+  const byMany = await growthOf(() => fetchTogether(dispatcher, `${origin}/${mebibytes}?many`, checksum))
   await dispatcher.close()
   await target.close()
   const speeds = { writeSpeed, readSpeed, plainWriteSpeed, plainReadSpeed }
-  console.log(JSON.stringify({ ...speeds, grownByStore, grownByOne, grownByMany }))
+  const grown = { grownByStore: byStore.grownBy, grownByOne: byOne.grownBy, grownByMany: byMany.grownBy }
+  console.log(JSON.stringify({ ...speeds, ...grown }))
 }

@@ -1,5 +1,5 @@
 // A process of its own that stores and replays one large body in S3:
-// node --import tsx large-body.ts <endpoint> <MiB> <known|unknown>. Prints what it took as JSON.
+// node [--expose-gc] --import tsx large-body.ts <endpoint> <MiB> <known|unknown>. Prints what it took as JSON.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -8,9 +8,9 @@ import { ObjectStore } from 'undici-http-cache/stores/object'
 import { s3Driver } from 'undici-http-cache/stores/object/s3'
 import { credentials, region } from '../../support/ceph.ts'
 import { entryOf, find, KEY } from '../file/support.ts'
+import { growthOf, MEBIBYTE } from '../memory-growth.ts'
 import { finished, noise } from '../responses.ts'
 
-const MEBIBYTE = 2 ** 20
 const CHUNK_BYTES = 65_536
 
 /** Taken in turn, so that what is measured is the store's memory, and not that of a gigabyte of chunks. */
@@ -24,8 +24,14 @@ export interface LargeBodyFigures {
   readonly readSpeed: number
 }
 
-export async function runLargeBody(endpoint: string, mebibytes: number, isKnown: boolean): Promise<LargeBodyFigures> {
-  const args = ['--import', 'tsx', import.meta.filename, endpoint, String(mebibytes), isKnown ? 'known' : 'unknown']
+export async function runLargeBody(
+  endpoint: string,
+  mebibytes: number,
+  isKnown: boolean,
+  isGarbageCounted: boolean
+): Promise<LargeBodyFigures> {
+  const flags = ['--import', 'tsx', ...(isGarbageCounted ? [] : ['--expose-gc'])]
+  const args = [...flags, import.meta.filename, endpoint, String(mebibytes), isKnown ? 'known' : 'unknown']
   const { stdout } = await promisify(execFile)(process.execPath, args)
   return JSON.parse(stdout)
 }
@@ -74,17 +80,4 @@ async function read(store: ObjectStore): Promise<number> {
   const body = await (await find(store, KEY))?.open()
   for await (const piece of body as AsyncIterable<Uint8Array>) checksum = crc32(piece, checksum)
   return checksum
-}
-
-async function growthOf(work: () => Promise<number>) {
-  const before = process.memoryUsage.rss()
-  const startedMs = performance.now()
-  let peak = before
-  const timer = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage.rss())
-  }, 2)
-  const result = await work()
-  clearInterval(timer)
-  const seconds = (performance.now() - startedMs) / 1000
-  return { result, seconds, grownBy: (Math.max(peak, process.memoryUsage.rss()) - before) / MEBIBYTE }
 }

@@ -2,10 +2,10 @@
 // IOREDIS names the package that stands in for ioredis.
 import { register } from 'node:module'
 import type { RedisStoreOptions } from 'undici-http-cache/stores/redis'
-import { bytesOf, entryOf, find, store } from '../responses.ts'
+import { growthOf, MEBIBYTE } from '../memory-growth.ts'
+import { bytesOf, entryOf, find, piecesOf, store } from '../responses.ts'
 
 const [role = '', json = '{}'] = process.argv.slice(2)
-const MEBIBYTE = 1_048_576
 
 const other = process.env['IOREDIS']
 if (other !== undefined) {
@@ -56,28 +56,28 @@ function tellIdleTime(): void {
   process.on('exit', () => process.stdout.write(`idle since ${Math.round(performance.now() - lastUse)} ms`))
 }
 
-/** Stores and replays a large body; prints by how much the memory grew. */
+/** Stores and replays a large body; tells by how much the memory grew. */
 async function large(): Promise<void> {
-  const count = Number(process.env['LARGE_MIB'])
+  await storeAndReplay(1)
+  const { result, grownBy } = await growthOf(() => storeAndReplay(Number(process.env['LARGE_MIB'])))
+  process.send?.({ isSame: result, grownBy })
+  await target.close()
+  process.disconnect?.()
+}
+
+/** Whether what comes back is what was stored. */
+async function storeAndReplay(mebibytes: number): Promise<boolean> {
   const PIECE_BYTES = 65_536
-  const piecesCount = (count * MEBIBYTE) / PIECE_BYTES
+  const piecesCount = (mebibytes * MEBIBYTE) / PIECE_BYTES
   function* pieces() {
     for (let i = 0; i < piecesCount; i++) yield Buffer.alloc(PIECE_BYTES, i % 251)
   }
-  await store(target, entryOf('https://store.test/warm'), [Buffer.alloc(MEBIBYTE)])
-  await bytesOf(await (await find(target, 'https://store.test/warm'))?.open())
-  globalThis.gc?.()
-  const before = process.memoryUsage.rss()
-  let most = before
-  const watch = setInterval(() => {
-    most = Math.max(most, process.memoryUsage.rss())
-  }, 5)
-  const stored = await store(target, entryOf(), pieces())
+  const key = `https://store.test/${mebibytes}`
+  const stored = await store(target, entryOf(key), pieces())
   const expected = Buffer.alloc(PIECE_BYTES)
   let position = 0
   let isSame = stored !== undefined
-  const body = await (await find(target))?.open()
-  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+  for await (const chunk of piecesOf(await (await find(target, key))?.open())) {
     for (let offset = 0; offset < chunk.length; ) {
       const end = Math.min(chunk.length, offset + PIECE_BYTES - (position % PIECE_BYTES))
       expected.fill(Math.floor(position / PIECE_BYTES) % 251)
@@ -86,10 +86,7 @@ async function large(): Promise<void> {
       offset = end
     }
   }
-  clearInterval(watch)
-  process.send?.({ isSame: isSame && position === count * MEBIBYTE, grownMebibytes: (most - before) / MEBIBYTE })
-  await target.close()
-  process.disconnect?.()
+  return isSame && position === mebibytes * MEBIBYTE
 }
 
 if (role === 'obey') obey()
