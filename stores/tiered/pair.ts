@@ -119,22 +119,32 @@ export class Pair implements CacheStore {
   }
 
   delete(key: CacheKey): Promise<void> {
-    return this.#both(store => store.delete(key))
+    return this.#remove(store => store.delete(key))
   }
 
   deleteByTag(tag: string): Promise<void> {
-    return this.#both(store => store.deleteByTag(tag))
+    return this.#remove(store => store.deleteByTag(tag))
   }
 
   clear(): Promise<void> {
-    return this.#both(store => store.clear())
+    return this.#remove(store => store.clear())
   }
 
   close(): Promise<void> {
     return this.#both(store => store.close())
   }
 
-  /** The upper tier first: it is what answers next. Both are tried; rejects where either fails. */
+  /** The upper tier first: it is what answers next. And once more in the end: what was still found below meanwhile may
+   * have been copied up. */
+  async #remove(call: (store: CacheStore) => MaybePromise<void>): Promise<void> {
+    try {
+      await this.#both(call)
+    } finally {
+      await call(this.upper)
+    }
+  }
+
+  /** Both are tried; rejects where either fails. */
   async #both(call: (store: CacheStore) => MaybePromise<void>): Promise<void> {
     const outcomes = await Promise.allSettled([this.upper, this.lower].map(async store => call(store)))
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason

@@ -134,6 +134,27 @@ describe('a lookup', () => {
     if (body !== undefined && Symbol.asyncIterator in body) for await (const _ of body);
     assert.equal(upper.entryCount, 0)
   })
+
+  for (const [what, remove] of [
+    ['delete', store => store.delete(KEY)],
+    ['deleteByTag', store => store.deleteByTag('a-tag')],
+    ['clear', store => store.clear()]
+  ] satisfies [string, (store: CacheStore) => unknown][]) {
+    test(`does not copy up what ${what} has yet to take from the next tier`, async () => {
+      const [upper, lower] = [new MemoryStore(), new AsyncStore()]
+      await using store = closing(new TieredStore([upper, lower]))
+      await put(store, entryOf('a', { tags: ['a-tag'] }))
+      let copied: Promise<string> | undefined
+      lower.pace = async operation => {
+        if (operation !== 'delete' && operation !== 'clear') return
+        copied ??= find(store)
+        await copied
+      }
+      await remove(store)
+      assert.equal(await copied, 'a at 1')
+      assert.deepEqual([await find(store), upper.entryCount], [' at 1', 0])
+    })
+  }
 })
 
 describe('what the last tier does not store', () => {
