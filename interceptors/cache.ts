@@ -4,6 +4,7 @@ import { sameOriginUri } from '../lib/rfc9111/cache-key.ts'
 import { formatCacheName } from '../lib/rfc9111/cache-status.ts'
 import { decideRequest, decideUnstored } from '../lib/rfc9111/decide-request.ts'
 import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
+import { requestDirectives } from '../lib/rfc9111/directives.ts'
 import { forWhole } from '../lib/rfc9111/preconditions.ts'
 import type { Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
@@ -221,6 +222,10 @@ export class HttpCache {
     const opened = this.server.open(answer, stored)
     const kept = isPromise(opened) ? asItStands(ask) : ask
     this.server.serve(client, answer, opened, outcome, () => {
+      if (requestDirectives(request.fields).onlyIfCached) {
+        this.#refuse(kept, 'only-if-cached')
+        return
+      }
       this.#when(kept, this.guard.asOf(found), (asOf, later) =>
         this.fetch(later, request, { ...planFor('miss', 'body-vanished'), asOf })
       )

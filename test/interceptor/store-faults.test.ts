@@ -509,3 +509,24 @@ describe('a response under way while a store cannot tell what was deleted', () =
     assert.equal((await cached.get(origin.url)).body, 'version 2')
   })
 })
+
+for (const [what, open] of [
+  ['is gone', () => undefined],
+  [
+    'cannot be opened',
+    async () => {
+      throw new Error('a fault')
+    }
+  ]
+] satisfies [string, Fault][]) {
+  test(`a request with only-if-cached whose stored body ${what} gets 504, and the origin no request`, async () => {
+    await using origin = await startOrigin()
+    const store = new FaultyStore(new MemoryStore())
+    await using cached = new CachedAgent({ store })
+    await cached.get(origin.url)
+    store.faults.open = open
+    const { status, info } = await cached.get(origin.url, { headers: { 'cache-control': 'only-if-cached' } })
+    assert.deepEqual([status, info.outcome, info.reason], [504, 'unsatisfiable', 'only-if-cached'])
+    assert.equal(origin.requests.length, 1)
+  })
+}
