@@ -4,7 +4,7 @@ import { Blocks } from '../blocks.ts'
 import type { BodyWriter } from '../store.ts'
 import { BodySink } from './body-sink.ts'
 import type { LogPosition } from './deletion-view.ts'
-import { attempt } from './faults.ts'
+import { attempt, isMissing } from './faults.ts'
 import type { Placement } from './placement.ts'
 import type { Tree } from './tree.ts'
 
@@ -71,6 +71,8 @@ export class EntryWriter implements BodyWriter {
     let stored = false
     try {
       stored = await placement.place(entry, await this.#finish(), position, arrival)
+    } catch (error) {
+      if (!(await this.#isRetired(error))) throw error
     } finally {
       this.#options.onOver()
       if (!stored) await this.#sink?.abort()
@@ -78,9 +80,16 @@ export class EntryWriter implements BodyWriter {
     return stored
   }
 
-  async #fail(error: unknown): Promise<never> {
+  async #fail(error: unknown): Promise<void> {
+    const isRetired = await this.#isRetired(error)
     await this.abort()
-    throw error
+    if (!isRetired) throw error
+  }
+
+  /** Whether it is no fault, but came too late: a sweep has ended what was begun so long ago. */
+  async #isRetired(error: unknown): Promise<boolean> {
+    const { tree, position } = this.#options
+    return isMissing(error) && (await tree.isRetired(position.generation))
   }
 
   async #spill(): Promise<void> {

@@ -47,7 +47,7 @@ export class RecordWriter {
       return true
     } catch (error) {
       for (const path of made) await attempt(this.#tree.fs.unlink(path))
-      if (isMissing(error) && (await this.#isRetired(generation))) return false
+      if (isMissing(error) && (await this.#tree.isRetired(generation))) return false
       throw error
     }
   }
@@ -76,15 +76,6 @@ export class RecordWriter {
       if (!isMissing(error)) throw error
       await this.#tree.prepareShard(name, generation)
       await this.#tree.fs.rename(from, to)
-    }
-  }
-
-  async #isRetired(generation: number): Promise<boolean> {
-    try {
-      await this.#tree.fs.lstat(this.#tree.logFolder(generation))
-      return false
-    } catch (error) {
-      return isMissing(error)
     }
   }
 }

@@ -71,6 +71,16 @@ export class Tree {
     return join(this.storage, `log-${String(generation).padStart(8, '0')}`)
   }
 
+  /** Whether the folder of that log is gone: what was begun in it cannot be put in place any more. */
+  async isRetired(generation: number): Promise<boolean> {
+    try {
+      await this.fs.lstat(this.logFolder(generation))
+      return false
+    } catch (error) {
+      return isMissing(error)
+    }
+  }
+
   trash(): string {
     return join(this.storage, `trash-${randomName()}`)
   }

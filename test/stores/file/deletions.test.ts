@@ -47,6 +47,25 @@ async function begin(store: FileStore, size = 10) {
 }
 
 describe('a log that has become long', () => {
+  for (const [what, isWritten] of [
+    ['has begun', true],
+    ['has yet to begin', false]
+  ] as const) {
+    it(`and is gone ends what was asked for before, whose body ${what}: it is not stored, and that is no fault`, async () => {
+      await using opened = await openStore()
+      const { store } = opened
+      const entry = entryOf()
+      const writer = (await store.put(entry, { asOf: await (await get(store)).asOf() })) ?? assert.fail()
+      if (isWritten) await writer.write(noise(200_000))
+      deleteMany(store)
+      for (let i = 0; i < 2; i++) await store.sweep()
+      assert.deepEqual(logsOf(store).length, 1)
+      await writer.write(noise(200_000))
+      assert.equal(await writer.commit(finished(entry, isWritten ? 400_000 : 200_000)), false)
+      assert.equal(await find(store), undefined)
+    })
+  }
+
   it('is followed by another, and what is stored stays', async () => {
     await using opened = await openStore()
     const { store } = opened
