@@ -93,6 +93,8 @@ export class BodyDownload implements AsyncIterableIterator<Uint8Array> {
     try {
       chunk ??= await this.#readChunk()
     } catch (cause) {
+      // Left meanwhile: that is no fault.
+      if (!this.#isOpen) return this.return()
       this.#close()
       throw new CacheError('ERR_CACHE_BODY', 'a stored body cannot be read', { cause })
     }

@@ -235,3 +235,23 @@ it('a body that is given up while it is being taken has not failed', async () =>
   await writer.abort()
   await within(Promise.resolve(written))
 })
+
+it('a body that is left while its next piece is on its way has ended, and not failed', async () => {
+  const { store, driver } = watchedStore()
+  await put(store, {}, noise(1_000_000))
+  const plain = driver.get.bind(driver)
+  driver.get = async (name, options) => {
+    const body = await plain(name, options)
+    if (body === undefined || body instanceof Uint8Array) return body
+    const pieces = body[Symbol.asyncIterator]()
+    let count = 0
+    return { [Symbol.asyncIterator]: () => ({ next: () => (count++ < 5 ? pieces.next() : new Promise(() => {})) }) }
+  }
+  const body = (await (await find(store))?.open()) ?? assert.fail()
+  assert.ok(Symbol.asyncIterator in body)
+  const reader = body[Symbol.asyncIterator]()
+  let next = reader.next()
+  for (let i = 0; i < 20 && (await Promise.race([next, sleep(50, 'late')])) !== 'late'; i++) next = reader.next()
+  await reader.return?.()
+  assert.deepEqual(await within(next), { done: true, value: undefined })
+})
