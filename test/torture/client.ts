@@ -52,6 +52,9 @@ export function fieldsOf(plan: Plan, identityOf: (versionsBack: number) => Ident
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Record<string, string>
 }
 
+/** So that none takes too long. */
+const MAX_PAUSES = 20
+
 /** Asks, and reads to the end or as far as the plan says. */
 export async function exchangeOf(exchange: Exchange): Promise<Seen> {
   const seen: Seen = {
@@ -134,6 +137,7 @@ async function read(
 ): Promise<void> {
   let received = 0
   let restedAt = 0
+  let pauses = 0
   for await (const chunk of body) {
     seen.chunks.push(chunk)
     received += chunk.byteLength
@@ -142,7 +146,7 @@ async function read(
       // Half of them go by leaving the loop, without a word.
       if (leaving.bytes % 2 === 0) throw controller.signal.reason
     }
-    if (reading.pauseEveryBytes !== undefined && received - restedAt >= reading.pauseEveryBytes) {
+    if (restedAt + (reading.pauseEveryBytes ?? Infinity) <= received && pauses++ < MAX_PAUSES) {
       restedAt = received
       await sleep(reading.pauseMs)
     }
@@ -155,6 +159,7 @@ function byDispatch(exchange: Exchange, seen: Seen, leaving: AbortController, ap
   const { reading } = plan
   let received = 0
   let restedAt = 0
+  let pauses = 0
   let resting: NodeJS.Timeout | undefined
   return new Promise((resolve, reject) => {
     const { handler, heard } = handlerOf(api, (at, control) => {
@@ -167,7 +172,7 @@ function byDispatch(exchange: Exchange, seen: Seen, leaving: AbortController, ap
         seen.chunks.push(chunk)
         received += chunk.byteLength
         if (plan.leaving?.when === 'after-bytes' && received > plan.leaving.bytes) leaving.abort(new Error('left'))
-        else if (reading.pauseEveryBytes !== undefined && received - restedAt >= reading.pauseEveryBytes) {
+        else if (restedAt + (reading.pauseEveryBytes ?? Infinity) <= received && pauses++ < MAX_PAUSES) {
           restedAt = received
           control.pause()
           resting = setTimeout(() => control.resume(), reading.pauseMs)

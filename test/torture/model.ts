@@ -33,20 +33,13 @@ export interface ModelOptions {
   readonly readFaults: () => number
 }
 
-/** The oldest version, and the earliest request to the origin. */
-interface Least {
-  version: number
-  askedAfterMs: number
-}
-
 /** An exchange that has begun, and what was known then. */
 export interface Begun {
   readonly plan: Plan
   readonly fields: Readonly<Record<string, string>>
   readonly beganAtMs: number
-  /** What it may be answered by, by what its own cache has acknowledged, and by what all have. */
-  readonly own: Least
-  readonly all: Least
+  /** What it has to know of. */
+  readonly changes: readonly Acknowledged[]
   readonly readFaults: number
 }
 
@@ -66,17 +59,10 @@ export class Model {
     // What another cache has on its way since before a change it may give to whoever asks meanwhile.
     const { path } = plan.resource
     const sinceMs = Math.min(beganAtMs, wires[plan.cache]?.earliestStartMs(path) ?? beganAtMs)
-    const own = { version: 0, askedAfterMs: -Infinity }
-    const all = { version: 0, askedAfterMs: -Infinity }
-    for (const change of this.#acknowledged.get(path) ?? []) {
-      const isOwn = change.cache === plan.cache
-      if (!isOwn && !(deletesForAll && change.isStored && change.atMs <= sinceMs)) continue
-      for (const least of isOwn ? [own, all] : [all]) {
-        least.version = Math.max(least.version, change.version)
-        least.askedAfterMs = Math.max(least.askedAfterMs, change.askedAfterMs)
-      }
-    }
-    return { plan, fields, beganAtMs, own, all, readFaults: readFaults() }
+    const changes = (this.#acknowledged.get(path) ?? []).filter(
+      ({ cache, isStored, atMs }) => cache === plan.cache || (deletesForAll && isStored && atMs <= sinceMs)
+    )
+    return { plan, fields, beganAtMs, changes, readFaults: readFaults() }
   }
 
   /** The client has the answer to an unsafe request, or its failure. */
@@ -115,9 +101,11 @@ export class Model {
   }
 
   #reuseFault(begun: Begun, emission: Emission, seen: Seen): string | undefined {
-    const { plan, beganAtMs } = begun
-    // The answer to a POST has no position that another cache's deletion could be compared with.
-    const { version, askedAfterMs } = emission.isUnsafe ? begun.own : begun.all
+    const { plan, beganAtMs, changes } = begun
+    // The answer to a POST has no position that the deletion by another cache could be compared with.
+    const { version, askedAfterMs } = leastOf(
+      changes.filter(({ cache }) => emission.changedThrough === undefined || emission.changedThrough === cache)
+    )
     const own = this.#identityFor(begun, emission.identity.version)
     if (emission.exchange === plan.number) {
       if (plan.cacheControl?.includes('only-if-cached') && plan.kind !== 'post') return 'only-if-cached was asked for'
@@ -154,7 +142,8 @@ export class Model {
     const size = Number(digits)
     if (selectedBy(plan.range, size) !== 'unsatisfiable')
       return `a 416, and ${plan.range} selects some of ${size} bytes`
-    for (let version = this.#options.origin.versionOf(plan.resource); version >= begun.all.version; version--) {
+    const least = Math.max(1, leastOf(begun.changes).version)
+    for (let version = this.#options.origin.versionOf(plan.resource); version >= least; version--) {
       const identity = this.#identityFor(begun, version)
       const forNobody = { ...identity, credential: 'nobody' }
       if (sizeOf(identity) === size || sizeOf(forNobody) === size) return undefined
@@ -222,6 +211,14 @@ export class Model {
 
   #count(what: string): void {
     this.tally.set(what, (this.tally.get(what) ?? 0) + 1)
+  }
+}
+
+/** The oldest version, and the earliest request to the origin, that are still permitted. */
+function leastOf(changes: readonly Acknowledged[]): Pick<Acknowledged, 'version' | 'askedAfterMs'> {
+  return {
+    version: Math.max(0, ...changes.map(({ version }) => version)),
+    askedAfterMs: Math.max(-Infinity, ...changes.map(({ askedAfterMs }) => askedAfterMs))
   }
 }
 

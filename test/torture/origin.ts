@@ -24,7 +24,8 @@ export interface Emission {
   /** Whose request it answered. */
   readonly exchange: number
   readonly identity: Identity
-  readonly isUnsafe: boolean
+  /** Of a POST: the cache that it went through. */
+  readonly changedThrough: number | undefined
   readonly status: number
   readonly freshness: FreshnessName
   /** When the request reached the origin, and when the answer was made: the cache's clock, in milliseconds. */
@@ -85,6 +86,12 @@ export class TortureOrigin {
     return this.#versions.get(path) ?? 1
   }
 
+  /** What it has to say of an exchange. */
+  describe(exchange: number): string {
+    const answers = this.emissions.filter(emission => emission.exchange === exchange).map(({ status }) => status)
+    return `${this.#attempts.get(exchange) ?? 0} of its requests came to the origin, and were answered with ${answers.join(', ') || 'nothing'}`
+  }
+
   /** How many connections are open. */
   connections(): Promise<number> {
     return new Promise((resolve, reject) =>
@@ -119,12 +126,13 @@ export class TortureOrigin {
       this.#change(plan.resource)
       this.changedBy.set(exchange, this.versionOf(plan.resource))
     }
-    if (behaviour.cut === 'before') return this.#cut(response)
+    if (behaviour.cut === 'before') return this.#cut(message)
     const identity = identityFor(plan.resource, this.versionOf(plan.resource), message.headers)
     const emit = (status: number, freshness: FreshnessName): Emission => {
       const serial = this.emissions.length
       const atMs = this.#options.now()
-      const emission: Emission = { serial, exchange, identity, isUnsafe, status, freshness, askedAtMs, atMs }
+      const changedThrough = isUnsafe ? plan.cache : undefined
+      const emission = { serial, exchange, identity, changedThrough, status, freshness, askedAtMs, atMs }
       this.emissions.push(emission)
       if (status >= 500) this.failed.add(exchange)
       return emission
@@ -138,18 +146,20 @@ export class TortureOrigin {
     this.#versions.set(path, (this.#versions.get(path) ?? 1) + 1)
   }
 
-  #cut(response: ServerResponse): void {
+  /** By the request's socket: the response may not have got it yet. */
+  #cut({ socket }: IncomingMessage): void {
     this.cuts++
-    response.socket?.destroy()
+    socket.destroy()
   }
 
   async #send(
-    { method }: IncomingMessage,
+    message: IncomingMessage,
     response: ServerResponse,
     behaviour: Behaviour,
     emission: Emission,
     reply: Reply
   ): Promise<void> {
+    const { method } = message
     const { identity, status, atMs } = emission
     const { resource } = identity
     const { start, end } = reply.content
@@ -179,7 +189,7 @@ export class TortureOrigin {
     for (let at = start; at < end; at += chunkBytes) {
       if (cutAt !== undefined && at + chunkBytes > cutAt) {
         if (cutAt > at) await written(response, bytesOf(identity, at, cutAt))
-        return this.#cut(response)
+        return this.#cut(message)
       }
       await written(response, bytesOf(identity, at, Math.min(end, at + chunkBytes)))
       if (response.destroyed) return

@@ -86,33 +86,48 @@ const REQUEST_DIRECTIVES = [
   'stale-if-error=30'
 ] as const
 
+/** How many of a crowd there are. */
+const CROWD = 8
+
 export function planOf(number: number, { seed, resources, caches }: PlanOptions): Plan {
   const random = new Random(seed, 'exchange', number)
-  const cache = random.between(0, caches - 1)
-  // The first are asked for most.
-  const resource = resources[Math.floor(random.next() ** 2 * resources.length)] as Resource
-  const kind = random.weighted<Kind>({ get: 80, head: 6, post: 6, purge: 3, 'purge-all': 0.4 })
+  // Now and then several ask for the same, one right after the other.
+  const crowd = new Random(seed, 'crowd', Math.floor(number / CROWD))
+  const isCrowd = crowd.chance(0.12)
+  const target = targetFrom(isCrowd ? crowd : random, resources, caches)
+  const { resource } = target
+  const kind = isCrowd ? 'get' : random.weighted<Kind>({ get: 85, head: 5, post: 4, purge: 2, 'purge-all': 0.2 })
   const isGet = kind === 'get'
-  const isWhole = kind !== 'get' || random.chance(0.75)
+  const isWhole = isCrowd || kind !== 'get' || random.chance(0.7)
   const mayLeave = (isGet || kind === 'post') && random.chance(0.12)
   return {
     number,
-    cache,
-    resource,
+    ...target,
     kind,
     way: random.pick(WAYS),
-    variant: random.chance(0.85) ? random.pick(VARIANTS) : undefined,
-    language: random.chance(0.5) ? random.pick(LANGUAGES) : undefined,
-    credential: random.chance(resource.isPersonal ? 0.8 : 0.15) ? random.pick(CREDENTIALS) : undefined,
-    cacheControl: random.chance(0.15) ? random.pick(REQUEST_DIRECTIVES) : undefined,
+    cacheControl: !isCrowd && random.chance(0.15) ? random.pick(REQUEST_DIRECTIVES) : undefined,
     range: isWhole ? undefined : rangeFrom(random, resource),
     ifRangeVersionsBack: isWhole || random.chance(0.6) ? undefined : random.between(0, 1),
-    condition: conditionFrom(random, isGet),
+    condition: conditionFrom(random, isGet && !isCrowd),
     reading: readingFrom(random),
     leaving: mayLeave ? leavingFrom(random, resource) : undefined,
     answersForGet: random.chance(0.3),
     behaviours: [behaviourFrom(random), behaviourFrom(random), behaviourFrom(random), behaviourFrom(random)],
     thinkMs: random.chance(0.3) ? random.between(1, 8) : 0
+  }
+}
+
+type Target = Pick<Plan, 'cache' | 'resource' | 'variant' | 'language' | 'credential'>
+
+function targetFrom(random: Random, resources: readonly Resource[], caches: number): Target {
+  // The first are asked for most.
+  const resource = resources[Math.floor(random.next() ** 2 * resources.length)] as Resource
+  return {
+    cache: random.between(0, caches - 1),
+    resource,
+    variant: random.chance(0.85) ? random.pick(VARIANTS) : undefined,
+    language: random.chance(0.5) ? random.pick(LANGUAGES) : undefined,
+    credential: random.chance(resource.isPersonal ? 0.7 : 0.1) ? random.pick(CREDENTIALS) : undefined
   }
 }
 

@@ -94,7 +94,7 @@ export function resourcesOf(seed: string, count: number): readonly Resource[] {
 function resourceOf(random: Random, index: number): Resource {
   const etag = random.weighted({ strong: 6, weak: 2, none: 2 })
   const freshness = random.weighted<FreshnessName>({
-    long: 5,
+    long: 8,
     short: 3,
     zero: 1,
     revalidating: 3,
@@ -109,7 +109,7 @@ function resourceOf(random: Random, index: number): Resource {
     immutable: 1,
     heuristic: 1
   })
-  const isPersonal = random.chance(0.2)
+  const isPersonal = random.chance(0.12)
   const vary = random.pick<readonly string[]>([[], [], ['x-variant'], ['accept-language', 'x-variant']])
   // What says that it is everybody's must not be one credential's.
   const { isPublic, shared }: Freshness = FRESHNESS[freshness]

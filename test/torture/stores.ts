@@ -64,21 +64,23 @@ export async function openStores(name: StoreName, count: number, seed: string): 
     case 'file':
       return inDirectory(count, directory => new FileStore({ directory: join(directory, 'cache'), ...LIMITS }))
     case 'lmdb':
-      return inDirectory(count, directory => new LmdbStore({ directory: join(directory, 'cache'), ...LIMITS }))
-    case 'object':
+      // Beyond its bound by a quarter, what is being read goes as well.
       return inDirectory(count, directory => {
+        return new LmdbStore({ directory: join(directory, 'cache'), ...LIMITS, maxSizeBytes: 64 * MEBIBYTE })
+      })
+    case 'object':
+      // Among several, a response that is being taken back may be found.
+      return oneInDirectory(count, directory => {
         const driver = fsDriver({ directory: join(directory, 'cache') })
         return new ObjectStore({ driver, maxEntrySizeBytes: LIMITS.maxEntrySizeBytes })
       })
-    case 'tiered': {
-      const small = { maxSizeBytes: 2 * MEBIBYTE, maxEntrySizeBytes: MEBIBYTE / 4 }
-      const opened = await inDirectory(1, directory => {
+    case 'tiered':
+      // Among several, the upper tiers are believed for a while.
+      return oneInDirectory(count, directory => {
+        const small = { maxSizeBytes: 2 * MEBIBYTE, maxEntrySizeBytes: MEBIBYTE / 4 }
         const lower = new FileStore({ directory: join(directory, 'cache'), ...LIMITS })
         return new TieredStore([new MemoryStore(small), lower])
       })
-      const [store] = opened.stores as [CacheStore]
-      return { ...opened, stores: Array.from({ length: count }, () => store) }
-    }
     case 'redis': {
       const server = await RedisServer.start()
       const stores = Array.from(
@@ -108,6 +110,11 @@ function shared(store: CacheStore, count: number): UnderTorture {
       return undefined
     }
   }
+}
+
+async function oneInDirectory(count: number, make: (directory: string) => CacheStore): Promise<UnderTorture> {
+  const opened = await inDirectory(1, make)
+  return { ...opened, stores: Array.from({ length: count }, () => opened.stores[0] as CacheStore) }
 }
 
 async function inDirectory(count: number, make: (directory: string) => CacheStore): Promise<UnderTorture> {

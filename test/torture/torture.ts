@@ -172,7 +172,7 @@ class Run {
     for (const end = performance.now() + DEADLINE_MS / 2; wire.underWay.size > 0 && performance.now() < end; )
       await sleep(10)
     if (wire.underWay.size === 0) return
-    const paths = [...wire.underWay].map(({ exchange, path }) => `${exchange} ${path}`)
+    const paths = [...wire.underWay].map(({ exchange, path, last }) => `${exchange} ${path} (${last} last)`)
     this.violations.push(`${wire.underWay.size} ${what} never ended: ${paths.slice(0, 5).join(', ')}`)
   }
 
@@ -187,7 +187,11 @@ class Run {
       if (performance.now() - this.#startedAtMs > timeLimitMs) return
       const plan = this.#planOf(this.#next++)
       const ended = await withDeadline(this.#one(plan))
-      if (ended === 'too late') this.#violation(plan.number, `it hangs: no end after ${DEADLINE_MS} ms`)
+      if (ended === 'too late')
+        this.#violation(
+          plan.number,
+          `it hangs, with no end after ${DEADLINE_MS} ms; ${this.#origin.describe(plan.number)}`
+        )
       this.#done++
       if (plan.thinkMs > 0) await sleep(plan.thinkMs)
     }

@@ -7,6 +7,8 @@ export interface Passage {
   readonly startedAtMs: number
   ends: number
   hasHead: boolean
+  /** The last it was told. */
+  last: string
 }
 
 export interface Failure {
@@ -44,7 +46,8 @@ export class Wire {
       exchange: exchangeOf(opts.headers),
       startedAtMs: this.#now(),
       ends: 0,
-      hasHead: false
+      hasHead: false,
+      last: 'nothing'
     }
     this.passed++
     this.underWay.add(passage)
@@ -76,6 +79,7 @@ export class Wire {
   }
 
   #heard(passage: Passage, key: PropertyKey, args: readonly unknown[]): void {
+    passage.last = String(key)
     if (HEADS.has(key)) {
       const status = args.find(argument => typeof argument === 'number') ?? 0
       if (passage.hasHead && status >= 200) this.#onMisuse(passage, 'a second header section')
