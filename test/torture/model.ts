@@ -203,8 +203,10 @@ export class Model {
   #countAnswer(emission: Emission, seen: Seen, plan: Plan): void {
     const status = seen.headers['cache-status'] ?? ''
     const isOwn = emission.exchange === plan.number
-    const how = / hit/.test(status) ? 'hit' : /collapsed/.test(status) ? 'collapsed' : isOwn ? 'own' : 'validated'
+    const how = /collapsed/.test(status) ? 'collapsed' : / hit/.test(status) ? 'hit' : isOwn ? 'own' : 'validated'
     this.#count(`${plan.kind} ${how} ${seen.status}`)
+    const [, forward] = /fwd=([\w-]+)/.exec(status) ?? []
+    if (forward !== undefined) this.#count(`forwarded ${forward}`)
     const [, detail] = /detail="?([\w-]+)/.exec(status) ?? []
     if (detail !== undefined) this.#count(`detail ${detail}`)
   }

@@ -86,35 +86,61 @@ const REQUEST_DIRECTIVES = [
   'stale-if-error=30'
 ] as const
 
-/** How many of a crowd there are. */
-const CROWD = 8
+/** Exchanges that follow each other, so many, may have something to do with each other. */
+const GROUP = 8
+
+/** 'crowd': all ask for the same; 'player': one part after the other is asked for, and then the whole. */
+type Group = 'none' | 'crowd' | 'player'
 
 export function planOf(number: number, { seed, resources, caches }: PlanOptions): Plan {
   const random = new Random(seed, 'exchange', number)
-  // Now and then several ask for the same, one right after the other.
-  const crowd = new Random(seed, 'crowd', Math.floor(number / CROWD))
-  const isCrowd = crowd.chance(0.12)
-  const target = targetFrom(isCrowd ? crowd : random, resources, caches)
+  const shared = new Random(seed, 'group', Math.floor(number / GROUP))
+  const place = number % GROUP
+  const group = shared.weighted<Group>({ none: 80, crowd: 12, player: 8 })
+  const isAlone = group === 'none'
+  const target = targetFrom(isAlone ? random : shared, group === 'player' ? inParts(resources) : resources, caches)
   const { resource } = target
-  const kind = isCrowd ? 'get' : random.weighted<Kind>({ get: 85, head: 5, post: 4, purge: 2, 'purge-all': 0.2 })
+  const change = shared.chance(0.4) ? shared.between(2, GROUP - 2) : undefined
+  const kind = kindFrom(random, isAlone, place === change)
   const isGet = kind === 'get'
-  const isWhole = isCrowd || kind !== 'get' || random.chance(0.7)
+  const range = isGet ? rangeFor(random, group, place, resource) : undefined
   const mayLeave = (isGet || kind === 'post') && random.chance(0.12)
   return {
     number,
     ...target,
     kind,
     way: random.pick(WAYS),
-    cacheControl: !isCrowd && random.chance(0.15) ? random.pick(REQUEST_DIRECTIVES) : undefined,
-    range: isWhole ? undefined : rangeFrom(random, resource),
-    ifRangeVersionsBack: isWhole || random.chance(0.6) ? undefined : random.between(0, 1),
-    condition: conditionFrom(random, isGet && !isCrowd),
+    cacheControl: isAlone && random.chance(0.15) ? random.pick(REQUEST_DIRECTIVES) : undefined,
+    range,
+    ifRangeVersionsBack: range === undefined || random.chance(0.6) ? undefined : random.between(0, 1),
+    condition: conditionFrom(random, isGet && isAlone),
     reading: readingFrom(random),
     leaving: mayLeave ? leavingFrom(random, resource) : undefined,
     answersForGet: random.chance(0.3),
     behaviours: [behaviourFrom(random), behaviourFrom(random), behaviourFrom(random), behaviourFrom(random)],
     thinkMs: random.chance(0.3) ? random.between(1, 8) : 0
   }
+}
+
+/** In the midst of a group, what is asked for may be changed. */
+function kindFrom(random: Random, isAlone: boolean, isChange: boolean): Kind {
+  if (!isAlone) return isChange ? random.pick(['post', 'purge'] as const) : 'get'
+  return random.weighted<Kind>({ get: 85, head: 5, post: 4, purge: 2, 'purge-all': 0.2 })
+}
+
+/** Those of which parts can be put together; all where there are none. */
+function inParts(resources: readonly Resource[]): readonly Resource[] {
+  const suitable = resources.filter(({ etag, ranges, sizeBytes, freshness }) => {
+    return etag === 'strong' && ranges === 'served' && sizeBytes > GROUP && freshness !== 'noStore'
+  })
+  return suitable.length > 0 ? suitable : resources
+}
+
+function rangeFor(random: Random, group: Group, place: number, resource: Resource): RangeValue | undefined {
+  if (group === 'crowd') return undefined
+  if (group === 'none') return random.chance(0.3) ? rangeFrom(random, resource) : undefined
+  const step = Math.floor(resource.sizeBytes / GROUP)
+  return place === GROUP - 1 ? undefined : `bytes=${place * step}-${(place + 1) * step + random.between(-1, 1)}`
 }
 
 type Target = Pick<Plan, 'cache' | 'resource' | 'variant' | 'language' | 'credential'>

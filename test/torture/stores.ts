@@ -18,7 +18,7 @@ const MEBIBYTE = 1_048_576
 const LIMITS = { maxSizeBytes: 16 * MEBIBYTE, maxEntrySizeBytes: 2 * MEBIBYTE }
 
 /** How long the cache waits for a store that works: on a busy machine that takes a while. */
-const PATIENT_MS = 8_000
+const PATIENT_MS = 15_000
 const FAULTY_MS = 60
 
 export interface UnderTorture {

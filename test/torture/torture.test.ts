@@ -9,6 +9,8 @@ import { torture } from './torture.ts'
 
 /** Of each store: enough for what is rare to happen in one or the other run. */
 const EXCHANGES = 300
+/** In so many there is some of everything. */
+const MANY = 600
 /** For all of them, so that a busy machine does fewer. */
 const TIME_LIMIT_MS = 8_000
 
@@ -17,18 +19,21 @@ const STORES: readonly StoreName[] = ['memory', 'file', 'lmdb', 'tiered', 'fault
 describe('random exchanges through two caches over one store get what the model permits, and leave nothing behind', () => {
   const seen = new Set<string>()
   const timeLimitMs = TIME_LIMIT_MS / STORES.length
+  let total = 0
 
   for (const [i, store] of STORES.entries()) {
     // One that is known, for every other store one that nobody has tried.
     const seed = i % 2 === 0 ? 'short' : randomUUID().slice(0, 8)
     test(`${store}, npm run torture -- --store ${store} --seed ${seed}`, async () => {
-      const { violations, tally } = await torture({ seed, store, exchanges: EXCHANGES, timeLimitMs })
+      const { violations, tally, exchanges } = await torture({ seed, store, exchanges: EXCHANGES, timeLimitMs })
       assert.deepEqual(violations, [])
+      total += exchanges
       for (const name of tally.keys()) seen.add(name)
     })
   }
 
-  test('among them hits, parts, errors, and clients who leave', () => {
+  test('among them hits, parts, errors, and clients who leave', t => {
+    if (total < MANY) return t.skip(`the machine was too busy for more than ${total}`)
     for (const name of ['get hit 200', 'get own 200', 'get own 206', 'left in the midst', 'failed before an answer']) {
       assert.ok(seen.has(name), `${name}, of ${[...seen].join(', ')}`)
     }

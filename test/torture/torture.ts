@@ -13,11 +13,11 @@ import { openStores, type StoreName } from './stores.ts'
 import { Wire } from './wire.ts'
 
 const CACHES = 2
-const RESOURCES = 16
+const RESOURCES = 12
 /** The caches' clock runs faster, so that a second of freshness goes by in the midst of things. */
 const CLOCK_SPEED = 10
 /** Longer than any exchange takes, on a busy machine too. */
-const DEADLINE_MS = 20_000
+const DEADLINE_MS = 30_000
 const MAX_VIOLATIONS = 5
 
 export interface TortureOptions {
