@@ -168,7 +168,8 @@ export class EntryReader implements LookupSource {
     const stored = this.#decode(known.key, variantKey, name, parsed)
     if (stored === undefined || isDeletedSince(database, known, head)) return undefined
     known.variants.set(variantKey, stored)
-    known.byteLength += 2 * length + OVERHEAD_BYTES
+    // The strings and objects of an entry take more than its bytes, a body what it is.
+    known.byteLength += stored.bodyBytes + 3 * Math.max(0, length - stored.bodyBytes) + OVERHEAD_BYTES
     if (this.#known?.peek(known.key) === known) this.#known.set(known.key, known)
     return stored
   }

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { sliceBlocks } from '../body-range.ts'
 import type { Body, Lookup, Stored } from '../store.ts'
@@ -38,6 +39,11 @@ export class StoredInLmdb implements Stored {
     this.#openChunks = openChunks
   }
 
+  /** Of the body that is kept here. */
+  get bodyBytes(): number {
+    return this.#body?.byteLength ?? 0
+  }
+
   open(range?: ByteRange): Body | undefined {
     if (this.#body !== undefined) return range === undefined ? this.#body : sliceBlocks([this.#body], range)
     const { body } = this.head
@@ -45,6 +51,13 @@ export class StoredInLmdb implements Stored {
     const { byteLength } = body
     if (range !== undefined && range.end > byteLength) return undefined
     return this.#openChunks(this, range ?? { start: 0, end: byteLength })
+  }
+
+  /** Chunks have been copied out of the map, what is kept here is. */
+  take(range?: ByteRange): Body | undefined {
+    const body = this.open(range)
+    if (body instanceof Uint8Array) return Buffer.from(body)
+    return Array.isArray(body) ? body.map(piece => Buffer.from(piece)) : body
   }
 }
 
