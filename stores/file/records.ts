@@ -25,6 +25,7 @@ export class Records {
   readonly #serializer: BytesSerializer
   readonly #gate = new Gate(MAX_OPEN)
   readonly #buffers: Buffer[] = []
+  readonly #headBuffers: Buffer[] = []
   readonly #known = new KnownRecords()
 
   constructor(tree: Tree, serializer: BytesSerializer) {
@@ -66,16 +67,21 @@ export class Records {
   /** The head alone, and what the file system says of the file. */
   readHead(name: string): Promise<{ readonly parsed: ParsedHead | undefined; readonly stats: FileStats } | undefined> {
     return this.#open(name, async handle => {
-      const buffer = Buffer.allocUnsafe(HEAD_BYTES)
+      const buffer = this.#headBuffers.pop() ?? Buffer.allocUnsafeSlow(HEAD_BYTES)
       const [{ bytesRead }, stats] = await Promise.all([handle.read(buffer, 0, HEAD_BYTES, 0), handle.stat()])
-      const byteLength = headBytes(buffer.subarray(0, bytesRead)) ?? 0
-      if (byteLength <= bytesRead || byteLength > Math.min(stats.size, MAX_RECORD_BYTES)) {
-        return { parsed: parseHead(buffer.subarray(0, bytesRead)), stats }
-      }
-      const longer = Buffer.allocUnsafe(byteLength)
-      await readFully(handle, longer, 0)
-      return { parsed: parseHead(longer), stats }
+      const parsed = await this.#parseHead(handle, buffer.subarray(0, bytesRead), stats)
+      // Where one of these has failed the other may still be at work on it.
+      this.#headBuffers.push(buffer)
+      return { parsed, stats }
     })
+  }
+
+  async #parseHead(handle: FileHandle, start: Buffer, { size }: FileStats): Promise<ParsedHead | undefined> {
+    const byteLength = headBytes(start) ?? 0
+    if (byteLength <= start.byteLength || byteLength > Math.min(size, MAX_RECORD_BYTES)) return parseHead(start)
+    const longer = Buffer.allocUnsafe(byteLength)
+    await readFully(handle, longer, 0)
+    return parseHead(longer)
   }
 
   /** All bytes of the file. */

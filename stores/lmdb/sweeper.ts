@@ -87,7 +87,7 @@ export class Sweeper {
       const names = namesAfter(this.#database.tables.records, last, SLICE)
       if (names.length === 0) break
       last = names.at(-1) ?? last
-      const dead = names.filter(name => this.#isDead(name))
+      const dead = this.#deadAmong(names)
       await this.#inSlices(dead, (batch, name) => {
         if (isDead(batch, name, Date.now())) removeRecord(batch, name, Date.now())
       })
@@ -160,9 +160,12 @@ export class Sweeper {
     return isTight ? Date.now() + 60_000 : Date.now()
   }
 
-  #isDead(name: Uint8Array): boolean {
+  #deadAmong(names: readonly Uint8Array[]): readonly Uint8Array[] {
+    const { tables } = this.#database
     const marks = this.#database.marks()
-    return marks !== undefined && isDead({ tables: this.#database.tables, marks }, name, Date.now())
+    if (marks === undefined) return []
+    const nowMs = Date.now()
+    return names.filter(name => isDead({ tables, marks }, name, nowMs))
   }
 }
 

@@ -127,7 +127,7 @@ describe('a sweep', () => {
     }
     await Promise.all(Array.from({ length: 32 }, writeSome))
     const child = fork(new URL('process.ts', import.meta.url), ['sweep', directory, `${ENTRIES * BLOCK_BYTES}`], {
-      execArgv: ['--import', 'tsx']
+      execArgv: ['--expose-gc', '--import', 'tsx']
     })
     const [sweeps] = (await once(child, 'message')) as [readonly SweepTurns[]]
     for (const { elapsedMs, turns, longestMs, slowTurns } of sweeps) {
