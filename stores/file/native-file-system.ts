@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { promisify } from 'node:util'
-import { type FileHandle, type FileStats, type FileSystem, TO_READ } from './file-system.ts'
+import type { FileHandle, FileStats, FileSystem } from './file-system.ts'
 
 /** Node's own, through its callbacks: the promises of `node:fs/promises` make opening, reading and closing a small file
  * half as expensive again, and their handles warn when a store is dropped without being closed. */
@@ -15,7 +15,7 @@ export const nativeFileSystem: FileSystem = {
     return new Promise((resolve, reject) => {
       fs.open(path, flags, mode, (error, descriptor) => {
         if (error) reject(error)
-        else resolve(new NativeFileHandle(descriptor, flags === TO_READ))
+        else resolve(new NativeFileHandle(descriptor))
       })
     })
   },
@@ -31,11 +31,9 @@ export const nativeFileSystem: FileSystem = {
 
 class NativeFileHandle implements FileHandle {
   readonly #descriptor: number
-  readonly #isReadOnly: boolean
 
-  constructor(descriptor: number, isReadOnly: boolean) {
+  constructor(descriptor: number) {
     this.#descriptor = descriptor
-    this.#isReadOnly = isReadOnly
   }
 
   read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }> {
@@ -74,10 +72,8 @@ class NativeFileHandle implements FileHandle {
     return promisify(fs.fsync)(this.#descriptor)
   }
 
-  /** At once where there is nothing that would have to be written: handing that to another thread takes far longer. */
   close(): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#isReadOnly) return resolve(fs.closeSync(this.#descriptor))
       fs.close(this.#descriptor, error => {
         if (error) reject(error)
         else resolve()
