@@ -61,6 +61,7 @@ export const SUBJECTS: Readonly<Record<string, (ground: Ground) => Promise<Store
     undicis('undici MemoryCacheStore', new cacheStores.MemoryCacheStore({ maxSize: MAX_BYTES }), origin),
   'undici SqliteCacheStore': ({ origin }) =>
     inFolder(async directory => {
+      await mkdir(directory)
       const location = join(directory, 'responses.db')
       const store = new cacheStores.SqliteCacheStore({ location, maxEntrySize: 1_048_576 })
       return undicis('undici SqliteCacheStore', store as never, origin)
