@@ -74,7 +74,10 @@ export class Sweep {
       const { mtimeMs } = occupant.stats
       const its = ages.bucketOf(Math.max(mtimeMs, this.#parts.uses.pendingOf(occupant.name)))
       if (its > bucket) freed += await this.#remove(occupant)
-      else if (its === bucket && atCutoff.push(occupant) >= MAX_SORTED) await evictOldest(MAX_SORTED / 2)
+      // Once there is room nothing more is to be sorted out.
+      else if (its === bucket && remaining > 0 && atCutoff.push(occupant) >= MAX_SORTED) {
+        await evictOldest(MAX_SORTED / 2)
+      }
     })
     await evictOldest(0)
     return freed
