@@ -92,11 +92,25 @@ const GROUP = 8
 /** 'crowd': all ask for the same; 'player': one part after the other is asked for, and then the whole. */
 type Group = 'none' | 'crowd' | 'player'
 
+/** The last of those that have to follow each other, of which `number` is the first. */
+export function lastAfter(number: number, seed: string): number {
+  const isFirstOfPlayer = number % GROUP === 0 && groupFrom(sharedBy(number, seed)) === 'player'
+  return isFirstOfPlayer ? number + GROUP - 1 : number
+}
+
+function sharedBy(number: number, seed: string): Random {
+  return new Random(seed, 'group', Math.floor(number / GROUP))
+}
+
+function groupFrom(shared: Random): Group {
+  return shared.weighted<Group>({ none: 80, crowd: 12, player: 8 })
+}
+
 export function planOf(number: number, { seed, resources, caches }: PlanOptions): Plan {
   const random = new Random(seed, 'exchange', number)
-  const shared = new Random(seed, 'group', Math.floor(number / GROUP))
+  const shared = sharedBy(number, seed)
   const place = number % GROUP
-  const group = shared.weighted<Group>({ none: 80, crowd: 12, player: 8 })
+  const group = groupFrom(shared)
   const isAlone = group === 'none'
   const target = targetFrom(isAlone ? random : shared, group === 'player' ? inParts(resources) : resources, caches)
   const { resource } = target
@@ -125,7 +139,7 @@ export function planOf(number: number, { seed, resources, caches }: PlanOptions)
 /** In the midst of a group, what is asked for may be changed. */
 function kindFrom(random: Random, isAlone: boolean, isChange: boolean): Kind {
   if (!isAlone) return isChange ? random.pick(['post', 'purge'] as const) : 'get'
-  return random.weighted<Kind>({ get: 85, head: 5, post: 4, purge: 2, 'purge-all': 0.2 })
+  return random.weighted<Kind>({ get: 85, head: 5, post: 4, purge: 1.5, 'purge-all': 0.2 })
 }
 
 /** Those of which parts can be put together; all where there are none. */
@@ -169,7 +183,7 @@ function rangeFrom(random: Random, { sizeBytes }: Resource): RangeValue {
 }
 
 function conditionFrom(random: Random, isGet: boolean): Condition | undefined {
-  if (!isGet || random.chance(0.92)) return undefined
+  if (!isGet || random.chance(0.85)) return undefined
   return { name: random.pick(['if-none-match', 'if-modified-since'] as const), versionsBack: random.between(0, 2) }
 }
 

@@ -71,7 +71,9 @@ export interface Resource {
   readonly ranges: 'served' | 'ignored' | 'refused'
   readonly isChunked: boolean
   readonly hasTrailers: boolean
+  /** Of the smallest version; of all, where they are of one size. */
   readonly sizeBytes: number
+  readonly isOfOneSize: boolean
 }
 
 /** What a response is a representation of. */
@@ -94,7 +96,7 @@ export function resourcesOf(seed: string, count: number): readonly Resource[] {
 function resourceOf(random: Random, index: number): Resource {
   const etag = random.weighted({ strong: 6, weak: 2, none: 2 })
   const freshness = random.weighted<FreshnessName>({
-    long: 8,
+    long: 12,
     short: 3,
     zero: 1,
     revalidating: 3,
@@ -105,7 +107,7 @@ function resourceOf(random: Random, index: number): Resource {
     private: 1,
     mustRevalidate: 1,
     sharedMaxAge: 1,
-    public: 2,
+    public: 3,
     immutable: 1,
     heuristic: 1
   })
@@ -124,7 +126,8 @@ function resourceOf(random: Random, index: number): Resource {
     ranges: random.weighted({ served: 7, ignored: 2, refused: 1 }),
     isChunked: random.chance(0.25),
     hasTrailers: random.chance(0.15),
-    sizeBytes: sizeFrom(random)
+    sizeBytes: sizeFrom(random),
+    isOfOneSize: random.chance(0.4)
   }
 }
 
@@ -141,10 +144,12 @@ export function nameOf({ resource, version, variant, credential }: Identity): st
   return [resource.path, version, variant, resource.isPersonal ? credential : 'any'].join(' ')
 }
 
-/** Versions and variants differ in length. */
+/** Where lengths do not tell versions and variants apart, their validators have to. */
 export function sizeOf(identity: Identity): number {
-  const { sizeBytes } = identity.resource
-  return sizeBytes === 0 ? 0 : sizeBytes + (hashOf(nameOf(identity)) % (1 + Math.ceil(sizeBytes / 8)))
+  const { sizeBytes, isOfOneSize } = identity.resource
+  return isOfOneSize || sizeBytes === 0
+    ? sizeBytes
+    : sizeBytes + (hashOf(nameOf(identity)) % (1 + Math.ceil(sizeBytes / 8)))
 }
 
 /** Bytes `start` up to, but not including, `end`. */

@@ -6,7 +6,7 @@ import { exchangeOf, fieldsOf, type Seen } from './client.ts'
 import { leaksSince, resourcesNow } from './leaks.ts'
 import { describeError, Model } from './model.ts'
 import { identityFor, TortureOrigin } from './origin.ts'
-import { type Plan, planOf } from './plan.ts'
+import { lastAfter, type Plan, planOf } from './plan.ts'
 import { Random } from './random.ts'
 import { type CacheType, resourcesOf } from './resource.ts'
 import { openStores, type StoreName } from './stores.ts'
@@ -182,19 +182,24 @@ class Run {
   }
 
   async #act(): Promise<void> {
-    const { exchanges, timeLimitMs = Infinity } = this.#options
+    const { seed, exchanges, timeLimitMs = Infinity } = this.#options
     while (this.#next < exchanges && this.violations.length < MAX_VIOLATIONS) {
       if (performance.now() - this.#startedAtMs > timeLimitMs) return
-      const plan = this.#planOf(this.#next++)
-      const ended = await withDeadline(this.#one(plan))
-      if (ended === 'too late')
-        this.#violation(
-          plan.number,
-          `it hangs, with no end after ${DEADLINE_MS} ms; ${this.#origin.describe(plan.number)}`
-        )
-      this.#done++
-      if (plan.thinkMs > 0) await sleep(plan.thinkMs)
+      const first = this.#next
+      const last = lastAfter(first, seed)
+      this.#next = last + 1
+      for (let number = first; number <= last; number++) await this.#within(this.#planOf(number))
     }
+  }
+
+  async #within(plan: Plan): Promise<void> {
+    const ended = await withDeadline(this.#one(plan))
+    if (ended === 'too late') {
+      const what = `it hangs, with no end after ${DEADLINE_MS} ms; ${this.#origin.describe(plan.number)}`
+      this.#violation(plan.number, what)
+    }
+    this.#done++
+    if (plan.thinkMs > 0) await sleep(plan.thinkMs)
   }
 
   async #one(plan: Plan): Promise<void> {
