@@ -207,7 +207,8 @@ export class OriginExchange implements OriginEvents {
       key,
       overtaken: () => {
         this.#isOvertaken = true
-        this.#delivery.forget()
+        // Not at once: that may resume this connection, which undici does not bear while it parses what comes by another.
+        queueMicrotask(() => this.#delivery.forget())
       }
     }
     this.#unwatch = this.#cache.flights.watch(this.#change)

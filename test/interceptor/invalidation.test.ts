@@ -196,6 +196,28 @@ describe('a POST in flight that may bring what a later GET would', () => {
     }
   }
 
+  test('comes to its end where it waits for the store as another POST overtakes it', async () => {
+    const body = Buffer.alloc(1_000_000, 'x')
+    let posts = 0
+    await using origin = await startOrigin(({ path }) => {
+      return { headers: { ...FRESH, 'content-location': path }, body: ++posts === 1 ? body : 'second' }
+    })
+    const store = new AsyncStore()
+    const held = gate()
+    let writes = 0
+    store.pace = async operation => {
+      if (operation === 'write' && writes++ === 0) await held.opened
+    }
+    await using cached = new CachedAgent({ store, maxBufferedBytes: 1000, storeTimeoutMs: 10_000 })
+    const url = `${origin.url}/a`
+    const first = cached.get(url, { method: 'POST', body: 'x' })
+    await until(() => writes === 1)
+    assert.equal((await cached.get(url, { method: 'POST', body: 'y' })).body, 'second')
+    assert.equal((await first).bytes.byteLength, body.byteLength)
+    held.open()
+    assert.equal((await cached.get(url)).body, 'second')
+  })
+
   test('is stored where what overtakes it is of another URL', async () => {
     const { origin, release } = await slowPost('answer')
     await using _ = origin
