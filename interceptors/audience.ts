@@ -60,7 +60,9 @@ export class Audience {
     } catch (error) {
       member.abort(error as Error)
     }
-    this.#pace()
+    // Not at once: who joins may do so in a callback of another response, and undici bears no connection to be resumed
+    // while it parses what comes by another.
+    queueMicrotask(() => this.#pace())
     return true
   }
 

@@ -8,6 +8,7 @@ import { MemoryStore } from '../../lib/index.ts'
 import type { CacheStore } from '../../stores/store.ts'
 import { AsyncStore } from '../stores/async-store.ts'
 import { FaultyStore } from '../stores/faulty-store.ts'
+import { type Heard, handlerOf, type Reaction } from '../support/handlers.ts'
 import { startOrigin } from '../support/origin.ts'
 import { CachedAgent, type Gate, gate, until } from './cached-agent.ts'
 
@@ -50,6 +51,33 @@ describe('a thousand who ask for one thing at once', () => {
 })
 
 describe('those who follow', () => {
+  test('may ask in a callback of another response: the connection that they have go on is not resumed before', async () => {
+    const body = randomBytes(300_000)
+    await using origin = await startOrigin(({ path }) => ({ headers: FRESH, body: path === '/large' ? body : 'x' }))
+    await using cached = new CachedAgent()
+    const ask = (path: string, react: Reaction): Heard => {
+      const { handler, heard } = handlerOf('modern', react)
+      cached.agent.dispatch({ origin: origin.url, path, method: 'GET' }, handler)
+      return heard
+    }
+    const paused = ask('/large', (at, control) => {
+      if (at === 'head') control.pause()
+    })
+    await until(() => paused.statusCode === 200)
+    let follower: Heard | undefined
+    const other = ask('/small', at => {
+      if (at === 'data') follower = ask('/large', () => {})
+    })
+    await other.over
+    assert.equal(other.ended, 'end')
+    await follower?.over
+    assert.ok(Buffer.concat(follower?.chunks ?? []).equals(body))
+    paused.control.resume()
+    await paused.over
+    assert.ok(Buffer.concat(paused.chunks).equals(body))
+    assert.equal(origin.requests.length, 2)
+  })
+
   test('get each byte when it comes, as the leader does, and so does who comes in the middle', async () => {
     const steps: Gate[] = [gate(), gate(), gate()]
     await using origin = await startOrigin(async (_request, response) => {
