@@ -11,6 +11,8 @@ export interface AudienceOptions {
   readonly upstream: Upstream
   /** How far one may fall behind. */
   readonly maxBufferedBytes: number
+  /** Whether what comes is wanted by others than those here. */
+  isWantedElsewhere(): boolean
   /** One has left before the end, and is told so after this. */
   onLeft(reason: Error): void
 }
@@ -60,10 +62,19 @@ export class Audience {
     } catch (error) {
       member.abort(error as Error)
     }
-    // Not at once: who joins may do so in a callback of another response, and undici bears no connection to be resumed
-    // while it parses what comes by another.
-    queueMicrotask(() => this.#pace())
+    this.#paceSoon()
     return true
+  }
+
+  /** Whether others can join. */
+  get isOpen(): boolean {
+    return this.#beginning !== undefined
+  }
+
+  /** What is wanted elsewhere has changed. */
+  reconsider(): void {
+    for (const member of [...this.#members]) member.reconsider()
+    this.#paceSoon()
   }
 
   receive(chunk: Buffer): void {
@@ -101,7 +112,7 @@ export class Audience {
       left: reason => {
         if (this.#members.delete(member)) this.#options.onLeft(reason)
         client.fail(reason)
-        this.#pace()
+        this.#paceSoon()
       }
     })
     this.#members.add(member)
@@ -112,14 +123,15 @@ export class Audience {
   #considerLeaving(member: Member, bufferedBytes: number): boolean {
     if (bufferedBytes <= this.#options.maxBufferedBytes) return false
     // The only one there is sets the pace itself.
-    if (this.leaveBehind === undefined || this.#members.size === 1) return false
+    const isAlone = this.#members.size === 1 && !this.#options.isWantedElsewhere()
+    if (this.leaveBehind === undefined || isAlone) return false
     this.#members.delete(member)
     this.leaveBehind(member.client, member.deliveredBytes)
     return true
   }
 
   #pace(): void {
-    let isWanted = this.#members.size === 0
+    let isWanted = this.#members.size === 0 || this.#options.isWantedElsewhere()
     let isTooMuch = false
     for (const { client, bufferedBytes } of this.#members) {
       isWanted ||= !client.paused
@@ -130,6 +142,12 @@ export class Audience {
     this.#isPaused = shouldPause
     if (shouldPause) this.#options.upstream.pause()
     else this.#options.upstream.resume()
+  }
+
+  /** For what may happen in a callback of another response: undici bears no connection to be resumed while it parses what
+   * comes by another. */
+  #paceSoon(): void {
+    queueMicrotask(() => this.#pace())
   }
 }
 
@@ -185,6 +203,10 @@ class Member implements Source {
   end(trailers: Head): void {
     this.#trailers = trailers
     this.#flush()
+  }
+
+  reconsider(): void {
+    if (this.#events.fellBehind(this.bufferedBytes)) this.#buffered.length = 0
   }
 
   #flush(): void {

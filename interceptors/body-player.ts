@@ -169,7 +169,7 @@ export class ReadBodyPlayer extends BodyPlayer {
       error => {
         this.#reading = false
         if (this.stopped) return
-        this.#onDamage()
+        if (isDamage(error)) this.#onDamage()
         this.abort(error)
       }
     )
@@ -181,6 +181,11 @@ export function damageIn(next: IteratorResult<Uint8Array>, remainingBytes: numbe
   if (next.done === true) return remainingBytes === 0 ? undefined : damaged('ended early')
   if (!(next.value instanceof Uint8Array)) return damaged('holds something else than bytes')
   return next.value.byteLength <= remainingBytes ? undefined : damaged('is longer than it was')
+}
+
+/** Whether a body that could not be read is of no use to anybody. One that is late may only be so for now. */
+export function isDamage(error: unknown): boolean {
+  return !(error instanceof CacheError && error.code === 'ERR_CACHE_TIMEOUT')
 }
 
 /** The same bytes. */

@@ -44,7 +44,7 @@ type Waited = 'for another' | 'for the store' | 'not'
 export class HttpCache {
   readonly settings: Settings
   readonly guard: StoreGuard
-  readonly flights = new Flights()
+  readonly flights: Flights
   readonly server: Server
   readonly #knownOrigins: KnownOrigins = new Map()
   readonly #background = new Background(this)
@@ -54,6 +54,7 @@ export class HttpCache {
 
   constructor(settings: Settings) {
     this.settings = settings
+    this.flights = new Flights(settings.coalesceTimeoutMs)
     this.guard = new StoreGuard(settings.store, settings)
     const { cacheStatus } = settings
     this.server = new Server(this.guard, cacheStatus === undefined ? undefined : formatCacheName(cacheStatus))

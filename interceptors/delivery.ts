@@ -1,5 +1,6 @@
 import type { Join } from '../lib/rfc9111/decide-response.ts'
 import { isSafe } from '../lib/rfc9111/methods.ts'
+import { isResumable } from '../lib/rfc9111/parts.ts'
 import { storedBytes } from '../lib/rfc9111/segments.ts'
 import type { Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
 import { Audience } from './audience.ts'
@@ -12,8 +13,9 @@ import type { Outcome } from './outcome.ts'
 import { mayStorePart } from './part-replacement.ts'
 import { type Ask, type Plan, storedOf } from './plan.ts'
 import { Recorder } from './recorder.ts'
+import { RestOfBody } from './rest-of-body.ts'
 import type { Destination } from './stored-beginning.ts'
-import { RestOfBody, Straggler } from './straggler.ts'
+import { Straggler } from './straggler.ts'
 
 export interface DeliveryOptions {
   readonly cache: HttpCache
@@ -41,6 +43,7 @@ export class Delivery implements Destination {
   readonly #audience: Audience
   readonly #stragglers = new Set<Straggler>()
   #isOver = false
+  #isForStore = false
   #recording: Recording | undefined
   /** How much the origin has promised to add to what was stored; undefined: its body stands for itself. */
   #missingBytes: number | undefined
@@ -50,15 +53,24 @@ export class Delivery implements Destination {
     this.#audience = new Audience({
       upstream: options.handler,
       maxBufferedBytes: options.cache.settings.maxBufferedBytes,
+      isWantedElsewhere: () => [...this.#stragglers].some(({ client }) => !client.paused),
       onLeft: reason => this.#someoneLeft(reason)
     })
   }
 
-  /** The first of those who read. */
-  begin(client: Client): void {
+  /** The first of those who read; undefined: it is fetched for the store alone. */
+  begin(client: Client | undefined): void {
     const { flight } = this.#options
-    this.#audience.begin(client)
+    if (client !== undefined) this.#audience.begin(client)
+    this.#isForStore = client === undefined
     if (flight !== undefined) flight.onLeft = () => this.#someoneLeft(notNeeded())
+  }
+
+  /** It is not wanted for the store any more: goes on for those who read. */
+  leaveToReaders(reason: Error): void {
+    this.#isForStore = false
+    this.forget()
+    this.#someoneLeft(reason)
   }
 
   /** Others would wait in vain; without anybody who reads, the rest is of no use. `isKnown`: the next requests for it
@@ -77,7 +89,7 @@ export class Delivery implements Destination {
     join: Join | undefined,
     expectedBytes: number | undefined
   ): string | undefined {
-    const { cache, plan, flight, handler } = this.#options
+    const { cache, plan, handler } = this.#options
     const { guard, settings } = cache
     const joined = join === undefined ? undefined : storedOf(plan, join.with)
     if (join !== undefined && joined === undefined) return 'body-vanished'
@@ -96,14 +108,26 @@ export class Delivery implements Destination {
     })
     this.#recording = { recorder, request, entry, join }
     if (joined !== undefined && join?.before !== undefined) recorder.copy(joined, join.before)
-    this.#audience.leaveBehind = (client, offset) => this.#leaveBehind(client, offset)
-    if (flight !== undefined) this.#audience.keepBeginning()
+    // Of what may turn out too large, only the origin could give them the rest.
+    if (expectedBytes !== undefined || isResumable(entry)) {
+      this.#audience.leaveBehind = (client, offset) => this.#leaveBehind(client, offset)
+    }
     return undefined
   }
 
   /** Lets others read along. */
   share(entry: Entry): void {
-    this.#options.flight?.streams({ entry, join: (client, head, outcome) => this.#admit(client, head, outcome) })
+    const { flight } = this.#options
+    if (flight === undefined) return
+    const audience = this.#audience
+    audience.keepBeginning()
+    flight.streams({
+      entry,
+      get isOpen() {
+        return audience.isOpen
+      },
+      join: (client, head, outcome) => this.#admit(client, head, outcome)
+    })
   }
 
   /** So much is to come, after what is stored already. */
@@ -202,14 +226,20 @@ export class Delivery implements Destination {
   /** Goes on for those who are left, as long as there are any. */
   #someoneLeft(reason: Error): void {
     const { flight, handler } = this.#options
-    const isWanted = !this.#audience.isEmpty || this.#stragglers.size > 0 || flight?.isAwaited
+    const isRead = !this.#audience.isEmpty || this.#stragglers.size > 0 || flight?.isAwaited
+    const isWanted = this.#isForStore || isRead
     if (!isWanted && !this.#isOver) handler.abort(reason)
   }
 
   /** One that does not keep up reads on from the store, once the response is there. */
   #leaveBehind(client: Client, offset: number): void {
-    const straggler: Straggler = new Straggler(client, offset, () => {
-      if (this.#stragglers.delete(straggler)) this.#someoneLeft(notNeeded())
+    const straggler: Straggler = new Straggler(client, offset, {
+      paceChanged: () => this.#audience.reconsider(),
+      left: () => {
+        if (!this.#stragglers.delete(straggler)) return
+        this.#someoneLeft(notNeeded())
+        this.#audience.reconsider()
+      }
     })
     this.#stragglers.add(straggler)
   }
@@ -229,7 +259,7 @@ export class Delivery implements Destination {
     if (this.#recording === undefined || straggler.client.isFinished) return
     const { request, entry } = this.#recording
     if (isStored && (await cache.server.readOn(straggler, entry, request))) return
-    if (!straggler.client.isFinished) new RestOfBody(straggler, entry).send(ask, request.fields)
+    if (!straggler.client.isFinished) new RestOfBody(straggler, entry, ask, request.fields).send()
   }
 }
 

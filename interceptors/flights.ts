@@ -11,6 +11,8 @@ export type Landing = 'stored' | 'nothing'
 /** A response on its way, that others may read along with. */
 export interface Stream {
   readonly entry: Entry
+  /** Whether it is not too late to join. */
+  readonly isOpen: boolean
   /** Gives the client the response from its first byte on. False: it is too late for that. */
   join(client: Client, head: Head, outcome: Outcome): boolean
 }
@@ -41,6 +43,7 @@ export class Flight {
   readonly #onLanded: (flight: Flight) => void
   readonly #onSeen: (isShareable: boolean) => void
   #stream: Stream | undefined
+  #streamsSinceMs = Infinity
   #landing: Landing | undefined
 
   constructor(key: CacheKey, onLanded: (flight: Flight) => void, onSeen: (isShareable: boolean) => void) {
@@ -52,6 +55,11 @@ export class Flight {
   /** undefined while it is under way. */
   get landing(): Landing | undefined {
     return this.#landing
+  }
+
+  /** Whether it is too late to read along, and has been on its way for longer than anybody waits for the rest of it. */
+  isOverdue(timeoutMs: number): boolean {
+    return this.#stream?.isOpen === false && performance.now() > this.#streamsSinceMs + timeoutMs
   }
 
   get isAwaited(): boolean {
@@ -71,6 +79,7 @@ export class Flight {
   streams(stream: Stream): void {
     if (this.#landing !== undefined) return
     this.#stream = stream
+    this.#streamsSinceMs = performance.now()
     this.#onSeen(true)
     this.watcher?.seen(true)
     for (const passenger of [...this.#waiting]) {
@@ -110,6 +119,7 @@ const MAX_UNSHARED = 10_000
 
 /** The flights under way: one for each key, method and credentials. */
 export class Flights {
+  readonly #timeoutMs: number
   /** Those that may be joined. */
   readonly #flights = new Map<string, Flight>()
   readonly #all = new Set<Flight>()
@@ -118,9 +128,15 @@ export class Flights {
   /** By when what was last seen not to be shareable may be tried again. */
   readonly #unshared = new Map<string, number>()
 
+  /** `timeoutMs`: how long anybody waits for a flight to land. */
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs
+  }
+
   /** The flight to join; undefined: there is none. */
   find(name: string): Flight | undefined {
-    return this.#flights.get(name)
+    const flight = this.#flights.get(name)
+    return flight?.isOverdue(this.#timeoutMs) ? undefined : flight
   }
 
   /** Begins a flight, which others find, unless the last response of that name was for one alone. */

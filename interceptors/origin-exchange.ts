@@ -70,7 +70,7 @@ export class OriginExchange implements OriginEvents {
   /** Dispatches the request. What the inner dispatcher throws at once is thrown on. */
   send(): boolean {
     const { next, client } = this.#ask
-    if (client !== undefined) this.#delivery.begin(client)
+    this.#delivery.begin(client)
     if (this.#request?.method === 'POST') this.#watchFor(this.#request.key)
     try {
       this.#requestTimeMs = this.#cache.settings.now()
@@ -83,10 +83,9 @@ export class OriginExchange implements OriginEvents {
     }
   }
 
-  /** Gives up a request that nobody waits for. */
+  /** Gives up a request that was not sent for anybody, unless somebody reads along by now. */
   cancel(): void {
-    this.#delivery.forget()
-    this.#handler.abort(new Error('the cache was closed'))
+    this.#delivery.leaveToReaders(new Error('the cache was closed'))
   }
 
   started(context: unknown): void {
@@ -140,6 +139,8 @@ export class OriginExchange implements OriginEvents {
   /** The origin has not sent what it promised to add. */
   #breakOff(): void {
     this.#delivery.forget()
+    // Else it would be asked to complete the same part again and again.
+    if (this.#request !== undefined) void this.#delete(this.#request.key)
     const error = new CacheError('ERR_CACHE_BODY', 'the rest of a stored part is not of the length it should have')
     this.#handler.abort(error)
     if (!this.#delivery.isOver) this.failed(error)
@@ -264,8 +265,13 @@ export class OriginExchange implements OriginEvents {
 
   #store(entry: Entry, join: Join | undefined, request: Request, response: Response, isHttp2: boolean): void {
     const refusal = this.#recordOrReason(entry, join, request, response, isHttp2)
-    if (refusal !== undefined) return this.#forward(response, refusal)
-    this.#deliver(response, storedOutcome(this.#plan, entry, this.#cache.settings.policy))
+    const isForReaders = refusal === 'declined-by-store' && this.#ask.client !== undefined
+    if (refusal !== undefined && !isForReaders) return this.#forward(response, refusal)
+    const { policy } = this.#cache.settings
+    this.#deliver(
+      response,
+      isForReaders ? forwardedOutcome(this.#plan, refusal) : storedOutcome(this.#plan, entry, policy)
+    )
     this.#delivery.share(entry)
   }
 

@@ -225,7 +225,7 @@ export class OriginHandler implements Source {
   #resumeIfFree(): void {
     if (this.#clientPaused || this.#recorderPaused) return
     this.#whenFree?.()
-    if (this.#held === undefined) this.#controller?.resume()
+    if (this.#held === undefined && !this.#over) this.#controller?.resume()
   }
 
   #end(trailers: FieldLines): void {

@@ -14,12 +14,10 @@ export function mayStorePart(
   part: Entry,
   isCutOff: boolean
 ): MaybePromise<boolean> {
-  const lookup = guard.get(part.key, names => variantKey(request, names))
-  return mapMaybe(lookup, ({ stored }) => {
-    const wholes = stored
-      .map(({ entry }) => entry)
-      .filter(entry => entry.variantKey === part.variantKey && !isPartial(entry))
-    if (isCutOff) return wholes.length === 0
-    return wholes.every(whole => whole.responseTimeMs <= part.requestTimeMs && !isOfOneVersion(whole, part))
-  })
+  const isInTheWay = (entry: Entry) => {
+    if (entry.variantKey !== part.variantKey || isPartial(entry)) return false
+    return isCutOff || entry.responseTimeMs > part.requestTimeMs || isOfOneVersion(entry, part)
+  }
+  const found = guard.find(part.key, names => variantKey(request, names), isInTheWay)
+  return mapMaybe(found, inTheWay => inTheWay === undefined)
 }

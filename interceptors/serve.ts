@@ -86,8 +86,11 @@ export class Server {
 
   /** Gives one who has got the beginning of a response the rest of it. False: the store does not have it. */
   async readOn({ client, offset }: Straggler, { id, key }: Entry, request: Request): Promise<boolean> {
-    const { stored } = await this.#guard.get(key, names => variantKey(request, names))
-    const same = stored.find(({ entry }) => entry.id === id)
+    const same = await this.#guard.find(
+      key,
+      names => variantKey(request, names),
+      entry => entry.id === id
+    )
     if (same === undefined) return false
     const { completeLength = 0, trailers } = same.entry
     const opened = await this.open({ entry: same.entry, body: { start: offset, end: completeLength } }, same)

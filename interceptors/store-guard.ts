@@ -87,6 +87,20 @@ export class StoreGuard {
     )
   }
 
+  /** The first of what is stored, in the nearest tier that has one, that `isWanted`. */
+  find(
+    key: CacheKey,
+    variantOf: (fieldNames: readonly string[]) => VariantKey,
+    isWanted: (entry: Entry) => boolean
+  ): MaybePromise<Stored | undefined> {
+    const findIn = (lookup: Lookup): MaybePromise<Stored | undefined> => {
+      const wanted = lookup.stored.find(({ entry }) => isWanted(entry))
+      if (wanted !== undefined || lookup.deeper === undefined) return wanted
+      return mapMaybe(this.deeper(lookup, key, variantOf), findIn)
+    }
+    return mapMaybe(this.get(key, variantOf), findIn)
+  }
+
   /** undefined: none can be had, and nobody is to wait for one. */
   lease(name: string, ttlMs: number): MaybePromise<LeaseAnswer | undefined> {
     if (!this.#breakers.lease.allows()) return undefined

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CacheError } from '../lib/errors.ts'
 import type { ByteRange } from '../lib/rfc9111/types.ts'
 import type { Stored } from '../stores/store.ts'
-import { damageIn, heldPieces, release } from './body-player.ts'
+import { damageIn, heldPieces, isDamage, release } from './body-player.ts'
 import type { StoreGuard } from './store-guard.ts'
 
 /** Larger pieces are handed out in steps of this size, so many of them in a turn of the event loop. */
@@ -49,7 +49,7 @@ async function* readPieces(
       yield next.value
     }
   } catch (error) {
-    void guard.delete(entry.key)
+    if (isDamage(error)) void guard.delete(entry.key)
     throw error
   } finally {
     release(iterator)

@@ -52,7 +52,8 @@ export class Tenure implements Watcher {
   #renew(): void {
     const { guard, settings } = this.#options
     void mapMaybe(guard.renew(this.#lease, settings.leaseMs), isHeld => {
-      if (!isHeld) this.#stop()
+      // It may be held all the same: it is let go of as if it were.
+      if (!isHeld) clearInterval(this.#renewal)
     })
   }
 

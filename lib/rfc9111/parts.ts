@@ -106,12 +106,16 @@ export function withRange(entry: Entry, { start, end }: ByteRange, completeLengt
   return { ...entry, completeLength, segments: [{ start, end, bodyId: entry.id }] }
 }
 
+/** Whether the rest of a response of which only the beginning has come can be asked for. RFC 9110 §14.3 */
+export function isResumable(entry: Entry): boolean {
+  if (entry.method !== 'GET' || entry.statusCode !== 200 || strongValidator(entry) === undefined) return false
+  return combinedValue(fieldsOf(entry.lines), 'accept-ranges')?.toLowerCase() !== 'none'
+}
+
 /** What is kept of a response that broke off: so many bytes of `entry`, whose whole has `completeLength`; undefined where
  * the rest could not be asked for. §3.3 */
 export function cutOff(entry: Entry, bytes: number, completeLength: number | undefined): Entry | undefined {
-  if (completeLength === undefined || entry.method !== 'GET' || entry.statusCode !== 200) return undefined
-  if (strongValidator(entry) === undefined) return undefined
-  if (combinedValue(fieldsOf(entry.lines), 'accept-ranges')?.toLowerCase() === 'none') return undefined
+  if (completeLength === undefined || !isResumable(entry)) return undefined
   const { start, end } = entry.segments[0] ?? { start: 0, end: completeLength }
   return start + bytes < end ? withRange(entry, { start, end: start + bytes }, completeLength) : undefined
 }

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { BodyWriter } from '../store.ts'
 import { BodyUpload } from './body-upload.ts'
@@ -100,10 +101,16 @@ export class EntryWriter implements BodyWriter {
   }
 }
 
-/** The length of the body that is to come, by its Content-Length, where there is exactly one. Bytes. */
-export function expectedBytesOf({ method, lines }: Entry): number | undefined {
-  if (method === 'HEAD') return undefined
-  const lengths = lines.filter(([name]) => name.toLowerCase() === 'content-length')
+/** A larger body may break off, and is then kept as far as it came: its length is not announced. Bytes. */
+const MAX_ANNOUNCED_BYTES = 8_388_608
+
+/** The length of the body that is to come, where it is known: that of a part, or the Content-Length, where there is exactly
+ * one. Bytes. */
+export function expectedBytesOf(entry: Entry): number | undefined {
+  if (entry.method === 'HEAD') return undefined
+  if (entry.completeLength !== undefined) return storedBytes(entry)
+  const lengths = entry.lines.filter(([name]) => name.toLowerCase() === 'content-length')
   const [, digits = ''] = lengths.length === 1 ? (lengths[0] ?? []) : []
-  return /^\d{1,15}$/.test(digits) ? Number(digits) : undefined
+  if (!/^\d{1,15}$/.test(digits) || Number(digits) > MAX_ANNOUNCED_BYTES) return undefined
+  return Number(digits)
 }

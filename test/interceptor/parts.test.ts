@@ -349,8 +349,9 @@ describe('the rest of a part', () => {
   })
 
   for (const extra of [-1, 1]) {
-    test(`that is ${extra} byte too long ends in an error, and leaves the part`, async () => {
-      await using origin = await startOrigin(({ number }) => {
+    test(`that is ${extra} byte too long ends in an error, and forgets the part`, async () => {
+      await using origin = await startOrigin(({ number, headers: { range } }) => {
+        if (range === undefined) return { headers: { ...FRESH, etag: '"a"' }, body: BODY }
         const [start, end] = number === 1 ? [0, 100_000] : [100_000, 300_000]
         const bytes = number === 2 ? Buffer.alloc(end - start + extra) : BODY.subarray(start, end)
         const headers = { ...FRESH, etag: '"a"', 'content-range': `bytes ${start}-${end - 1}/300000` }
@@ -359,8 +360,8 @@ describe('the rest of a part', () => {
       await using cached = await cachedOn(() => new MemoryStore())
       await cached.get(origin.url, ranged('bytes=0-99999'))
       await assert.rejects(cached.get(origin.url), { code: 'ERR_CACHE_BODY' })
-      assertPart(await cached.get(origin.url, ranged('bytes=0-99999')), 0, 100_000, 'hit')
       assertWhole(await cached.get(origin.url), 'miss')
+      assertWhole(await cached.get(origin.url), 'hit')
     })
   }
 

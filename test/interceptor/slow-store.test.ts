@@ -371,7 +371,7 @@ describe('a stored body that turns out damaged', { concurrency: 6 }, () => {
     })
   }
   for (const [what, damage] of Object.entries(late)) {
-    test(`and ${what} ends in an error for the client, never in wrong bytes, and is deleted`, async () => {
+    test(`and ${what} ends in an error for the client, never in wrong bytes, and is deleted unless it is only late`, async () => {
       const { origin, store, cached, repair } = await damaged(damage)
       await using _origin = origin
       await using _cached = cached
@@ -383,11 +383,12 @@ describe('a stored body that turns out damaged', { concurrency: 6 }, () => {
       })
       const bytes = Buffer.concat(received)
       assert.ok(bytes.equals(body.subarray(0, bytes.byteLength)), 'only bytes of the body itself')
-      await until(() => store.memory.entryCount === 0)
+      const isOnlyLate = what === 'never goes on'
+      if (!isOnlyLate) await until(() => store.memory.entryCount === 0)
       repair()
       const next = await cached.get(origin.url)
-      assert.deepEqual([next.fromCache, next.bytes.equals(body)], [false, true])
-      assert.equal(origin.requests.length, 2)
+      assert.deepEqual([next.fromCache, next.bytes.equals(body)], [isOnlyLate, true])
+      assert.equal(origin.requests.length, isOnlyLate ? 1 : 2)
     })
   }
 

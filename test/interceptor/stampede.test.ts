@@ -244,9 +244,57 @@ describe('one who is slow', () => {
     assert.deepEqual([/^bytes=\d+-$/.test(headers?.range ?? ''), headers?.['if-range']], [true, '"a"'])
   })
 
+  for (const [how, sliceBytes] of [
+    ['a little at a time', 1_000_000],
+    ['all of it again', undefined]
+  ] as const) {
+    test(`reads on from an origin that sends ${how}`, async () => {
+      await using origin = await startOrigin(({ headers }) => {
+        const first = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1])
+        if (Number.isNaN(first) || sliceBytes === undefined) return { headers: { ...FRESH, etag: '"a"' }, body: bytes }
+        const end = Math.min(first + sliceBytes, bytes.byteLength)
+        const range = `bytes ${first}-${end - 1}/${bytes.byteLength}`
+        return { status: 206, headers: { etag: '"a"', 'content-range': range }, body: bytes.subarray(first, end) }
+      })
+      await using cached = new CachedAgent({ store: failing(), onStoreError() {} })
+      const last = await race(cached, origin.url, 2)
+      assert.ok((await last()).equals(bytes))
+    })
+  }
+
+  test('and goes on is not held up by another that is slow by then', async () => {
+    const halves = [gate(), gate()]
+    await using origin = await startOrigin(async (_request, response) => {
+      response.writeHead(200, { ...FRESH, etag: '"a"', 'content-length': bytes.byteLength })
+      response.write(bytes.subarray(0, 4 * MEBIBYTE))
+      await halves[0]?.opened
+      response.end(bytes.subarray(4 * MEBIBYTE))
+    })
+    await using cached = new CachedAgent({ store: new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }) })
+    const go = [gate(), gate()]
+    const [one, other] = await Promise.all([cached.open(origin.url), cached.open(origin.url)])
+    assert.ok(one && other)
+    const slowFirst = stall(one, go[0]?.opened ?? Promise.resolve())
+    let received = 0
+    const slowLater = (async () => {
+      for await (const chunk of other.body) {
+        received += chunk.byteLength
+        if (received > 3 * MEBIBYTE) await go[1]?.opened
+      }
+    })()
+    await until(() => received > 3 * MEBIBYTE)
+    halves[0]?.open()
+    go[0]?.open()
+    assert.ok((await slowFirst).equals(bytes))
+    go[1]?.open()
+    await slowLater
+    assert.equal(received, bytes.byteLength)
+  })
+
   for (const [what, answer] of [
     ['another version', { status: 206, headers: { etag: '"b"' } }],
-    ['the whole', { status: 200, headers: { etag: '"a"' } }],
+    ['another version, whole', { status: 200, headers: { etag: '"b"' } }],
+    ['less than the whole', { status: 200, headers: { etag: '"a"' } }],
     ['another range', { status: 206, headers: { etag: '"a"' }, shift: 1 }]
   ] as const) {
     test(`gets an error where the origin then sends ${what}, and never wrong bytes`, async () => {
