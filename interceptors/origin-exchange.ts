@@ -16,7 +16,7 @@ import type { MaybePromise } from '../stores/store.ts'
 import { AnswerHead } from './answer-head.ts'
 import type { HttpCache } from './cache.ts'
 import type { Client } from './client.ts'
-import { Delivery } from './delivery.ts'
+import { DECLINED, Delivery } from './delivery.ts'
 import { isDisconnection } from './disconnection.ts'
 import type { Change, Flight } from './flights.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
@@ -265,7 +265,7 @@ export class OriginExchange implements OriginEvents {
 
   #store(entry: Entry, join: Join | undefined, request: Request, response: Response, isHttp2: boolean): void {
     const refusal = this.#recordOrReason(entry, join, request, response, isHttp2)
-    const isForReaders = refusal === 'declined-by-store' && this.#ask.client !== undefined
+    const isForReaders = refusal === DECLINED && this.#ask.client !== undefined
     if (refusal !== undefined && !isForReaders) return this.#forward(response, refusal)
     const { policy } = this.#cache.settings
     this.#deliver(

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
 import { MemoryStore } from '../../lib/index.ts'
 import type { CacheStore } from '../../stores/store.ts'
+import { TieredStore } from '../../stores/tiered.ts'
 import { AsyncStore } from '../stores/async-store.ts'
 import { FaultyStore } from '../stores/faulty-store.ts'
 import { type Heard, handlerOf, type Reaction } from '../support/handlers.ts'
@@ -31,10 +32,15 @@ async function read(response: Dispatcher.ResponseData): Promise<Buffer> {
   return Buffer.from(await response.body.arrayBuffer())
 }
 
+function declining(): CacheStore {
+  return Object.assign(new MemoryStore(), { put: () => undefined })
+}
+
 describe('a thousand who ask for one thing at once', () => {
   for (const [kind, makeStore] of [
     ['memory', () => new MemoryStore()],
-    ['a store of promises', () => new AsyncStore()]
+    ['a store of promises', () => new AsyncStore()],
+    ['a store that declines everything', declining]
   ] as const) {
     test(`make one request, with ${kind}`, async () => {
       const bytes = randomBytes(20_000)
@@ -169,6 +175,11 @@ describe('those who follow', () => {
 describe('one who is slow', () => {
   const bytes = randomBytes(8 * MEBIBYTE)
 
+  function tiers(): CacheStore {
+    const lower = new AsyncStore({ maxEntrySizeBytes: 16 * MEBIBYTE })
+    return new TieredStore([new MemoryStore({ maxEntrySizeBytes: MEBIBYTE }), lower])
+  }
+
   /** Reads a little, and then nothing until it is told. */
   async function stall(response: Dispatcher.ResponseData, go: Promise<void>): Promise<Buffer> {
     const chunks: Buffer[] = []
@@ -194,7 +205,8 @@ describe('one who is slow', () => {
 
   for (const [kind, makeStore] of [
     ['memory', () => new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE })],
-    ['a store of promises', () => new AsyncStore({ maxEntrySizeBytes: 16 * MEBIBYTE })]
+    ['a store of promises', () => new AsyncStore({ maxEntrySizeBytes: 16 * MEBIBYTE })],
+    ['tiers of which the last has it', tiers]
   ] as const) {
     for (const [who, slowest] of [
       ['the leader', 0],

@@ -157,6 +157,33 @@ function testThroughout(): void {
     }
   })
 
+  it('a client has parts stored: of what it asks for, and of what breaks off', async () => {
+    const whole = noise(12_000_000)
+    await using origin = await startOrigin(({ headers, number }, response) => {
+      const start = Number(/^bytes=(\d+)-/.exec(headers.range ?? '')?.[1] ?? 0)
+      const end = headers.range?.endsWith('-') === false ? start + 300_000 : whole.length
+      const fields = { etag: '"a"', 'cache-control': 'max-age=60', 'content-length': end - start }
+      if (headers.range === undefined) response.writeHead(200, fields)
+      else response.writeHead(206, { ...fields, 'content-range': `bytes ${start}-${end - 1}/${whole.length}` })
+      if (number === 2) response.write(whole.subarray(0, 11_000_000), () => response.destroy())
+      else response.end(whole.subarray(start, end))
+    })
+    const store = new ObjectStore({ driver: driver(), prefix: 'parts' })
+    await using client = new CachedClient({ cache: { store, storeTimeoutMs: 10_000 } })
+    const headers = { range: 'bytes=100000-399999' }
+    for (const isHit of [false, true]) {
+      const { body, fromCache } = await client.get(`${origin.url}/part`, { headers })
+      assert.equal(fromCache, isHit)
+      assert.ok(Buffer.from(await body.arrayBuffer()).equals(whole.subarray(100_000, 400_000)))
+      await until(async () => (await store.get(`${origin.url}/part`, () => 'GET\n')).stored.length > 0)
+    }
+    await assert.rejects(async () => (await client.get(`${origin.url}/cut`)).body.arrayBuffer())
+    await until(async () => (await store.get(`${origin.url}/cut`, () => 'GET\n')).stored.length > 0)
+    const rest = await client.get(`${origin.url}/cut`)
+    assert.ok(Buffer.from(await rest.body.arrayBuffer()).equals(whole))
+    assert.match(origin.requests[2]?.headers.range ?? '', /^bytes=\d{8}-$/)
+  })
+
   it('what another serializer has written is not found, nor what has another prefix', async () => {
     const store = new ObjectStore({ driver: driver(), prefix: 'mine' })
     await put(store)
