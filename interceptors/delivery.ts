@@ -17,9 +17,6 @@ import { RestOfBody } from './rest-of-body.ts'
 import type { Destination } from './stored-beginning.ts'
 import { Straggler } from './straggler.ts'
 
-/** Why nothing is stored where the store did not want it: no reason not to share what comes. */
-export const DECLINED = 'declined-by-store'
-
 export interface DeliveryOptions {
   readonly cache: HttpCache
   readonly ask: Ask
@@ -86,7 +83,7 @@ export class Delivery implements Destination {
   }
 
   /** Has what comes stored, joined with what is. A word: why not. */
-  record(
+  recordOrReason(
     request: Request,
     entry: Entry,
     join: Join | undefined,
@@ -97,7 +94,7 @@ export class Delivery implements Destination {
     const joined = join === undefined ? undefined : storedOf(plan, join.with)
     if (join !== undefined && joined === undefined) return 'body-vanished'
     const writer = guard.put(entry, isSafe(request.method) ? plan.asOf : undefined)
-    if (writer === undefined) return DECLINED
+    if (writer === undefined) return 'declined-by-store'
     const recorder = new Recorder({
       guard,
       entry,

@@ -16,7 +16,7 @@ import type { MaybePromise } from '../stores/store.ts'
 import { AnswerHead } from './answer-head.ts'
 import type { HttpCache } from './cache.ts'
 import type { Client } from './client.ts'
-import { DECLINED, Delivery } from './delivery.ts'
+import { Delivery } from './delivery.ts'
 import { isDisconnection } from './disconnection.ts'
 import type { Change, Flight } from './flights.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
@@ -265,7 +265,8 @@ export class OriginExchange implements OriginEvents {
 
   #store(entry: Entry, join: Join | undefined, request: Request, response: Response, isHttp2: boolean): void {
     const refusal = this.#recordOrReason(entry, join, request, response, isHttp2)
-    const isForReaders = refusal === DECLINED && this.#ask.client !== undefined
+    // No reason not to share what comes.
+    const isForReaders = refusal === 'declined-by-store' && this.#ask.client !== undefined
     if (refusal !== undefined && !isForReaders) return this.#forward(response, refusal)
     const { policy } = this.#cache.settings
     this.#deliver(
@@ -290,7 +291,7 @@ export class OriginExchange implements OriginEvents {
     if (typeof recordable === 'string') return recordable
     const expectedBytes = entry.completeLength === undefined ? recordable.expectedBytes : storedBytes(entry)
     if ((expectedBytes ?? 0) > maxEntrySizeBytes) return 'too-large'
-    return this.#delivery.record(request, entry, join, expectedBytes)
+    return this.#delivery.recordOrReason(request, entry, join, expectedBytes)
   }
 
   /** The rest of a stored part is on its way: the client gets both as one, and the store what it did not have. The origin
