@@ -22,6 +22,8 @@ export class Deletions {
   readonly #generations: Generations
   #view: DeletionView | undefined
   #file: FileStats | undefined
+  /** The last number that was taken when there was no log. */
+  #lastTaken = 0
   #lookedAtMs = -Infinity
   #lookingSinceMs = -Infinity
   #running: Promise<void> | undefined
@@ -124,8 +126,9 @@ export class Deletions {
     for (let i = 0; i < MAX_ATTEMPTS; i++) {
       await this.refresh()
       if (this.#view !== undefined) return this.#view
-      const { last } = await this.#generations.list()
-      await this.#generations.publish(last + 1, DeletionView.begin(last + 1).next(last + 1))
+      // Not after another that has begun since: who began that one will not look for this one.
+      const generation = this.#lastTaken + 1
+      await this.#generations.publish(generation, DeletionView.begin(generation).next(generation))
     }
     throw new CacheError('ERR_CACHE_STORE', `there is no log of deletions to be had in ${this.#tree.storage}`)
   }
@@ -152,6 +155,7 @@ export class Deletions {
     const view = file === undefined ? undefined : await this.#generations.load(last)
     this.#file = file
     this.#view = view
+    this.#lastTaken = last
     if (view?.isSealed) await this.#advance(view)
   }
 

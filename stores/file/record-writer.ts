@@ -6,6 +6,8 @@ import { MAX_RECORD_BYTES } from './record-file.ts'
 import { roomFor } from './room.ts'
 import type { Tree } from './tree.ts'
 
+const MAX_ATTEMPTS = 10
+
 /** A body that has been received: as it is, or in a temporary file. */
 export type ReceivedBody =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
@@ -68,14 +70,14 @@ export class RecordWriter {
     return path
   }
 
-  /** Once more where the folder was cleared away just then. */
-  async #move(from: string, to: string, name: string, generation: number): Promise<void> {
+  /** Again where the folder was cleared away just then. */
+  async #move(from: string, to: string, name: string, generation: number, attempts = MAX_ATTEMPTS): Promise<void> {
     try {
       await this.#tree.fs.rename(from, to)
     } catch (error) {
-      if (!isMissing(error)) throw error
+      if (!isMissing(error) || attempts === 1) throw error
       await this.#tree.prepareShard(name, generation)
-      await this.#tree.fs.rename(from, to)
+      await this.#move(from, to, name, generation, attempts - 1)
     }
   }
 }

@@ -10,6 +10,7 @@ import {
   truncateSync,
   writeFileSync
 } from 'node:fs'
+import fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { FileStore } from 'undici-http-cache/stores/file'
@@ -45,6 +46,31 @@ async function begin(store: FileStore, size = 10) {
   await writer?.write(noise(size))
   return { commit: async () => writer?.commit(finished(entry, size)) }
 }
+
+it('stores that begin at the same time begin one log', async () => {
+  await using opened = await openStore()
+  const { store } = opened
+  let isLooking = false
+  const lstat = async (path: string) => {
+    try {
+      return await fs.lstat(path)
+    } catch (error) {
+      // It has just seen that there is none when the other begins one.
+      if (isLooking) await put(store)
+      isLooking = false
+      throw error
+    }
+  }
+  const other = opened.reopen({ fs: { ...fs, lstat } })
+  const lookup = await get(other)
+  isLooking = true
+  const asOf = await lookup.asOf()
+  assert.equal(logsOf(store).length, 1)
+  assert.notEqual(await put(other, {}, Buffer.from('other'), asOf), undefined)
+  assert.equal((await read(store))?.toString(), 'other')
+  await store.delete(KEY)
+  assert.equal(await find(other), undefined)
+})
 
 describe('a log that has become long', () => {
   for (const [what, isWritten] of [
