@@ -153,6 +153,11 @@ export abstract class Client implements Dispatcher.DispatchController {
   protected abstract deliverError(error: Error): void
 }
 
+/** For a source of which nobody wants any more. */
+export function nobodyWaits(): Error {
+  return new Error('nobody waits for the response')
+}
+
 /** What undici itself gives where a request is aborted without a reason. */
 function abortError(): Error {
   return Object.assign(new Error('Request aborted'), { name: 'AbortError', code: 'UND_ERR_ABORTED' })

@@ -5,7 +5,7 @@ import { storedBytes } from '../lib/rfc9111/segments.ts'
 import type { Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
 import { Audience } from './audience.ts'
 import type { HttpCache } from './cache.ts'
-import type { Client, Head } from './client.ts'
+import { type Client, type Head, nobodyWaits } from './client.ts'
 import type { Flight, Landing } from './flights.ts'
 import type { OriginHandler } from './origin-handler.ts'
 import { trailersHead } from './origin-head.ts'
@@ -63,7 +63,7 @@ export class Delivery implements Destination {
     const { flight } = this.#options
     if (client !== undefined) this.#audience.begin(client)
     this.#isForStore = client === undefined
-    if (flight !== undefined) flight.onLeft = () => this.#someoneLeft(notNeeded())
+    if (flight !== undefined) flight.onLeft = () => this.#someoneLeft(nobodyWaits())
   }
 
   /** It is not wanted for the store any more: goes on for those who read. */
@@ -75,9 +75,9 @@ export class Delivery implements Destination {
 
   /** Others would wait in vain; without anybody who reads, the rest is of no use. `isKnown`: the next requests for it
    * need not wait either. */
-  isForOneAlone(isKnown: boolean): void {
+  shareWithNobody(isKnown: boolean): void {
     const { flight, handler } = this.#options
-    if (isKnown) flight?.isForOneAlone()
+    if (isKnown) flight?.shareWithNobody()
     if (this.#audience.isEmpty) handler.discard()
     this.land('nothing')
   }
@@ -121,7 +121,7 @@ export class Delivery implements Destination {
     if (flight === undefined) return
     const audience = this.#audience
     audience.keepBeginning()
-    flight.streams({
+    flight.share({
       entry,
       get isOpen() {
         return audience.isOpen
@@ -156,7 +156,8 @@ export class Delivery implements Destination {
     return true
   }
 
-  /** Nothing more comes. What has come is stored if it may be; those who read are not told. */
+  /** Nothing more comes. What has come is stored if it may be. Who has fallen behind is told; the others by `fail`, unless
+   * something stored takes the response's place. */
   interrupt(error: Error): void {
     this.#isOver = true
     for (const { client } of this.#stragglers) client.fail(error)
@@ -165,7 +166,7 @@ export class Delivery implements Destination {
       const { recorder, request } = this.#recording
       if (request.method === 'GET') recorder.cutOff()
       else recorder.abort()
-      this.#isLanding(this.#recording)
+      this.#noteLanding(this.#recording)
     }
     this.land('nothing')
   }
@@ -206,13 +207,13 @@ export class Delivery implements Destination {
     const stored = join === undefined ? undefined : storedOf(this.#options.plan, join.with)
     if (stored !== undefined && join?.after !== undefined) recorder.copy(stored, join.after)
     recorder.finish(trailers)
-    this.#isLanding(recording)
+    this.#noteLanding(recording)
   }
 
   /** Who asks for the same right after looks again once the store has done its work. */
-  #isLanding({ recorder, request }: Recording): void {
+  #noteLanding({ recorder, request }: Recording): void {
     const settled = recorder.whenSettled()
-    if (settled !== undefined) this.#options.cache.flights.isLanding(request.key, settled)
+    if (settled !== undefined) this.#options.cache.flights.noteLanding(request.key, settled)
   }
 
   #admit(client: Client, head: Head, outcome: Outcome): boolean {
@@ -237,7 +238,7 @@ export class Delivery implements Destination {
       paceChanged: () => this.#audience.reconsider(),
       left: () => {
         if (!this.#stragglers.delete(straggler)) return
-        this.#someoneLeft(notNeeded())
+        this.#someoneLeft(nobodyWaits())
         this.#audience.reconsider()
       }
     })
@@ -261,8 +262,4 @@ export class Delivery implements Destination {
     if (isStored && (await cache.server.readOn(straggler, entry, request))) return
     if (!straggler.client.isFinished) new RestOfBody(straggler, entry, ask, request.fields).send()
   }
-}
-
-function notNeeded(): Error {
-  return new Error('nobody waits for the response')
 }

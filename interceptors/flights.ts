@@ -76,7 +76,7 @@ export class Flight {
   }
 
   /** The header section says that the response may be shared. */
-  streams(stream: Stream): void {
+  share(stream: Stream): void {
     if (this.#landing !== undefined) return
     this.#stream = stream
     this.#streamsSinceMs = performance.now()
@@ -88,7 +88,7 @@ export class Flight {
   }
 
   /** The header section says that nobody else can use the response. */
-  isForOneAlone(): void {
+  shareWithNobody(): void {
     this.#onSeen(false)
     this.watcher?.seen(false)
   }
@@ -160,13 +160,13 @@ export class Flights {
     return untilMs !== undefined && untilMs > performance.now()
   }
 
-  /** What came for a key whole, and is being stored; undefined: nothing. Settles when it is known whether it is. */
+  /** Settles when it is known whether what has come for a key is stored; undefined: nothing is being stored. */
   landingOf(key: CacheKey): Promise<unknown> | undefined {
     return this.#landings.get(key)
   }
 
-  /** The response for that key has come whole, and the store is at work on it. */
-  isLanding(key: CacheKey, stored: Promise<unknown>): void {
+  /** All that will come for that key has come, and the store is at work on it. */
+  noteLanding(key: CacheKey, stored: Promise<unknown>): void {
     this.#landings.set(key, stored)
     void stored.then(() => {
       if (this.#landings.get(key) === stored) this.#landings.delete(key)
@@ -179,8 +179,9 @@ export class Flights {
     return () => this.#changes.delete(change)
   }
 
-  /** What is stored for the key was deleted: who asks from now on does not join what was asked for before, and what that
-   * brings is not stored. `by`: the change whose deletion it is. */
+  /** What is stored for the key, or everything, is being deleted: who asks from now on does not join what was asked for
+   * before. The store's positions keep what that brings from being stored; a change has none, and is told, unless the
+   * deletion is its own (`by`). */
   overtake(key?: CacheKey, by?: Change): void {
     for (const [name, flight] of this.#flights) {
       if (key !== undefined && flight.key !== key) continue

@@ -259,7 +259,7 @@ export class OriginExchange implements OriginEvents {
 
   #forward(response: Response, reason: string): void {
     // Who waits would wait in vain; and without anybody waiting, the rest is of no use.
-    this.#delivery.isForOneAlone(response.statusCode < 500)
+    this.#delivery.shareWithNobody(response.statusCode < 500)
     this.#deliver(response, forwardedOutcome(this.#plan, reason))
   }
 

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { FieldLines } from '../lib/rfc9111/types.ts'
-import type { Source } from './client.ts'
+import { nobodyWaits, type Source } from './client.ts'
 import type { AnyHandler } from './handler-adapter.ts'
 import { isFromHttp2, isRecord } from './http2.ts'
 import { LegacyController } from './legacy-controller.ts'
@@ -87,7 +87,7 @@ export class OriginHandler implements Source {
     this.#discarding = true
     this.#clientPaused = false
     this.#recorderPaused = false
-    this.#discardTimer ??= setTimeout(() => this.#controller?.abort(notNeeded()), MAX_DISCARDING_MS).unref()
+    this.#discardTimer ??= setTimeout(() => this.#controller?.abort(nobodyWaits()), MAX_DISCARDING_MS).unref()
     this.#resumeIfFree()
   }
 
@@ -134,7 +134,7 @@ export class OriginHandler implements Source {
     if (this.#over) return
     if (this.#discarding) {
       this.#discardedBytes += chunk.byteLength
-      if (this.#discardedBytes > MAX_DISCARDED_BYTES) controller?.abort(notNeeded())
+      if (this.#discardedBytes > MAX_DISCARDED_BYTES) controller?.abort(nobodyWaits())
     } else if (this.#held !== undefined) {
       this.#held.push(() => this.#events.received(chunk))
     } else {
@@ -245,8 +245,4 @@ export class OriginHandler implements Source {
 /** The whole of it as undici's types have it. */
 export function asDispatchHandler(handler: OriginHandler): AnyHandler {
   return handler as unknown as AnyHandler
-}
-
-function notNeeded(): Error {
-  return new Error('the response was not needed')
 }

@@ -96,7 +96,7 @@ export class Turn implements Source, Watcher {
         return this.#goOn('lookUp')
       case 'unshared':
         flight.watcher = undefined
-        flight.isForOneAlone()
+        flight.shareWithNobody()
         flight.land('nothing')
         return this.#goOn('lookUp')
       default:

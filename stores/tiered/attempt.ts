@@ -9,6 +9,7 @@ export async function attempt<T>(call: () => MaybePromise<T>): Promise<T | undef
   }
 }
 
+/** Whether a tier did what it was to do; nobody is told why not. */
 export async function succeeds(call: () => MaybePromise<unknown>): Promise<boolean> {
   try {
     await call()

@@ -1,5 +1,6 @@
 import type { ByteRange, Entry } from '../../lib/rfc9111/types.ts'
 import type { Body, BodyWriter, CacheStore, MaybePromise, Position, Stored } from '../store.ts'
+import { attempt, succeeds } from './attempt.ts'
 
 /** What the lower tier holds, and the upper one is given when it is read as a whole. */
 export class Promoted implements Stored {
@@ -19,7 +20,8 @@ export class Promoted implements Stored {
   async open(range?: ByteRange): Promise<Body | undefined> {
     const body = await this.#stored.open(range)
     if (body === undefined || range !== undefined || !this.#fits()) return body
-    const writer = await this.#begin()
+    // What goes wrong in the upper tier is no reason not to serve what the lower one holds.
+    const writer = await attempt(() => this.#upper.put(this.entry, { asOf: this.#asOf }))
     if (writer === undefined) return body
     if (Symbol.asyncIterator in body) return new CopiedBody(body, writer, this.entry)
     const copy = new Copy(writer, this.entry)
@@ -30,15 +32,6 @@ export class Promoted implements Stored {
 
   #fits(): boolean {
     return (this.entry.completeLength ?? Infinity) <= (this.#upper.maxEntrySizeBytes ?? Infinity)
-  }
-
-  /** What goes wrong in the upper tier is no reason not to serve what the lower one holds. */
-  async #begin(): Promise<BodyWriter | undefined> {
-    try {
-      return await this.#upper.put(this.entry, { asOf: this.#asOf })
-    } catch {
-      return undefined
-    }
   }
 }
 
@@ -70,8 +63,7 @@ class Copy {
   async #attempt(call: (writer: BodyWriter) => MaybePromise<unknown>): Promise<void> {
     const writer = this.#writer
     if (writer === undefined) return
-    const succeeded = await attempt(() => call(writer))
-    if (!succeeded) await this.abort()
+    if (!(await succeeds(() => call(writer)))) await this.abort()
   }
 }
 
@@ -105,14 +97,5 @@ class CopiedBody implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array>
     await this.#copy.abort()
     await this.#iterator.return?.()
     return { done: true, value: undefined }
-  }
-}
-
-async function attempt(call: () => MaybePromise<unknown>): Promise<boolean> {
-  try {
-    await call()
-    return true
-  } catch {
-    return false
   }
 }

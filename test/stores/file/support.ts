@@ -109,7 +109,7 @@ function entriesOf(store: FileStore): string[] {
     .map(path => join(store.path, path))
 }
 
-/** Keys whose records share one folder, which is then as full as any is with 256 times as many entries. */
+/** Keys whose records share one of 256 folders, which is then as full as each is with 256 times as many entries. */
 export function keysOfOneFolder(count: number): readonly string[] {
   const keys: string[] = []
   for (let i = 0; keys.length < count; i++) if (digestOf(keyOf(i)).startsWith('00')) keys.push(keyOf(i))
