@@ -153,6 +153,17 @@ export abstract class Client implements Dispatcher.DispatchController {
   protected abstract deliverError(error: Error): void
 }
 
+/** Has a client told that its request is under way, where that has not been done. A handler that throws at this ends its own
+ * request, as in undici. */
+export function startOnce(client: Client): void {
+  if (client.isStarted) return
+  try {
+    client.start()
+  } catch (error) {
+    client.abort(error as Error)
+  }
+}
+
 /** For a source of which nobody wants any more. */
 export function nobodyWaits(): Error {
   return new Error('nobody waits for the response')

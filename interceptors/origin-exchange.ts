@@ -24,11 +24,10 @@ import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-ha
 import { LinesHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
 import { completedOutcome, forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
-import { type Ask, type Plan, storedOf } from './plan.ts'
+import { type Ask, optionsToSend, type Plan, storedOf } from './plan.ts'
 import { recordability } from './recordability.ts'
 import type { OpenBody } from './serve.ts'
 import { StoredBeginning } from './stored-beginning.ts'
-import { withFields } from './to-request.ts'
 
 /** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
  * stored. */
@@ -74,7 +73,7 @@ export class OriginExchange implements OriginEvents {
     if (this.#request?.method === 'POST') this.#watchFor(this.#request.key)
     try {
       this.#requestTimeMs = this.#cache.settings.now()
-      return next(this.#optionsToSend(), asDispatchHandler(this.#handler))
+      return next(optionsToSend(this.#ask, this.#request, this.#plan), asDispatchHandler(this.#handler))
     } catch (error) {
       this.#delivery.land('nothing')
       if (client === undefined || !client.isStarted) throw error
@@ -176,20 +175,6 @@ export class OriginExchange implements OriginEvents {
       const outcome = staleOutcome(decision.answer, decision.reason)
       server.serve(client, decision.answer, opened, outcome, () => client.fail(error))
     }
-  }
-
-  #optionsToSend(): Ask['opts'] {
-    const { opts } = this.#ask
-    const { conditions } = this.#plan.revalidation
-    const request = this.#request
-    const { completion } = this.#plan
-    if (request !== undefined && completion !== undefined) {
-      return { ...opts, headers: withFields(request.fields, ['range', 'if-range'], completion.fields) }
-    }
-    if (request === undefined || conditions.length === 0) return opts
-    // The client's own date would bring a 304 that says nothing of what is stored.
-    const replaced = ['if-modified-since', ...conditions.map(([name]) => name.toLowerCase())]
-    return { ...opts, headers: withFields(request.fields, replaced, conditions) }
   }
 
   /** Before the client sees the response: who asks again right after it must not get what it has replaced. */

@@ -2,13 +2,13 @@ import type { Dispatcher } from 'undici'
 import type { Completion } from '../lib/rfc9111/completion.ts'
 import type { ForwardReason } from '../lib/rfc9111/decide-request.ts'
 import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
-import type { Entry } from '../lib/rfc9111/types.ts'
+import type { Entry, Request } from '../lib/rfc9111/types.ts'
 import type { Revalidation } from '../lib/rfc9111/validation.ts'
 import type { Position, Stored } from '../stores/store.ts'
 import type { Client } from './client.ts'
 import type { Flight } from './flights.ts'
 import type { OUTCOME, OutcomeHolder } from './outcome.ts'
-import type { DispatchOptions } from './to-request.ts'
+import { copyOptions, type DispatchOptions, withFields } from './to-request.ts'
 
 export type Dispatch = Dispatcher.Dispatch
 
@@ -18,6 +18,8 @@ export interface Ask {
   readonly opts: DispatchOptions
   /** undefined: nobody waits for the response; it is fetched in the background. */
   readonly client: Client | undefined
+  /** For what it has waited since it came: another's response, or the store at work on one; undefined: for neither. */
+  readonly waited?: 'for another' | 'for the store' | undefined
   /** What was fetching the same as the store was asked: where that has landed since, the store's answer is out of date. */
   readonly underWay?: Flight | undefined
   /** Its own flight, where that has begun before there was a request to the origin: others of this process wait for it. */
@@ -37,6 +39,16 @@ export interface Plan {
   readonly asOf: Position
 }
 
+/** The request as it stands: its caller may use the same objects for the next one, once dispatch has returned. */
+export function asItStands(ask: Ask): Ask {
+  return { ...ask, opts: copyOptions(ask.opts) }
+}
+
+/** The same with the fields of another request. */
+export function withRequest(ask: Ask, { fields }: Request): Ask {
+  return { ...ask, opts: { ...copyOptions(ask.opts), headers: withFields(fields, [], []) } }
+}
+
 /** What undici leaves in its options of what only this package knows. */
 export interface AskOptions extends DispatchOptions {
   cache?: unknown
@@ -53,4 +65,22 @@ export function planFor(forward: ForwardReason, reason: string): Plan {
 /** What the request was planned with of what is stored; undefined: the entry is not of it. */
 export function storedOf({ stored }: Plan, { id }: Entry): Stored | undefined {
   return stored.find(({ entry }) => entry.id === id)
+}
+
+/** Whether the origin's response may be such that the request is sent once more. */
+export function mayAskAgain({ revalidation, completion }: Plan): boolean {
+  return revalidation.conditions.length > 0 || completion !== undefined
+}
+
+/** What is sent for a request: its own options, but for what the plan asks for in its place. */
+export function optionsToSend({ opts }: Ask, request: Request | undefined, plan: Plan): DispatchOptions {
+  const { completion, revalidation } = plan
+  const { conditions } = revalidation
+  if (request !== undefined && completion !== undefined) {
+    return { ...opts, headers: withFields(request.fields, ['range', 'if-range'], completion.fields) }
+  }
+  if (request === undefined || conditions.length === 0) return opts
+  // The client's own date would bring a 304 that says nothing of what is stored.
+  const replaced = ['if-modified-since', ...conditions.map(([name]) => name.toLowerCase())]
+  return { ...opts, headers: withFields(request.fields, replaced, conditions) }
 }

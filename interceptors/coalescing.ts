@@ -1,0 +1,150 @@
+import { decideRequest } from '../lib/rfc9111/decide-request.ts'
+import type { Request } from '../lib/rfc9111/types.ts'
+import { variantKey } from '../lib/rfc9111/vary.ts'
+import { AnswerHead } from './answer-head.ts'
+import type { Background } from './background.ts'
+import type { HttpCache } from './cache.ts'
+import { startOnce } from './client.ts'
+import { withDeadline } from './deadline.ts'
+import { type Flight, flightName, type Stream } from './flights.ts'
+import { Follower, type Share } from './follower.ts'
+import { OriginExchange } from './origin-exchange.ts'
+import { hitOutcome } from './outcomes.ts'
+import { type Ask, asItStands, mayAskAgain, type Plan } from './plan.ts'
+import { Tenure } from './tenure.ts'
+import { Turn } from './turn.ts'
+
+/** What an origin has to give its header section to another's request, before those who wait ask for themselves. */
+const LONGEST_WAIT_MS = 30_000
+
+/** Has those who ask for the same thing at once share one request to the origin: those of this process by way of its
+ * flights, those of others by way of the store's leases. */
+export class Coalescing {
+  readonly #cache: HttpCache
+  readonly #background: Background
+
+  constructor(cache: HttpCache, background: Background) {
+    this.#cache = cache
+    this.#background = background
+  }
+
+  /** The request with what is fetching the same thing as the store is asked. */
+  withUnderWay(ask: Ask, request: Request): Ask {
+    if (ask.waited !== undefined) return ask
+    const name = flightName(request)
+    return name === undefined ? ask : { ...ask, underWay: this.#cache.flights.find(name) }
+  }
+
+  /** One request to the origin at a time for what several ask for. Who has waited in vain asks for itself. */
+  fetchOrWait(ask: Ask, request: Request, plan: Plan): boolean {
+    if (ask.leads !== undefined) return this.#fetchAsLeader(ask, request, plan, ask.leads)
+    const name = ask.waited === 'for another' ? undefined : flightName(request)
+    const flight = name === undefined ? undefined : this.#cache.flights.find(name)
+    if (flight !== undefined) return this.#follow(ask, request, plan, flight)
+    if (ask.waited === undefined) {
+      if (ask.underWay?.landing === 'stored') return this.#lookAgain(ask, request)
+      const landing = this.#cache.flights.landingOf(request.key)
+      if (landing !== undefined) return this.#awaitLanding(ask, request, landing)
+    }
+    if (name !== undefined && this.#isForFleet(name, plan)) return this.#takeTurn(ask, request, plan, name)
+    return this.#cache.fetch(mayAskAgain(plan) ? asItStands(ask) : ask, request, plan, name)
+  }
+
+  /** After another's response has been stored, or what was waited for has come to nothing. */
+  #lookAgain(ask: Ask, request: Request): boolean {
+    return this.#cache.lookUp({ ...ask, waited: 'for another' }, request)
+  }
+
+  /** Something has come for the same key, and may serve this request once it is stored. */
+  #awaitLanding(ask: Ask, request: Request, landing: Promise<unknown>): boolean {
+    const { settings, waiting } = this.#cache
+    const settled = withDeadline(landing, settings.storeTimeoutMs, 'commit').catch(() => {})
+    return waiting.when(ask, settled, (_, later) => this.#cache.lookUp({ ...later, waited: 'for the store' }, request))
+  }
+
+  #follow(ask: Ask, request: Request, plan: Plan, flight: Flight): boolean {
+    const { client } = ask
+    if (client === undefined) return true
+    const kept = asItStands(ask)
+    startOnce(client)
+    if (client.isFinished) return true
+    new Follower({
+      client,
+      flight,
+      headersTimeoutMs: longestWaitMs(ask),
+      landingTimeoutMs: this.#cache.settings.coalesceTimeoutMs,
+      shareOf: stream => this.#shareOf(stream, request),
+      lookUp: () => this.#lookAgain(kept, request),
+      fetch: () => this.#cache.fetch(kept, request, plan)
+    }).board()
+    return true
+  }
+
+  /** What a request can use of a response that another's has brought. */
+  #shareOf({ entry }: Stream, request: Request): Share {
+    if (entry.variantKey !== variantKey(request, entry.vary)) return 'nothing'
+    const { server, settings } = this.#cache
+    const { policy, now } = settings
+    const decision = decideRequest(request, { stored: [{ entry }], otherVariants: false }, policy, now())
+    switch (decision.kind) {
+      case 'hit':
+      case 'stale-while-revalidate': {
+        const isStale = decision.kind !== 'hit' || decision.stale
+        const outcome = hitOutcome(decision.answer, isStale ? decision.reason : 'collapsed', isStale, true)
+        return { head: new AnswerHead(decision.answer, server.status(outcome)), outcome }
+      }
+      case 'revalidate':
+        return 'once stored'
+      default:
+        return 'nothing'
+    }
+  }
+
+  /** Where nothing can be stored, other processes would wait in vain. */
+  #isForFleet(name: string, { asOf }: Plan): boolean {
+    const { flights, guard, settings } = this.#cache
+    return settings.coalesce === 'fleet' && guard.isKnown(asOf) && !flights.isUnshared(name)
+  }
+
+  /** Of several processes, one at a time. Those of this one who ask for the same thing wait for it from now on. */
+  #takeTurn(ask: Ask, request: Request, plan: Plan, name: string): boolean {
+    const { client } = ask
+    if (client === undefined) return true
+    const { flights, guard, settings } = this.#cache
+    const flight = flights.start(name, request.key)
+    const kept: Ask = { ...asItStands(ask), leads: flight }
+    startOnce(client)
+    if (client.isFinished) {
+      flight.land('nothing')
+      return true
+    }
+    const unlessLeft = (): Ask => (client.isFinished ? { ...kept, client: undefined } : kept)
+    new Turn({
+      client,
+      flight,
+      name,
+      leaseMs: settings.leaseMs,
+      timeoutMs: longestWaitMs(ask),
+      guard,
+      hold: lease => {
+        flight.watcher = new Tenure(lease, { guard, settings, client })
+      },
+      lookUp: hasWaited => {
+        this.#lookAgain({ ...unlessLeft(), asOf: hasWaited ? undefined : plan.asOf }, request)
+      },
+      fetch: () => this.#fetchAsLeader(unlessLeft(), request, plan, flight)
+    }).begin()
+    return true
+  }
+
+  /** For the flight that has begun; where its own client has left, for those who wait for it. */
+  #fetchAsLeader(ask: Ask, request: Request, plan: Plan, flight: Flight): boolean {
+    if (ask.client !== undefined) return new OriginExchange(this.#cache, ask, request, plan, flight).send()
+    this.#background.fetch(ask, request, plan, flight)
+    return true
+  }
+}
+
+function longestWaitMs({ opts }: Ask): number {
+  return Math.min(opts.headersTimeout || Infinity, LONGEST_WAIT_MS)
+}
