@@ -55,7 +55,7 @@ export class Background {
     try {
       exchange.send()
     } catch {
-      // The client has its answer; the next request will meet the same fault in the foreground.
+      // Nobody is to be told: the client has its answer or has left, and who waits now asks for itself.
     }
   }
 

@@ -24,7 +24,7 @@ export interface DeliveryOptions {
   /** Others may read along. */
   readonly flight: Flight | undefined
   readonly handler: OriginHandler
-  /** There is nothing more to come. */
+  /** It is known whether the response is stored, and nobody waits for it any more. May be called again. */
   onLanded(): void
 }
 
@@ -181,7 +181,7 @@ export class Delivery implements Destination {
     this.#recording?.recorder.abort()
   }
 
-  /** What was asked for has come, whole or not at all: lands once. */
+  /** Tells those who wait what has become of the response; later calls tell them nothing. */
   land(landing: Landing): void {
     this.#options.flight?.land(landing)
     this.#options.onLanded()
@@ -232,7 +232,7 @@ export class Delivery implements Destination {
     if (!isWanted && !this.#isOver) handler.abort(reason)
   }
 
-  /** One that does not keep up reads on from the store, once the response is there. */
+  /** One that does not keep up reads on in another way, once it is known whether the response is stored. */
   #leaveBehind(client: Client, offset: number): void {
     const straggler: Straggler = new Straggler(client, offset, {
       paceChanged: () => this.#audience.reconsider(),

@@ -113,11 +113,11 @@ export interface Change {
   overtaken(): void
 }
 
-/** How long requests for what could not be shared are not joined again ("hit for miss"), and how many such are known. */
+/** How long requests for what could not be shared are not joined again, and how many such are known. */
 export const UNSHARED_MS = 30_000
 const MAX_UNSHARED = 10_000
 
-/** The flights under way: one for each key, method and credentials. */
+/** The flights under way. Of each name, see flightName(), one at the most can be joined. */
 export class Flights {
   readonly #timeoutMs: number
   /** Those that may be joined. */

@@ -32,7 +32,7 @@ import { StoredBeginning } from './stored-beginning.ts'
 /** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
  * stored. */
 export class OriginExchange implements OriginEvents {
-  /** Called once there is nothing more to come. */
+  /** Called when it is known whether the response is stored; perhaps more than once. */
   onOver: (() => void) | undefined
   readonly #cache: HttpCache
   readonly #ask: Ask
@@ -243,7 +243,7 @@ export class OriginExchange implements OriginEvents {
   }
 
   #forward(response: Response, reason: string): void {
-    // Who waits would wait in vain; and without anybody waiting, the rest is of no use.
+    // An error of the server's says nothing of its next response.
     this.#delivery.shareWithNobody(response.statusCode < 500)
     this.#deliver(response, forwardedOutcome(this.#plan, reason))
   }

@@ -9,8 +9,9 @@ import type { StoreGuard } from './store-guard.ts'
 const STEP_BYTES = 65_536
 const STEPS_PER_TURN = 16
 
-/** Reads a range of a stored body, piece by piece; the pieces are the store's own. Throws a CacheError with
- * ERR_CACHE_BODY where the bytes cannot be had: the guard has been told, and what is damaged is deleted. */
+/** Reads a range of a stored body, piece by piece; the pieces are the store's own. Throws where the bytes cannot be had, a
+ * CacheError with ERR_CACHE_BODY where they are gone or not what was stored: the guard has been told, and what is damaged is
+ * deleted. */
 export async function* storedPieces(
   guard: StoreGuard,
   stored: Stored,

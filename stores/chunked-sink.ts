@@ -10,7 +10,7 @@ export interface ChunkedSinkOptions {
   readonly headBytes: number
   /** Chunks on their way before a write has to wait. */
   readonly maxWaiting: number
-  /** Writes a chunk, room included; its buffer is filled again once this has settled. */
+  /** Writes a chunk, room included; its buffer is filled again once this is fulfilled. */
   writeChunk(index: number, chunk: Buffer): Promise<unknown>
 }
 
@@ -69,7 +69,7 @@ export class ChunkedSink {
     return undefined
   }
 
-  /** Takes nothing more; settles once nothing is on its way. */
+  /** To be called last. Drops what is not on its way yet; settles once nothing is. */
   async discard(): Promise<void> {
     this.#blocks = undefined
     this.#chunk = undefined

@@ -15,7 +15,7 @@ export interface EntryWriterOptions {
   readonly placement: Placement
   readonly position: ObjectPosition
   readonly maxBytes: number
-  /** What the origin has said of the length of the body. */
+  /** The length of the body that is to come, where it is known. */
   readonly expectedBytes: number | undefined
   /** Called once. */
   readonly onOver: () => void

@@ -101,8 +101,8 @@ export const KEEP = script(`
 local left = redis.call('PTTL', KEYS[1])
 if left >= 0 and left < ${GRACE_MS} then redis.call('PEXPIRE', KEYS[1], ${GRACE_MS}) end`)
 
-/** Gives a lease to one. To give it to the same one again, since a command may be sent twice, changes nothing. KEYS: lease.
- * ARGV: token, time to live. */
+/** Gives a lease to one; to the same one again as well, since a command may be sent twice. KEYS: lease. ARGV: token, time to
+ * live. */
 export const LEASE = script(`
 local mark = redis.call('HGET', KEYS[1], 'mark')
 if mark then return mark end
@@ -112,12 +112,12 @@ redis.call('HSET', KEYS[1], 'holder', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 'granted'`)
 
-/** KEYS: lease. ARGV: token, time to live. */
+/** Has the holder hold it for so long from now on. KEYS: lease. ARGV: token, time to live. */
 export const RENEW = script(`
 if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])`)
 
-/** KEYS: lease. ARGV: token, mark or '', its time to live. */
+/** Has the holder let go of it, and leave a mark or ''. KEYS: lease. ARGV: token, mark, its time to live. */
 export const RELEASE = script(`
 if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return end
 redis.call('UNLINK', KEYS[1])

@@ -5,7 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Agent, type Dispatcher, request } from 'undici'
 import { type CacheInfo, type CacheInterceptor, type CacheOptions, cacheInterceptor } from '../../lib/index.ts'
-import type { Origin } from '../support/origin.ts'
+import type { Origin, Reply, Responder } from '../support/origin.ts'
 
 /** A response, read to its end. */
 export interface Received {
@@ -103,4 +103,12 @@ export function gate<T = void>(): Gate<T> {
     open = resolve
   })
   return { opened, open }
+}
+
+/** Answers as `respond` does, the first request only once the gate is open. */
+export function firstBehind(first: Gate, respond: Responder | Reply): Responder {
+  return async (request, response) => {
+    if (request.number === 1) await first.opened
+    return typeof respond === 'function' ? respond(request, response) : respond
+  }
 }

@@ -9,6 +9,7 @@ import { type Origin, type Reply, type Responder, type SeenRequest, startOrigin 
 import {
   CachedAgent,
   Clock,
+  firstBehind,
   type Gate,
   gate,
   type Received,
@@ -32,10 +33,7 @@ interface World extends AsyncDisposable {
 /** An origin whose first answer waits for the gate; the others come at once. */
 async function world(respond: Responder | Reply, options: CacheOptions = {}): Promise<World> {
   const first = gate()
-  const origin = await startOrigin(async (request, response) => {
-    if (request.number === 1) await first.opened
-    return typeof respond === 'function' ? respond(request, response) : respond
-  })
+  const origin = await startOrigin(firstBehind(first, respond))
   const cached = new CachedAgent(options)
   return {
     origin,

@@ -11,6 +11,7 @@ import { type Origin, type Reply, type Responder, type SeenRequest, startOrigin 
 import {
   CachedAgent,
   Clock,
+  firstBehind,
   type Gate,
   gate,
   type Received,
@@ -45,14 +46,14 @@ interface FleetOptions extends CacheOptions {
 /** An origin whose first answer waits for the gate, if that is not open; the others come at once. */
 async function fleet(respond: Responder | Reply, { size = SIZE, ...options }: FleetOptions = {}): Promise<Fleet> {
   const first = gate()
+  const answer = firstBehind(first, respond)
   let busy = 0
   let most = 0
   const origin = withoutDates(
     await startOrigin(async (request, response) => {
       most = Math.max(most, ++busy)
       try {
-        if (request.number === 1) await first.opened
-        return await (typeof respond === 'function' ? respond(request, response) : respond)
+        return await answer(request, response)
       } finally {
         busy--
       }

@@ -94,25 +94,24 @@ function methodOf({ kind }: Plan): 'GET' | 'HEAD' | 'POST' {
   return kind === 'head' ? 'HEAD' : 'GET'
 }
 
-async function byRequest(exchange: Exchange, seen: Seen, leaving: AbortController): Promise<void> {
-  const { plan, dispatcher, url, headers } = exchange
+/** What request() and fetch() are called with. */
+function callOf({ plan, dispatcher, url, headers }: Exchange, { signal }: AbortController) {
   const method = methodOf(plan)
-  const { signal } = leaving
   const body = method === 'POST' ? 'a change' : null
-  const response = await request(url + plan.resource.path, { dispatcher, method, headers, signal, body })
+  return [url + plan.resource.path, { dispatcher, method, headers, signal, body }] as const
+}
+
+async function byRequest(exchange: Exchange, seen: Seen, leaving: AbortController): Promise<void> {
+  const response = await request(...callOf(exchange, leaving))
   answered(exchange, seen, response.statusCode, response.headers)
-  await read(plan, response.body, seen, leaving)
+  await read(exchange.plan, response.body, seen, leaving)
   seen.trailers = response.trailers
 }
 
 async function byFetch(exchange: Exchange, seen: Seen, leaving: AbortController): Promise<void> {
-  const { plan, dispatcher, url, headers } = exchange
-  const method = methodOf(plan)
-  const { signal } = leaving
-  const body = method === 'POST' ? 'a change' : null
-  const response = await fetch(url + plan.resource.path, { dispatcher, method, headers, signal, body })
+  const response = await fetch(...callOf(exchange, leaving))
   answered(exchange, seen, response.status, Object.fromEntries(response.headers))
-  if (response.body !== null) await read(plan, response.body, seen, leaving)
+  if (response.body !== null) await read(exchange.plan, response.body, seen, leaving)
 }
 
 function answered(
