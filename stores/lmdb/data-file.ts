@@ -4,18 +4,16 @@ import {
   constants,
   existsSync,
   fstatSync,
-  ftruncateSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readFileSync,
   readSync,
   renameSync,
   rmSync,
-  writeFileSync
+  writeFileSync,
+  writeSync
 } from 'node:fs'
 import { uptime } from 'node:os'
-import { dirname } from 'node:path'
 import { makeLockFile } from './lock-file.ts'
 
 /** Where things are in LMDB's two meta pages, which a data file begins with. */
@@ -32,15 +30,14 @@ interface Meta {
   readonly transaction: number
 }
 
-/** Makes sure of a directory and a data file in it that LMDB can open: it ends the process where the file is foreign, or
- * cut short. Such a file is set aside as `.damaged`, and so is one that a crash of the operating system has caught
- * unwritten. Links are not followed. Throws what the file system throws. */
+/** Makes sure of a data file that LMDB can open: it ends the process where the file is foreign, or cut short. Such a file is
+ * set aside as `.damaged`, and so is one that a crash of the operating system has caught unwritten. Other processes may be
+ * writing to it. Links are not followed. Throws what the file system throws. */
 export function prepareDataFile(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   for (const file of [path, lockPathOf(path), notePathOf(path)]) removeForeign(file)
   if (!isIntact(path)) setAside(path)
   // To be made by nobody else, and by nobody with more rights.
-  closeSync(openSync(path, openFlags(), 0o600))
+  closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0), 0o600))
   if (!existsSync(lockPathOf(path))) makeLockFile(lockPathOf(path))
   noteSynced(path, undefined)
 }
@@ -76,19 +73,21 @@ export function noteSynced(path: string, transaction: number | undefined): void 
 function isIntact(path: string): boolean {
   let file: number
   try {
-    file = openSync(path, openFlags() & ~constants.O_CREAT)
+    file = openSync(path, constants.O_RDWR | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true
     throw error
   }
   try {
-    const { size } = fstatSync(file)
-    if (size === 0) return true
+    if (fstatSync(file).size === 0) return true
     const meta = newestMeta(file)
     if (meta === undefined) return false
     const expected = (meta.lastPage + 1) * meta.pageBytes
-    if (size < expected - MISSING_BYTES) return false
-    if (size < expected) ftruncateSync(file, expected)
+    // Not before the meta page: another process may make the file longer meanwhile.
+    const missingBytes = expected - fstatSync(file).size
+    if (missingBytes > MISSING_BYTES) return false
+    // Appended, for the same reason: what has just been written stays.
+    if (missingBytes > 0) writeSync(file, Buffer.alloc(missingBytes))
     const note = readNote(path)
     return note?.boot === bootName() || (note !== undefined && note.transaction >= meta.transaction)
   } finally {
@@ -150,8 +149,4 @@ function readBootName(): string {
   } catch {
     return `up-since-${Math.round((Date.now() / 1000 - uptime()) / 600)}`
   }
-}
-
-function openFlags(): number {
-  return constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
 }

@@ -3,6 +3,7 @@ import { type Database, open, type RootDatabase } from 'lmdb'
 import { CacheError } from '../../lib/errors.ts'
 import { lastTransactionOf, noteSynced, prepareDataFile } from './data-file.ts'
 import { lackOfRoom, type WriteKind } from './disk-room.ts'
+import { closeAlone } from './exclusion.ts'
 import { changesIn, encodeMarks, type Marks, newMarks, parseMarks } from './marks.ts'
 import { Place } from './place.ts'
 
@@ -133,7 +134,7 @@ export class LmdbDatabase {
     if (this.#closed) return
     this.#closed = true
     for (const task of this.#tasks.splice(0)) task.fail(new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed'))
-    await this.#root.close()
+    await closeAlone(this.#path, () => this.#root.close())
   }
 
   readonly #outdate = (): void => {

@@ -1,5 +1,6 @@
 import { CacheError } from '../../lib/errors.ts'
 import { LmdbDatabase } from './database.ts'
+import { openAlone } from './exclusion.ts'
 import { GRACE_MS } from './leaving.ts'
 import { Sweeper } from './sweeper.ts'
 
@@ -61,7 +62,7 @@ export class Opening {
     if (this.#failure !== undefined && this.#failure.untilMs > performance.now()) throw this.#failure.error
     try {
       const mapBytes = Math.ceil((2 * this.#maxSizeBytes) / MAP_BYTES + 1) * MAP_BYTES
-      const database = new LmdbDatabase(this.#path, mapBytes)
+      const database = openAlone(this.#path, () => new LmdbDatabase(this.#path, mapBytes))
       const sweeper = new Sweeper(database, this.#maxSizeBytes)
       database.onCommit = marks => sweeper.evictWhereFull(marks)
       this.#timer = setInterval(() => this.#run(tend), TEND_MS).unref()
