@@ -14,6 +14,9 @@ export type ReadNext = (iterator: AsyncIterator<Uint8Array>) => Promise<Iterator
 /** Told that a body is of no use; the error, where nobody has been told of it yet. */
 export type OnDamage = (unreported?: Error) => void
 
+/** Told that nothing more comes of a body of which so many bytes have been delivered; has the client's response end. */
+export type OnLost = (deliveredBytes: number, error: Error) => void
+
 /** Plays a stored body into a client: copies, unless the bytes are nobody else's, so that nobody's mutation reaches what is
  * stored; at once as long as the client takes it, further when it resumes. */
 export abstract class BodyPlayer implements Source {
@@ -113,6 +116,8 @@ export class ReadBodyPlayer extends BodyPlayer {
   readonly #iterator: AsyncIterator<Uint8Array>
   readonly #readNext: ReadNext
   readonly #onDamage: OnDamage
+  readonly #onLost: OnLost
+  readonly #byteLength: number
   #next: IteratorResult<Uint8Array> | undefined
   #remainingBytes: number
   #reading = false
@@ -126,6 +131,7 @@ export class ReadBodyPlayer extends BodyPlayer {
       readNext: ReadNext
       byteLength: number
       onDamage: OnDamage
+      onLost: OnLost
       isOwn: boolean
     }
   ) {
@@ -133,6 +139,8 @@ export class ReadBodyPlayer extends BodyPlayer {
     this.#iterator = source.iterator
     this.#readNext = source.readNext
     this.#onDamage = source.onDamage
+    this.#onLost = source.onLost
+    this.#byteLength = source.byteLength
     this.#remainingBytes = source.byteLength
     this.#next = first
   }
@@ -144,6 +152,7 @@ export class ReadBodyPlayer extends BodyPlayer {
       const damage = damageIn(next, this.#remainingBytes)
       if (damage !== undefined) {
         this.#onDamage(damage)
+        // It may be another body altogether: there is no telling what was delivered.
         return this.abort(damage)
       }
       if (next.done === true) return this.end()
@@ -168,11 +177,20 @@ export class ReadBodyPlayer extends BodyPlayer {
       },
       error => {
         this.#reading = false
-        if (this.stopped) return
-        if (isDamage(error)) this.#onDamage()
-        this.abort(error)
+        if (!this.stopped) this.#fail(error)
       }
     )
+  }
+
+  #fail(error: Error): void {
+    this.dispose()
+    if (isDamage(error)) this.#onDamage()
+    else if (this.#remainingBytes === 0) {
+      this.#next = { done: true, value: undefined }
+      return this.play()
+    }
+    this.stopped = true
+    this.#onLost(this.#byteLength - this.#remainingBytes, error)
   }
 }
 

@@ -186,7 +186,7 @@ export class HttpCache {
     const stored = found.stored.find(({ entry }) => entry === answer.entry)
     const opened = this.server.open(answer, stored)
     const kept = isPromise(opened) ? asItStands(ask) : ask
-    this.server.serve(client, answer, opened, outcome, () => {
+    this.server.serve(client, answer, opened, outcome, kept, request, () => {
       if (requestDirectives(request.fields).onlyIfCached) {
         this.#refuse(kept, 'only-if-cached')
         return

@@ -173,7 +173,7 @@ export class OriginExchange implements OriginEvents {
       if (decision.kind === 'gateway-timeout') return server.gatewayTimeout(client, decision.reason)
       const opened = server.open(decision.answer, storedOf(this.#plan, decision.answer.entry))
       const outcome = staleOutcome(decision.answer, decision.reason)
-      server.serve(client, decision.answer, opened, outcome, () => client.fail(error))
+      server.serve(client, decision.answer, opened, outcome, this.#ask, request, () => client.fail(error))
     }
   }
 
@@ -324,7 +324,7 @@ export class OriginExchange implements OriginEvents {
       this.#handler.discard()
       this.#delivery.land(outcome.outcome === 'revalidated' ? 'stored' : 'nothing')
       if (client !== undefined && body !== undefined) {
-        this.#cache.server.play(client, answer, body, outcome)
+        this.#cache.server.play(client, answer, body, outcome, this.#ask, this.#request)
       }
     })
   }

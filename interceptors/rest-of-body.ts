@@ -7,31 +7,54 @@ import type { Client } from './client.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-handler.ts'
 import { trailersHead } from './origin-head.ts'
 import type { Ask } from './plan.ts'
-import type { Straggler } from './straggler.ts'
 import { type DispatchOptions, withFields } from './to-request.ts'
 
+/** What the request for the rest has in place of what the client sent: the client's own conditions are decided. */
+const REPLACED = ['range', 'if-range', 'if-none-match', 'if-modified-since']
+
+const NO_LINES: FieldLines = []
+
+/** One who has got the beginning of what it asked for. */
+export interface Reader {
+  readonly client: Client
+  /** The first byte of the representation that it lacks. */
+  readonly offset: number
+  /** Where the range that it asked for ends; undefined: with the representation. */
+  readonly end?: number | undefined
+  /** What ends the content; undefined: what comes with the rest. */
+  readonly trailers?: FieldLines | undefined
+}
+
 /** Gets the rest of a response from the origin, by Range and If-Range: nothing else can be appended to what was
- * delivered. An origin may send less than it is asked for, and is asked again; or the whole of the same version, whose
- * beginning is passed over. RFC 9110 §14.2, §13.1.5, §15.3.7 */
+ * delivered. An origin may send less than it is asked for, and is asked again; or the whole of the same version, of which
+ * what is not wanted is passed over. RFC 9110 §14.2, §13.1.5, §15.3.7 */
 export class RestOfBody implements OriginEvents {
   readonly #client: Client
   readonly #entry: Entry
   readonly #ask: Ask
   readonly #fields: Fields
+  readonly #rangeEnd: number | undefined
+  readonly #trailers: FieldLines | undefined
   #handler: OriginHandler | undefined
-  /** How many bytes the client has got. */
+  /** The next byte of the representation that the client gets. */
   #offset: number
+  /** Of the representation; undefined: not known yet. */
+  #completeLength: number | undefined
   /** Bytes that come before those that the client lacks. */
   #skippedBytes = 0
-  /** Of a 206, bytes that are to come, and the length of the whole; undefined of a 200, which knows its own end. */
+  /** Of a 206, bytes that are to come; undefined of a 200, which knows its own end. */
   #remainingBytes: number | undefined
-  #completeLength = 0
+  /** The requests that redirects below the cache have led through. */
+  #history: readonly unknown[] = []
 
   /** The request of `ask`, with those fields, is sent for the rest. */
-  constructor({ client, offset }: Straggler, entry: Entry, ask: Ask, fields: Fields) {
+  constructor({ client, offset, end, trailers }: Reader, entry: Entry, ask: Ask, fields: Fields) {
     this.#client = client
     this.#offset = offset
+    this.#rangeEnd = end
+    this.#trailers = trailers
     this.#entry = entry
+    this.#completeLength = entry.completeLength ?? statedLength(entry)
     this.#ask = ask
     this.#fields = fields
   }
@@ -44,11 +67,11 @@ export class RestOfBody implements OriginEvents {
     this.#client.source = handler
     if (this.#client.paused) handler.pause()
     const added = [
-      ['range', `bytes=${this.#offset}-`],
+      ['range', `bytes=${this.#offset}-${this.#rangeEnd === undefined ? '' : this.#rangeEnd - 1}`],
       ['if-range', validator]
     ] as const
     const { next, opts } = this.#ask
-    const headers = withFields(this.#fields, ['range', 'if-range'], added)
+    const headers = withFields(this.#fields, REPLACED, added)
     try {
       next({ ...opts, headers } as DispatchOptions, asDispatchHandler(handler))
     } catch (error) {
@@ -56,7 +79,10 @@ export class RestOfBody implements OriginEvents {
     }
   }
 
-  started(): void {}
+  started(context: unknown): void {
+    const { history } = (context ?? {}) as { history?: unknown }
+    this.#history = Array.isArray(history) ? history : []
+  }
 
   informed(): void {}
 
@@ -72,7 +98,8 @@ export class RestOfBody implements OriginEvents {
       statusCode === 206
         ? this.#takesPart(lines)
         : statusCode === 200 && this.#takesWhole({ statusCode, statusText, lines, requestTimeMs, responseTimeMs })
-    if (!isRest) this.#handler?.abort(lost())
+    // What a redirect below the cache led to is of another URL.
+    if (!isRest || this.#history.length > 1) this.#handler?.abort(lost())
   }
 
   received(chunk: Buffer): void {
@@ -80,30 +107,36 @@ export class RestOfBody implements OriginEvents {
       this.#remainingBytes -= chunk.byteLength
       if (this.#remainingBytes < 0) return this.#handler?.abort(lost())
     }
-    const skipped = Math.min(this.#skippedBytes, chunk.byteLength)
-    this.#skippedBytes -= skipped
-    if (skipped === chunk.byteLength) return
-    this.#offset += chunk.byteLength - skipped
-    this.#client.data(skipped === 0 ? chunk : chunk.subarray(skipped))
+    const start = Math.min(this.#skippedBytes, chunk.byteLength)
+    this.#skippedBytes -= start
+    const end = Math.min(start + this.#end - this.#offset, chunk.byteLength)
+    if (end < chunk.byteLength && this.#rangeEnd === undefined) return this.#handler?.abort(lost())
+    if (start < end) {
+      this.#offset += end - start
+      this.#client.data(end - start === chunk.byteLength ? chunk : chunk.subarray(start, end))
+    }
+    if (this.#offset === this.#rangeEnd && this.#remainingBytes === undefined) {
+      this.#handler?.discard()
+      this.#client.end(trailersHead(this.#trailers ?? NO_LINES))
+    }
   }
 
   ended(trailers: FieldLines): void {
-    if (this.#skippedBytes > 0 || (this.#remainingBytes ?? 0) > 0) return this.#client.fail(lost())
-    const expected = this.#statedLength
-    if (this.#remainingBytes === undefined && expected !== undefined && `${this.#offset}` !== expected) {
-      return this.#client.fail(lost())
-    }
-    if (this.#remainingBytes !== undefined && this.#offset < this.#completeLength) return this.send()
-    this.#client.end(trailersHead(trailers))
+    const isWhole = this.#remainingBytes === undefined
+    const isAllWanted = this.#offset === this.#end || (isWhole && this.#end === Infinity)
+    if (this.#skippedBytes > 0 || (this.#remainingBytes ?? 0) > 0) this.#client.fail(lost())
+    else if (isAllWanted) this.#client.end(trailersHead(this.#trailers ?? trailers))
+    else if (isWhole) this.#client.fail(lost())
+    else this.send()
   }
 
   failed(error: Error): void {
     this.#client.fail(error)
   }
 
-  /** What the client was told. */
-  get #statedLength(): string | undefined {
-    return firstValue(fieldsOf(this.#entry.lines), 'content-length')
+  /** Where what the client wants ends; Infinity: not known yet. */
+  get #end(): number {
+    return this.#rangeEnd ?? this.#completeLength ?? Infinity
   }
 
   #takesPart(lines: FieldLines): boolean {
@@ -112,11 +145,11 @@ export class RestOfBody implements OriginEvents {
       /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/i.exec(firstValue(fields, 'content-range') ?? '') ?? []
     const [start, end, completeLength] = [Number(first), Number(last) + 1, Number(length)]
     const stored = fieldsOf(this.#entry.lines)
-    const expected = this.#statedLength
-    if (expected !== undefined && expected !== length) return false
-    if (!(start === this.#offset && start < end && end <= completeLength)) return false
-    this.#remainingBytes = end - start
+    if (completeLength !== (this.#completeLength ?? completeLength)) return false
     this.#completeLength = completeLength
+    // NaN where there is none.
+    if (!(start === this.#offset && start < end && end <= Math.min(this.#end, completeLength))) return false
+    this.#remainingBytes = end - start
     const modified = firstValue(fields, 'last-modified')
     // If-Range spares an origin what it sent before, but for the entity tag.
     const isOfSameDate = modified === undefined || modified === firstValue(stored, 'last-modified')
@@ -128,6 +161,12 @@ export class RestOfBody implements OriginEvents {
     this.#remainingBytes = undefined
     return isOfOneVersion(this.#entry, response)
   }
+}
+
+/** What the client was told. */
+function statedLength({ lines }: Entry): number | undefined {
+  const length = firstValue(fieldsOf(lines), 'content-length') ?? ''
+  return /^\d{1,15}$/.test(length) ? Number(length) : undefined
 }
 
 function lost(): CacheError {

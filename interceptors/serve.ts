@@ -1,5 +1,7 @@
 import type { Answer } from '../lib/rfc9111/answer.ts'
 import { formatCacheStatus } from '../lib/rfc9111/cache-status.ts'
+import { requestDirectives } from '../lib/rfc9111/directives.ts'
+import { strongValidator } from '../lib/rfc9111/ranges.ts'
 import { inStoredBody, storedBytes } from '../lib/rfc9111/segments.ts'
 import type { Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
@@ -11,6 +13,7 @@ import {
   HeldBodyPlayer,
   heldPieces,
   type OnDamage,
+  type OnLost,
   ReadBodyPlayer,
   release
 } from './body-player.ts'
@@ -19,8 +22,9 @@ import { isPromise } from './maybe-promise.ts'
 import { LinesHead, trailersHead } from './origin-head.ts'
 import { cacheStatusOf, type Outcome } from './outcome.ts'
 import { unsatisfiableOutcome } from './outcomes.ts'
+import type { Ask } from './plan.ts'
+import { type Reader, RestOfBody } from './rest-of-body.ts'
 import type { StoreGuard } from './store-guard.ts'
-import type { Straggler } from './straggler.ts'
 import { TurnBudget } from './turn-budget.ts'
 
 const NO_PIECES: readonly Uint8Array[] = []
@@ -29,8 +33,9 @@ const NO_LINES: FieldLines = []
 /** What of a stored body is wanted. */
 type Content = Pick<Answer, 'entry' | 'body'>
 
-/** A stored body, opened so far that nothing but damage can keep it from being served. */
-export type OpenBody = (client: Client, trailers: FieldLines) => BodyPlayer
+/** A stored body, opened so far that nothing but damage can keep it from being served. If that comes, the rest is asked
+ * for by the request, as it stands; undefined: there is none to go by. */
+export type OpenBody = (client: Client, trailers: FieldLines, ask: Ask, request: Request | undefined) => BodyPlayer
 
 /** Plays answers into clients: in the same tick where the store has the body at hand. */
 export class Server {
@@ -49,12 +54,15 @@ export class Server {
     return this.#statusName === undefined ? undefined : formatCacheStatus(this.#statusName, cacheStatusOf(outcome))
   }
 
-  /** Serves an answer; calls `vanished` in its place where the body cannot be had, before the client has got anything. */
+  /** Serves an answer; calls `vanished` in its place where the body cannot be had, before the client has got anything. What
+   * is lost after that is asked for by `ask`. */
   serve(
     client: Client,
     answer: Answer,
     opened: MaybePromise<OpenBody | undefined>,
     outcome: Outcome,
+    ask: Ask,
+    request: Request | undefined,
     vanished: () => void
   ): void {
     if (isPromise(opened)) {
@@ -63,13 +71,13 @@ export class Server {
         if (body === undefined) {
           if (!client.isFinished) attempt(client, vanished)
         } else {
-          this.#playInTurn(client, answer, body, outcome)
+          this.#playInTurn(client, answer, body, outcome, ask, request)
         }
       })
     } else if (opened === undefined) {
       vanished()
     } else {
-      this.#playInTurn(client, answer, opened, outcome)
+      this.#playInTurn(client, answer, opened, outcome, ask, request)
     }
   }
 
@@ -85,7 +93,7 @@ export class Server {
   }
 
   /** Gives one who has got the beginning of a response the rest of it. False: the store does not have it. */
-  async readOn({ client, offset }: Straggler, { id, key }: Entry, request: Request): Promise<boolean> {
+  async readOn({ client, offset }: Reader, { id, key }: Entry, ask: Ask, request: Request): Promise<boolean> {
     const same = await this.#guard.find(
       key,
       names => variantKey(request, names),
@@ -95,7 +103,7 @@ export class Server {
     const { completeLength = 0, trailers } = same.entry
     const opened = await this.open({ entry: same.entry, body: { start: offset, end: completeLength } }, same)
     if (opened === undefined) return false
-    const player = opened(client, trailers)
+    const player = opened(client, trailers, ask, request)
     if (client.isFinished) player.abort(client.reason ?? new Error('nobody waits for the response'))
     else {
       client.source = player
@@ -104,15 +112,22 @@ export class Server {
     return true
   }
 
-  #playInTurn(client: Client, answer: Answer, body: OpenBody, outcome: Outcome): void {
+  #playInTurn(
+    client: Client,
+    answer: Answer,
+    body: OpenBody,
+    outcome: Outcome,
+    ask: Ask,
+    request: Request | undefined
+  ): void {
     const bytes = contentLength(answer)
-    if (this.#budget.take(bytes)) this.play(client, answer, body, outcome)
-    else this.#budget.defer(bytes, () => this.play(client, answer, body, outcome))
+    if (this.#budget.take(bytes)) this.play(client, answer, body, outcome, ask, request)
+    else this.#budget.defer(bytes, () => this.play(client, answer, body, outcome, ask, request))
   }
 
   /** Delivers the header section and as much of the body as the client takes; to one who has gone, nothing. */
-  play(client: Client, answer: Answer, body: OpenBody, outcome: Outcome): void {
-    const player = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES)
+  play(client: Client, answer: Answer, body: OpenBody, outcome: Outcome, ask: Ask, request: Request | undefined): void {
+    const player = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES, ask, request)
     if (client.isFinished || client.aborted) {
       player.abort(client.reason ?? new Error('nobody waits for the response'))
       return
@@ -182,14 +197,30 @@ export class Server {
         release(opened)
         return undefined
       }
-      const source = { iterator: opened, readNext, byteLength, onDamage, isOwn }
-      return (client, trailers) => new ReadBodyPlayer(client, trailersHead(trailers), first, source)
+      return (client, trailers, ask, request) => {
+        const onLost: OnLost = (deliveredBytes, error) => {
+          const { entry, body: content } = answer
+          const reader =
+            typeof content === 'object'
+              ? { client, offset: content.start + deliveredBytes, end: content.end, trailers }
+              : { client, offset: deliveredBytes, trailers }
+          if (request === undefined || !hasRest(entry, request)) client.fail(error)
+          else new RestOfBody(reader, entry, ask, request.fields).send()
+        }
+        const source = { iterator: opened, readNext, byteLength, onDamage, onLost, isOwn }
+        return new ReadBodyPlayer(client, trailersHead(trailers), first, source)
+      }
     } catch {
       // The guard has reported it.
       release(iterator)
       return undefined
     }
   }
+}
+
+/** Whether the origin may be asked for the rest of what is stored, and can tell whether it has the same version. */
+function hasRest(entry: Entry, { fields }: Request): boolean {
+  return entry.statusCode === 200 && strongValidator(entry) !== undefined && !requestDirectives(fields).onlyIfCached
 }
 
 /** How many bytes of content the answer has. */
