@@ -1,8 +1,13 @@
 // What becomes of clients when Redis fails under load.
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RedisStore, type RedisStoreOptions } from 'undici-http-cache/stores/redis'
+import { CachedAgent } from '../../interceptor/cached-agent.ts'
+import { type Reply, startOrigin } from '../../support/origin.ts'
+import { rangedReply } from '../../support/ranges.ts'
 import { SentinelPair } from '../../support/redis/cluster.ts'
 import { missingRedis, RedisServer } from '../../support/redis/server.ts'
 import { bytesOf, entryOf, find, KEY, store } from '../responses.ts'
@@ -91,6 +96,44 @@ describe('every client gets its response, and the cache comes back by itself,', 
     assert.equal((await bytesOf(await (await find(target))?.open())).toString(), 'stored by the new master')
     load.check()
   })
+})
+
+describe('a body on its way to a client when the server fails', { skip: missingRedis, concurrency: 4 }, () => {
+  const body = randomBytes(8 * 1_048_576)
+  const faults: Record<string, (server: RedisServer) => unknown> = {
+    'is killed': server => server.kill(),
+    hangs: server => server.pause(),
+    'evicts the rest': server => server.with(client => client.flushall())
+  }
+  for (const [what, fail] of Object.entries(faults)) {
+    for (const etag of ['"1"', '"2"']) {
+      const isSame = etag === '"1"'
+      it(`that ${what} ${isSame ? 'goes on from the origin' : 'breaks off where the origin has another by now'}`, async () => {
+        await using server = await RedisServer.start()
+        await using target = opened({ url: server.url, maxEntrySizeBytes: 2 * body.byteLength })
+        let current: Reply = { headers: { 'cache-control': 'max-age=600', etag: '"1"' }, body }
+        await using origin = await startOrigin(seen => rangedReply(seen, current))
+        await using cached = new CachedAgent({ store: target, onStoreError() {} })
+        await cached.get(origin.url)
+        while ((await find(target, `${origin.url}/`)) === undefined) await delay(10)
+        const response = await cached.open(origin.url)
+        assert.equal(cached.cache.info(response)?.outcome, 'hit')
+        await once(response.body, 'readable')
+        current = { ...current, headers: { etag }, body: isSame ? body : randomBytes(body.byteLength) }
+        await fail(server)
+        const received: Buffer[] = []
+        const reading = (async () => {
+          for await (const piece of response.body) received.push(piece)
+        })()
+        if (isSame) await reading
+        else await assert.rejects(reading, { code: 'ERR_CACHE_BODY' })
+        const bytes = Buffer.concat(received)
+        assert.ok(bytes.equals(isSame ? body : body.subarray(0, bytes.byteLength)), `${bytes.byteLength} bytes`)
+        assert.match(origin.requests.at(-1)?.headers.range ?? '', /^bytes=\d+-$/)
+        server.resume()
+      })
+    }
+  }
 })
 
 describe('without a server', { skip: missingRedis }, () => {
