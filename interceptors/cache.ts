@@ -70,7 +70,7 @@ export class HttpCache {
 
   /** Asks the store, and the engine what to do with what it has. */
   lookUp(ask: Ask, request: Request): boolean {
-    const lookup = this.guard.get(request.key, names => variantKey(request, names))
+    const lookup = this.guard.get(request.key, names => variantKey(request, names), ask)
     const asked = isPromise(lookup) ? this.#coalescing.withUnderWay(ask, request) : ask
     return this.waiting.when(asked, lookup, (found, later) => this.#obey(later, request, found))
   }
@@ -155,13 +155,13 @@ export class HttpCache {
       case 'complete':
       case 'miss': {
         if (found.deeper !== undefined) {
-          const deeper = this.guard.deeper(found, request.key, names => variantKey(request, names))
+          const deeper = this.guard.deeper(found, request.key, names => variantKey(request, names), ask)
           return this.waiting.when(ask, deeper, (other, later) => this.#obey(later, request, other))
         }
         const revalidation = decision.kind === 'revalidate' ? decision.revalidation : NO_REVALIDATION
         const completion = decision.kind === 'complete' ? decision.completion : undefined
         const { forward, reason } = decision
-        return this.waiting.when(ask, ask.asOf ?? this.guard.asOf(found), (asOf, later) => {
+        return this.waiting.when(ask, ask.asOf ?? this.guard.asOf(found, ask), (asOf, later) => {
           const plan = { forward, reason, revalidation, stored: found.stored, completion, asOf }
           return this.#coalescing.fetchOrWait(later, request, plan)
         })
@@ -184,14 +184,14 @@ export class HttpCache {
     const { client } = ask
     if (client === undefined) return true
     const stored = found.stored.find(({ entry }) => entry === answer.entry)
-    const opened = this.server.open(answer, stored)
+    const opened = this.server.open(answer, stored, ask)
     const kept = isPromise(opened) ? asItStands(ask) : ask
     this.server.serve(client, answer, opened, outcome, kept, request, () => {
       if (requestDirectives(request.fields).onlyIfCached) {
         this.#refuse(kept, 'only-if-cached')
         return
       }
-      this.waiting.when(kept, this.guard.asOf(found), (asOf, later) =>
+      this.waiting.when(kept, this.guard.asOf(found, kept), (asOf, later) =>
         this.fetch(later, request, { ...planFor('miss', 'body-vanished'), asOf })
       )
     })

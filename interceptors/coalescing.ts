@@ -10,7 +10,7 @@ import { type Flight, flightName, type Stream } from './flights.ts'
 import { Follower, type Share } from './follower.ts'
 import { OriginExchange } from './origin-exchange.ts'
 import { hitOutcome } from './outcomes.ts'
-import { type Ask, asItStands, mayAskAgain, type Plan } from './plan.ts'
+import { type Ask, afterWaiting, asItStands, mayAskAgain, type Plan } from './plan.ts'
 import { Tenure } from './tenure.ts'
 import { Turn } from './turn.ts'
 
@@ -52,14 +52,14 @@ export class Coalescing {
 
   /** After another's response has been stored, or what was waited for has come to nothing. */
   #lookAgain(ask: Ask, request: Request): boolean {
-    return this.#cache.lookUp({ ...ask, waited: 'for another' }, request)
+    return this.#cache.lookUp(afterWaiting(ask, 'for another'), request)
   }
 
   /** Something has come for the same key, and may serve this request once it is stored. */
   #awaitLanding(ask: Ask, request: Request, landing: Promise<unknown>): boolean {
     const { settings, waiting } = this.#cache
     const settled = withDeadline(landing, settings.storeTimeoutMs, 'commit').catch(() => {})
-    return waiting.when(ask, settled, (_, later) => this.#cache.lookUp({ ...later, waited: 'for the store' }, request))
+    return waiting.when(ask, settled, (_, later) => this.#cache.lookUp(afterWaiting(later, 'for the store'), request))
   }
 
   #follow(ask: Ask, request: Request, plan: Plan, flight: Flight): boolean {

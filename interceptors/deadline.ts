@@ -1,24 +1,41 @@
 import { CacheError } from '../lib/errors.ts'
 
-/** Settles as the promise does; rejects with a CacheError, ERR_CACHE_TIMEOUT, where that takes longer than `timeoutMs`.
- * `late` gets a result that came after that. */
+/** How long a request waits for a store of which it makes several calls: for all of them no longer than for one. */
+export interface Patience {
+  /** When it goes on without the store, by performance.now(); undefined: it has not had to wait yet. */
+  storeDeadlineMs?: number | undefined
+}
+
+/** How long a store has from now on; the time runs from the first of the calls that is not answered at once.
+ * Milliseconds, >= 0. */
+export function remainingMs(patience: Patience | undefined, timeoutMs: number): number {
+  if (patience === undefined) return timeoutMs
+  const nowMs = performance.now()
+  patience.storeDeadlineMs ??= nowMs + timeoutMs
+  return Math.max(0, patience.storeDeadlineMs - nowMs)
+}
+
+/** Settles as the promise does; rejects with a CacheError, ERR_CACHE_TIMEOUT, where that takes longer than `timeoutMs`,
+ * of which calls before this one may have left `remaining`. `late` gets a result that came after that. */
 export function withDeadline<T>(
   promise: PromiseLike<T>,
   timeoutMs: number,
   operation: string,
-  late?: (result: T) => void
+  late?: (result: T) => void,
+  remaining: number = timeoutMs
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     let expired = false
     const expire = () => {
       expired = true
-      reject(new CacheError('ERR_CACHE_TIMEOUT', `the store took more than ${timeoutMs} ms to ${operation}`))
+      const before = remaining < timeoutMs ? ', with what it was asked before' : ''
+      reject(new CacheError('ERR_CACHE_TIMEOUT', `the store took more than ${timeoutMs} ms to ${operation}${before}`))
     }
     let last: NodeJS.Immediate | undefined
     const timer = setTimeout(() => {
       // Where it was this process that took so long, the store's answer may have been waiting to be read all the time.
       last = setImmediate(expire)
-    }, timeoutMs)
+    }, remaining)
     Promise.resolve(promise).then(
       result => {
         clearTimeout(timer)

@@ -171,7 +171,7 @@ export class OriginExchange implements OriginEvents {
       client.source = undefined
       const { server } = this.#cache
       if (decision.kind === 'gateway-timeout') return server.gatewayTimeout(client, decision.reason)
-      const opened = server.open(decision.answer, storedOf(this.#plan, decision.answer.entry))
+      const opened = server.open(decision.answer, storedOf(this.#plan, decision.answer.entry), {})
       const outcome = staleOutcome(decision.answer, decision.reason)
       server.serve(client, decision.answer, opened, outcome, this.#ask, request, () => client.fail(error))
     }
@@ -318,7 +318,7 @@ export class OriginExchange implements OriginEvents {
   #replace(answer: Answer, outcome: Outcome, vanished: () => void): MaybePromise<void> {
     const { client } = this.#ask
     const opened =
-      client === undefined ? undefined : this.#cache.server.open(answer, storedOf(this.#plan, answer.entry))
+      client === undefined ? undefined : this.#cache.server.open(answer, storedOf(this.#plan, answer.entry), {})
     return mapMaybe<OpenBody | undefined, void>(opened, body => {
       if (client !== undefined && body === undefined) return vanished()
       this.#handler.discard()

@@ -6,6 +6,7 @@ import type { Entry, Request } from '../lib/rfc9111/types.ts'
 import type { Revalidation } from '../lib/rfc9111/validation.ts'
 import type { Position, Stored } from '../stores/store.ts'
 import type { Client } from './client.ts'
+import type { Patience } from './deadline.ts'
 import type { Flight } from './flights.ts'
 import type { OUTCOME, OutcomeHolder } from './outcome.ts'
 import { copyOptions, type DispatchOptions, withFields } from './to-request.ts'
@@ -13,7 +14,7 @@ import { copyOptions, type DispatchOptions, withFields } from './to-request.ts'
 export type Dispatch = Dispatcher.Dispatch
 
 /** One request as it came: where it would go, and who asked. */
-export interface Ask {
+export interface Ask extends Patience {
   readonly next: Dispatch
   readonly opts: DispatchOptions
   /** undefined: nobody waits for the response; it is fetched in the background. */
@@ -42,6 +43,11 @@ export interface Plan {
 /** The request as it stands: its caller may use the same objects for the next one, once dispatch has returned. */
 export function asItStands(ask: Ask): Ask {
   return { ...ask, opts: copyOptions(ask.opts) }
+}
+
+/** The same, to be looked up once more: the store has all its time again. */
+export function afterWaiting(ask: Ask, waited: Ask['waited']): Ask {
+  return { ...ask, waited, storeDeadlineMs: undefined }
 }
 
 /** The same with the fields of another request. */

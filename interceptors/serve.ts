@@ -18,6 +18,7 @@ import {
   release
 } from './body-player.ts'
 import type { Client } from './client.ts'
+import type { Patience } from './deadline.ts'
 import { isPromise } from './maybe-promise.ts'
 import { LinesHead, trailersHead } from './origin-head.ts'
 import { cacheStatusOf, type Outcome } from './outcome.ts'
@@ -81,15 +82,21 @@ export class Server {
     }
   }
 
-  /** Opens an answer's body and reads its first piece; undefined where it cannot be had. */
-  open(answer: Content, stored: Stored | undefined): MaybePromise<OpenBody | undefined> {
+  /** Opens an answer's body and reads its first piece; undefined where it cannot be had, within the `patience` there is. */
+  open(
+    answer: Content,
+    stored: Stored | undefined,
+    patience: Patience | undefined
+  ): MaybePromise<OpenBody | undefined> {
     if (answer.body === 'none') return playerOf(NO_PIECES, true)
     if (stored === undefined) return undefined
     const range = answer.body === 'whole' ? undefined : inStoredBody(answer.entry, answer.body)
     if (range === undefined && answer.body !== 'whole') return undefined
-    const body = this.#guard.open(stored, range)
+    const body = this.#guard.open(stored, range, patience)
     const isOwn = stored.take !== undefined
-    return isPromise(body) ? body.then(opened => this.#begin(opened, answer, isOwn)) : this.#begin(body, answer, isOwn)
+    return isPromise(body)
+      ? body.then(opened => this.#begin(opened, answer, isOwn, patience))
+      : this.#begin(body, answer, isOwn, patience)
   }
 
   /** Gives one who has got the beginning of a response the rest of it. False: the store does not have it. */
@@ -101,7 +108,7 @@ export class Server {
     )
     if (same === undefined) return false
     const { completeLength = 0, trailers } = same.entry
-    const opened = await this.open({ entry: same.entry, body: { start: offset, end: completeLength } }, same)
+    const opened = await this.open({ entry: same.entry, body: { start: offset, end: completeLength } }, same, {})
     if (opened === undefined) return false
     const player = opened(client, trailers, ask, request)
     if (client.isFinished) player.abort(client.reason ?? new Error('nobody waits for the response'))
@@ -172,14 +179,24 @@ export class Server {
     player.play()
   }
 
-  #begin(body: Body | undefined, answer: Content, isOwn: boolean): MaybePromise<OpenBody | undefined> {
+  #begin(
+    body: Body | undefined,
+    answer: Content,
+    isOwn: boolean,
+    patience: Patience | undefined
+  ): MaybePromise<OpenBody | undefined> {
     if (body === undefined) return undefined
     const pieces = heldPieces(body)
     if (pieces !== undefined) return playerOf(pieces, isOwn)
-    return this.#beginReading(body as AsyncIterable<Uint8Array>, answer, isOwn)
+    return this.#beginReading(body as AsyncIterable<Uint8Array>, answer, isOwn, patience)
   }
 
-  async #beginReading(body: AsyncIterable<Uint8Array>, answer: Content, isOwn: boolean): Promise<OpenBody | undefined> {
+  async #beginReading(
+    body: AsyncIterable<Uint8Array>,
+    answer: Content,
+    isOwn: boolean,
+    patience: Patience | undefined
+  ): Promise<OpenBody | undefined> {
     const onDamage: OnDamage = unreported => {
       if (unreported !== undefined) this.#guard.report(unreported, 'read')
       void this.#guard.delete(answer.entry.key)
@@ -189,7 +206,7 @@ export class Server {
       const opened = this.#guard.iterate(body)
       iterator = opened
       const readNext = (reading: AsyncIterator<Uint8Array>) => this.#guard.read(reading)
-      const first = await readNext(opened)
+      const first = await this.#guard.read(opened, patience)
       const byteLength = contentLength(answer)
       const damage = damageIn(first, byteLength)
       if (damage !== undefined) {

@@ -15,9 +15,9 @@ import type {
   PutOptions,
   Stored
 } from '../stores/store.ts'
-import { release } from './body-player.ts'
+import { isDamage, release } from './body-player.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
-import { withDeadline } from './deadline.ts'
+import { type Patience, remainingMs, withDeadline } from './deadline.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings, StoreOperation } from './options.ts'
 import { OwedDeletions } from './owed-deletions.ts'
@@ -67,24 +67,27 @@ export class StoreGuard {
     return this.#store.maxEntrySizeBytes ?? Infinity
   }
 
-  get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup> {
-    if (this.#owed.has(key)) return this.#getAfterDeleting(key, variantOf)
+  get(
+    key: CacheKey,
+    variantOf: (fieldNames: readonly string[]) => VariantKey,
+    patience?: Patience
+  ): MaybePromise<Lookup> {
+    if (this.#owed.has(key)) return this.#getAfterDeleting(key, variantOf, patience)
     if (!this.#breakers.get.allows()) return NOTHING
-    return this.#attempt('get', NOTHING, () =>
-      mapMaybe(this.#store.get(key, variantOf), lookup => checkedLookup(lookup, key, variantOf))
-    )
+    const get = () => mapMaybe(this.#store.get(key, variantOf), lookup => checkedLookup(lookup, key, variantOf))
+    return this.#attempt('get', NOTHING, get, undefined, patience)
   }
 
   /** What a tier further away holds. Where that one fails, the nearer ones are asked all the same. */
   deeper(
     lookup: Lookup,
     key: CacheKey,
-    variantOf: (fieldNames: readonly string[]) => VariantKey
+    variantOf: (fieldNames: readonly string[]) => VariantKey,
+    patience?: Patience
   ): MaybePromise<Lookup> {
     if (!this.#breakers.deeper.allows()) return NOTHING
-    return this.#attempt('deeper', NOTHING, () =>
-      mapMaybe(lookup.deeper?.() ?? NOTHING, found => checkedLookup(found, key, variantOf))
-    )
+    const ask = () => mapMaybe(lookup.deeper?.() ?? NOTHING, found => checkedLookup(found, key, variantOf))
+    return this.#attempt('deeper', NOTHING, ask, undefined, patience)
   }
 
   /** The first of what is stored, in the nearest tier that has one, that `isWanted`. */
@@ -125,38 +128,36 @@ export class StoreGuard {
   }
 
   /** Where the store's order of events stands now that a request is about to begin. */
-  asOf(lookup: Lookup): MaybePromise<Position> {
+  asOf(lookup: Lookup, patience?: Patience): MaybePromise<Position> {
     if (!this.#breakers.asOf.allows()) return UNKNOWN
-    return this.#attempt('asOf', UNKNOWN, () => lookup.asOf())
+    return this.#attempt('asOf', UNKNOWN, () => lookup.asOf(), undefined, patience)
   }
 
   /** So much of the stored body, all of it by default, and of that length; undefined where it cannot be had. Bytes of the
    * caller's own where the store can give them: where `stored` has `take`. */
-  open(stored: Stored, range?: ByteRange): MaybePromise<Body | undefined> {
+  open(stored: Stored, range?: ByteRange, patience?: Patience): MaybePromise<Body | undefined> {
     const { open: opening, read: reading } = this.#breakers
     if (!opening.allows() || !reading.allows()) return undefined
-    if (range !== undefined && !this.#store.capabilities.ranges) return this.#openToCut(stored, range)
-    return this.#open(stored, range)
+    if (range !== undefined && !this.#store.capabilities.ranges) return this.#openToCut(stored, range, patience)
+    return this.#open(stored, range, patience)
   }
 
   /** For a store that opens nothing but whole bodies: those that are at hand are cut here. */
-  #openToCut(stored: Stored, range: ByteRange): MaybePromise<Body | undefined> {
-    return mapMaybe(this.#open(stored, undefined), body => {
+  #openToCut(stored: Stored, range: ByteRange, patience: Patience | undefined): MaybePromise<Body | undefined> {
+    return mapMaybe(this.#open(stored, undefined, patience), body => {
       if (body === undefined || !(Symbol.asyncIterator in body)) return body && sliceBlocks([body].flat(), range)
       release(body[Symbol.asyncIterator]())
       return undefined
     })
   }
 
-  #open(stored: Stored, range: ByteRange | undefined): MaybePromise<Body | undefined> {
+  #open(stored: Stored, range: ByteRange | undefined, patience: Patience | undefined): MaybePromise<Body | undefined> {
     const byteLength = range === undefined ? storedBytes(stored.entry) : range.end - range.start
     const open = () =>
       mapMaybe(stored.take === undefined ? stored.open(range) : stored.take(range), body =>
         checkedBody(body, byteLength)
       )
-    return this.#attempt<Body | undefined>('open', undefined, open, body => {
-      if (body !== undefined && Symbol.asyncIterator in body) release(body[Symbol.asyncIterator]())
-    })
+    return this.#attempt<Body | undefined>('open', undefined, open, releaseLate, patience)
   }
 
   /** Begins with a body that comes in pieces; throws what the store does. */
@@ -170,9 +171,11 @@ export class StoreGuard {
   }
 
   /** The next step of a body that comes in pieces; rejects where it fails, is none or takes too long. */
-  async read(iterator: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+  async read(iterator: AsyncIterator<Uint8Array>, patience?: Patience): Promise<IteratorResult<Uint8Array>> {
+    const { storeTimeoutMs } = this.#settings
     try {
-      const next = await withDeadline(Promise.resolve(iterator.next()), this.#settings.storeTimeoutMs, 'read')
+      const read = Promise.resolve(iterator.next())
+      const next = await withDeadline(read, storeTimeoutMs, 'read', undefined, remainingMs(patience, storeTimeoutMs))
       if (typeof next !== 'object' || next === null) throw notInContract('read')
       this.#breakers.read.succeeded()
       return next
@@ -237,21 +240,36 @@ export class StoreGuard {
     }
   }
 
-  #getAfterDeleting(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup> {
+  #getAfterDeleting(
+    key: CacheKey,
+    variantOf: (fieldNames: readonly string[]) => VariantKey,
+    patience: Patience | undefined
+  ): MaybePromise<Lookup> {
+    // The time runs from here: what is left when it is deleted is the lookup's.
+    remainingMs(patience, this.#settings.storeTimeoutMs)
     const underWay = this.#owed.underWay(key)
     if (underWay !== undefined && this.#breakers.delete.isOpen) return NOTHING
-    return mapMaybe(underWay ?? this.delete(key), succeeded => (succeeded ? this.get(key, variantOf) : NOTHING))
+    return mapMaybe(underWay ?? this.delete(key), succeeded =>
+      succeeded ? this.get(key, variantOf, patience) : NOTHING
+    )
   }
 
-  /** Runs one call of the store. `late` gets a result that came after the deadline. */
-  #attempt<T>(operation: Call, fallback: T, call: () => MaybePromise<T>, late?: (result: T) => void): MaybePromise<T> {
+  /** Runs one call of the store. `late` gets a result that came after the deadline; without `patience`, the call has one of
+   * its own. */
+  #attempt<T>(
+    operation: Call,
+    fallback: T,
+    call: () => MaybePromise<T>,
+    late?: (result: T) => void,
+    patience?: Patience
+  ): MaybePromise<T> {
     try {
       const result = call()
       if (!isPromise(result)) {
         this.#breakers[operation]?.succeeded()
         return result
       }
-      return this.#settle(operation, fallback, result, late)
+      return this.#settle(operation, fallback, result, late, patience)
     } catch (error) {
       return this.#failed(operation, fallback, error)
     }
@@ -261,14 +279,18 @@ export class StoreGuard {
     operation: Call,
     fallback: T,
     promise: Promise<T>,
-    late: ((result: T) => void) | undefined
+    late: ((result: T) => void) | undefined,
+    patience: Patience | undefined
   ): Promise<T> {
+    const { storeTimeoutMs } = this.#settings
+    const remaining = remainingMs(patience, storeTimeoutMs)
     try {
-      const result = await withDeadline(promise, this.#settings.storeTimeoutMs, nameOf(operation), late)
+      const result = await withDeadline(promise, storeTimeoutMs, nameOf(operation), late, remaining)
       this.#breakers[operation]?.succeeded()
       return result
     } catch (error) {
-      return this.#failed(operation, fallback, error)
+      // The calls before it have left no time: no fault of this one.
+      return remaining === 0 && !isDamage(error) ? fallback : this.#failed(operation, fallback, error)
     }
   }
 
@@ -281,6 +303,10 @@ export class StoreGuard {
 
 function nameOf(operation: Call): StoreOperation {
   return operation === 'asOf' || operation === 'deeper' ? 'get' : operation
+}
+
+function releaseLate(body: Body | undefined): void {
+  if (body !== undefined && Symbol.asyncIterator in body) release(body[Symbol.asyncIterator]())
 }
 
 function abortLate(writer: BodyWriter | undefined): void {

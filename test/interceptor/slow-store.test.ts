@@ -4,8 +4,9 @@ import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoreOperation } from '../../lib/index.ts'
-import type { Body, Stored } from '../../stores/store.ts'
+import type { Body, Lookup, Stored } from '../../stores/store.ts'
 import { AsyncStore } from '../stores/async-store.ts'
+import { type Fault, FaultyStore } from '../stores/faulty-store.ts'
 import { type Origin, startOrigin } from '../support/origin.ts'
 import { CachedAgent, gate, until } from './cached-agent.ts'
 
@@ -104,6 +105,67 @@ describe('an asynchronous store', () => {
     await quiet(store)
     assert.equal(origin.requests.length, 0)
     assert.deepEqual(store.operations, ['get'])
+  })
+})
+
+describe('the calls of a store that one request waits for', { concurrency: 8 }, () => {
+  const TIMEOUT_MS = 1000
+  const hang = () => new Promise(() => {})
+  const slowly = async (real: () => unknown) => {
+    await sleep(0.8 * TIMEOUT_MS)
+    return real()
+  }
+  const withTierBelow: Fault = async real => {
+    await sleep(0.8 * TIMEOUT_MS)
+    return { ...((await real()) as Lookup), stored: [], deeper: hang }
+  }
+
+  const delays: Record<string, FaultyStore['faults']> = {
+    'the lookup and the opening of a body': { get: slowly, open: hang },
+    'the lookup and the first read of a body': { get: slowly, read: hang },
+    'the opening of a body and its first read': { open: slowly, read: hang },
+    'the lookup, and that of a tier below': { get: withTierBelow },
+    'the lookup and the position': {
+      get: async real => ({ ...((await slowly(real)) as Lookup), stored: [], asOf: hang })
+    },
+    'the opening of a body and the position': { open: hang, asOf: hang }
+  }
+  for (const [what, faults] of Object.entries(delays)) {
+    test(`take no longer than one may: ${what}`, async () => {
+      await using origin = await startOrigin()
+      const store = new FaultyStore(new AsyncStore())
+      const told: unknown[] = []
+      await using cached = new CachedAgent({
+        store,
+        storeTimeoutMs: TIMEOUT_MS,
+        onStoreError: error => told.push(error)
+      })
+      await cached.get(origin.url)
+      await until(() => store.operations.includes('commit'))
+      await sleep(20)
+      Object.assign(store.faults, faults)
+      const started = performance.now()
+      assert.equal((await cached.get(origin.url)).body, '#2')
+      const tookMs = performance.now() - started
+      assert.ok(tookMs < 1.5 * TIMEOUT_MS, `${tookMs} ms`)
+      assert.equal(told.length, 1)
+      assert.match(String(told[0]), /more than 1000 ms/)
+    })
+  }
+
+  test('begin anew for one who has waited for what another fetches', async () => {
+    const timeoutMs = 400
+    await using origin = await startOrigin(async ({ headers }) => {
+      await sleep(1.5 * timeoutMs)
+      const fields = { 'cache-control': 'no-cache', etag: '"1"' }
+      return headers['if-none-match'] === '"1"' ? { status: 304, headers: fields } : { headers: fields, body: 'x' }
+    })
+    const told: unknown[] = []
+    const store = new AsyncStore()
+    await using cached = new CachedAgent({ store, storeTimeoutMs: timeoutMs, onStoreError: error => told.push(error) })
+    const all = await Promise.all([cached.get(origin.url), cached.get(origin.url)])
+    assert.deepEqual(all.map(({ info }) => info.outcome).sort(), ['miss', 'revalidated'])
+    assert.deepEqual(told, [])
   })
 })
 
