@@ -46,7 +46,8 @@ export interface CacheOptions {
   targetList?: readonly string[]
   /** The origin of requests that name none, for a composed Client or Pool. */
   origin?: string | URL
-  /** How long a store may take to answer before a request goes on without it. Milliseconds, > 0; 250 by default. */
+  /** How long a store may hold up a request before its first byte, with all that it is asked for one after the other; then
+   * how long each further piece of a body may take, and each write. Milliseconds, > 0; 250 by default. */
   storeTimeoutMs?: number
   /** How long a request waits for another's response to be stored, where it cannot read along with it, having come too late
    * or having to validate it. Milliseconds, >= 0; 1,000 by default. */

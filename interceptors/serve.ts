@@ -17,7 +17,7 @@ import {
   ReadBodyPlayer,
   release
 } from './body-player.ts'
-import type { Client } from './client.ts'
+import { type Client, nobodyWaits } from './client.ts'
 import type { Patience } from './deadline.ts'
 import { isPromise } from './maybe-promise.ts'
 import { LinesHead, trailersHead } from './origin-head.ts'
@@ -111,7 +111,7 @@ export class Server {
     const opened = await this.open({ entry: same.entry, body: { start: offset, end: completeLength } }, same, {})
     if (opened === undefined) return false
     const player = opened(client, trailers, ask, request)
-    if (client.isFinished) player.abort(client.reason ?? new Error('nobody waits for the response'))
+    if (client.isFinished) player.abort(client.reason ?? nobodyWaits())
     else {
       client.source = player
       player.play()
@@ -136,7 +136,7 @@ export class Server {
   play(client: Client, answer: Answer, body: OpenBody, outcome: Outcome, ask: Ask, request: Request | undefined): void {
     const player = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES, ask, request)
     if (client.isFinished || client.aborted) {
-      player.abort(client.reason ?? new Error('nobody waits for the response'))
+      player.abort(client.reason ?? nobodyWaits())
       return
     }
     client.source = player
@@ -163,7 +163,7 @@ export class Server {
     const outcome = unsatisfiableOutcome(reason)
     const player = new HeldBodyPlayer(client, trailersHead([]), NO_PIECES, true)
     if (client.isFinished || client.aborted) {
-      player.abort(client.reason ?? new Error('nobody waits for the response'))
+      player.abort(client.reason ?? nobodyWaits())
       return
     }
     client.source = player

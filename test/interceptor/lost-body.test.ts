@@ -269,6 +269,32 @@ describe('what a store loses of a body on its way', { concurrency: 4 }, () => {
     })
   }
 
+  for (const [what, bytes] of [
+    ['shorter', BODY.subarray(0, -1)],
+    ['longer', Buffer.concat([BODY, BODY])]
+  ] as const) {
+    test(`is not appended to a body that is ${what} than it was, which may be another: an error`, async () => {
+      await using it = await scene()
+      const get = it.store.get.bind(it.store)
+      it.store.get = async (key, variantOf) => {
+        const found = await get(key, variantOf)
+        const stored = found.stored.map(({ entry }) => ({
+          entry,
+          open: async () =>
+            (async function* () {
+              yield bytes.subarray(0, OFFSET)
+              yield bytes.subarray(OFFSET)
+            })()
+        }))
+        return { ...found, stored }
+      }
+      await assertBreaksOff(it, { code: 'ERR_CACHE_BODY' })
+      assert.equal(it.origin.requests.length, 1)
+      await until(() => it.store.memory.entryCount === 0)
+      assert.deepEqual(it.told, ['read'])
+    })
+  }
+
   test('is an error of the connection where that is lost too', async () => {
     await using it = await scene()
     it.answer = () => undefined
