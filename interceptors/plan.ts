@@ -73,9 +73,9 @@ export function storedOf({ stored }: Plan, { id }: Entry): Stored | undefined {
   return stored.find(({ entry }) => entry.id === id)
 }
 
-/** Whether the origin's response may be such that the request is sent once more. */
+/** Whether the request may be sent once more: for the origin's response, or for what is lost of a stored one. */
 export function mayAskAgain({ revalidation, completion }: Plan): boolean {
-  return revalidation.conditions.length > 0 || completion !== undefined
+  return revalidation.candidates.length > 0 || completion !== undefined
 }
 
 /** What is sent for a request: its own options, but for what the plan asks for in its place. */
