@@ -30,14 +30,12 @@ interface Meta {
   readonly transaction: number
 }
 
-/** Makes sure of a data file that LMDB can open: it ends the process where the file is foreign, or cut short. Such a file is
+/** Makes sure of a data file, if there is one, that LMDB can open: it ends the process where the file is foreign, or cut short. Such a file is
  * set aside as `.damaged`, and so is one that a crash of the operating system has caught unwritten. Other processes may be
  * writing to it. Links are not followed. Throws what the file system throws. */
 export function prepareDataFile(path: string): void {
   for (const file of [path, lockPathOf(path), notePathOf(path)]) removeForeign(file)
   if (!isIntact(path)) setAside(path)
-  // To be made by nobody else, and by nobody with more rights.
-  closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0), 0o600))
   if (!existsSync(lockPathOf(path))) makeLockFile(lockPathOf(path))
   noteSynced(path, undefined)
 }
@@ -79,7 +77,6 @@ function isIntact(path: string): boolean {
     throw error
   }
   try {
-    if (fstatSync(file).size === 0) return true
     const meta = newestMeta(file)
     if (meta === undefined) return false
     const expected = (meta.lastPage + 1) * meta.pageBytes

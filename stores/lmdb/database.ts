@@ -1,10 +1,12 @@
 import { Buffer } from 'node:buffer'
+import { existsSync } from 'node:fs'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { CacheError } from '../../lib/errors.ts'
 import { lastTransactionOf, noteSynced, prepareDataFile } from './data-file.ts'
 import { lackOfRoom, type WriteKind } from './disk-room.ts'
 import { closeAlone } from './exclusion.ts'
 import { changesIn, encodeMarks, type Marks, newMarks, parseMarks } from './marks.ts'
+import { makeDataFile } from './new-data-file.ts'
 import { Place } from './place.ts'
 
 export type Table = Database<Buffer, Uint8Array>
@@ -54,6 +56,7 @@ export class LmdbDatabase {
     prepareDataFile(path)
     const lack = lackOfRoom(path, 'deleting')
     if (lack !== undefined) throw lack
+    if (!existsSync(path)) makeDataFile(path, TABLES)
     this.#path = path
     // Not synced with each transaction: a crash of a process harms nothing, and one of the system is found out at the next
     // opening. A fsync would hold the event loop.

@@ -58,8 +58,10 @@ function take(lock: string): boolean {
     writeFileSync(lock, `${process.pid}`, { flag: 'wx', mode: 0o600 })
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    if (isStale(lock)) rmSync(lock, { force: true, recursive: true })
+    const isTaken = (error as NodeJS.ErrnoException).code === 'EEXIST'
+    // On a full disk it is made, and stays empty.
+    if (!isTaken || isStale(lock)) rmSync(lock, { force: true, recursive: true })
+    if (!isTaken) throw error
     return false
   }
 }

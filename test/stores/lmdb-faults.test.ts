@@ -135,6 +135,7 @@ it('opens once there is room on a disk that was full', async t => {
 
 it('outgrows the map that it was opened with', async t => {
   const { directory } = places(t)
+  mkdirSync(directory)
   const database = new LmdbDatabase(join(directory, 'http-cache.mdb'), 1_048_576)
   t.after(() => database.close())
   const sizes = { a: 300_000, b: 2_000_000, c: 8_000_000 }

@@ -1,0 +1,24 @@
+import { randomBytes } from 'node:crypto'
+import { linkSync, rmSync } from 'node:fs'
+import { open } from 'lmdb'
+import { lockPathOf } from './data-file.ts'
+import { makeLockFile } from './lock-file.ts'
+
+const BYTES = { encoding: 'binary', keyEncoding: 'binary' } as const
+
+/** Makes a data file with empty tables, elsewhere first: while the process that makes one writes to it, LMDB does not let others open it
+ * unharmed. Throws what the file system or LMDB throws. */
+export function makeDataFile(path: string, tables: readonly string[]): void {
+  const temporary = `${path}.${randomBytes(8).toString('hex')}`
+  const options = { path: temporary, noSubdir: true, noSync: true, permissionsMode: 0o600 }
+  try {
+    makeLockFile(lockPathOf(temporary))
+    const root = open(options as Parameters<typeof open>[0])
+    for (const name of tables) root.openDB(name, BYTES)
+    void root.close()
+    linkSync(temporary, path)
+  } finally {
+    rmSync(temporary, { force: true })
+    rmSync(lockPathOf(temporary), { force: true })
+  }
+}

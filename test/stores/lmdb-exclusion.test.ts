@@ -1,0 +1,60 @@
+// Processes that open one database at the same time wait for each other, but not for one that is no more.
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { it } from 'node:test'
+import { LmdbStore } from 'undici-http-cache/stores/lmdb'
+import { openAlone } from '../../stores/lmdb/exclusion.ts'
+import { scratchDirectory } from './lmdb-stores.ts'
+import { find } from './lmdb-subject.ts'
+import { entryOf, KEY, store } from './responses.ts'
+
+const NOBODY = 2 ** 30
+
+function opening(holder: number) {
+  const directory = scratchDirectory()
+  mkdirSync(directory.path, { recursive: true })
+  const path = join(directory.path, 'http-cache.mdb')
+  const lock = `${path}-opening`
+  writeFileSync(lock, `${holder}`)
+  return { directory, path, lock, [Symbol.dispose]: () => directory.remove() }
+}
+
+it('opens at once where whoever was opening has died', async () => {
+  using place = opening(NOBODY)
+  const target = new LmdbStore({ directory: place.directory.path })
+  const start = performance.now()
+  assert.notEqual(await store(target, entryOf()), undefined)
+  assert.ok(performance.now() - start < 1000)
+  assert.notEqual(find(target, KEY), undefined)
+  await target.close()
+  assert.ok(!readdirSync(place.directory.path).some(name => name.endsWith('-opening')))
+})
+
+it('opens where whoever was opening has been at it for too long', () => {
+  using place = opening(process.pid)
+  const longAgo = Date.now() / 1000 - 60
+  utimesSync(place.lock, longAgo, longAgo)
+  assert.equal(
+    openAlone(place.path, () => 'opened'),
+    'opened'
+  )
+})
+
+it('says so where another takes too long, and leaves it alone', () => {
+  using place = opening(process.pid)
+  assert.throws(() => openAlone(place.path, () => assert.fail()), { code: 'ERR_CACHE_STORE' })
+  assert.deepEqual(readdirSync(place.directory.path), ['http-cache.mdb-opening'])
+})
+
+it('does not keep others out after a failure', () => {
+  const directory = scratchDirectory()
+  const path = join(directory.path, 'http-cache.mdb')
+  const failing = () => openAlone(path, () => assert.fail('cannot be opened'))
+  assert.throws(failing, /cannot be opened/)
+  assert.equal(
+    openAlone(path, () => 'opened'),
+    'opened'
+  )
+  directory.remove()
+})
