@@ -61,7 +61,7 @@ export class RestOfBody implements OriginEvents {
 
   send(): void {
     const validator = strongValidator(this.#entry)
-    if (validator === undefined) return this.#client.fail(lost())
+    if (validator === undefined) return this.#client.fail(lost('it has no strong validator'))
     const handler = new OriginHandler(this)
     this.#handler = handler
     this.#client.source = handler
@@ -87,7 +87,7 @@ export class RestOfBody implements OriginEvents {
   informed(): void {}
 
   upgraded(): void {
-    this.#client.fail(lost())
+    this.#client.fail(lost('the origin changed protocols'))
   }
 
   responseStarted(): void {}
@@ -99,18 +99,21 @@ export class RestOfBody implements OriginEvents {
         ? this.#takesPart(lines)
         : statusCode === 200 && this.#takesWhole({ statusCode, statusText, lines, requestTimeMs, responseTimeMs })
     // What a redirect below the cache led to is of another URL.
-    if (!isRest || this.#history.length > 1) this.#handler?.abort(lost())
+    if (!isRest || this.#history.length > 1)
+      this.#handler?.abort(lost(`the origin answered ${statusCode}, of something else`))
   }
 
   received(chunk: Buffer): void {
     if (this.#remainingBytes !== undefined) {
       this.#remainingBytes -= chunk.byteLength
-      if (this.#remainingBytes < 0) return this.#handler?.abort(lost())
+      if (this.#remainingBytes < 0) return this.#handler?.abort(lost('the origin sent more than it said'))
     }
     const start = Math.min(this.#skippedBytes, chunk.byteLength)
     this.#skippedBytes -= start
     const end = Math.min(start + this.#end - this.#offset, chunk.byteLength)
-    if (end < chunk.byteLength && this.#rangeEnd === undefined) return this.#handler?.abort(lost())
+    if (end < chunk.byteLength && this.#rangeEnd === undefined) {
+      return this.#handler?.abort(lost('the origin sent more than there was'))
+    }
     if (start < end) {
       this.#offset += end - start
       this.#client.data(end - start === chunk.byteLength ? chunk : chunk.subarray(start, end))
@@ -124,9 +127,9 @@ export class RestOfBody implements OriginEvents {
   ended(trailers: FieldLines): void {
     const isWhole = this.#remainingBytes === undefined
     const isAllWanted = this.#offset === this.#end || (isWhole && this.#end === Infinity)
-    if (this.#skippedBytes > 0 || (this.#remainingBytes ?? 0) > 0) this.#client.fail(lost())
+    if (this.#skippedBytes > 0 || (this.#remainingBytes ?? 0) > 0) this.#client.fail(lost('the origin sent too little'))
     else if (isAllWanted) this.#client.end(trailersHead(this.#trailers ?? trailers))
-    else if (isWhole) this.#client.fail(lost())
+    else if (isWhole) this.#client.fail(lost('the origin sent too little'))
     else this.send()
   }
 
@@ -169,6 +172,6 @@ function statedLength({ lines }: Entry): number | undefined {
   return /^\d{1,15}$/.test(length) ? Number(length) : undefined
 }
 
-function lost(): CacheError {
-  return new CacheError('ERR_CACHE_BODY', 'the rest of the response could not be had')
+function lost(why: string): CacheError {
+  return new CacheError('ERR_CACHE_BODY', `the rest of the response could not be had: ${why}`)
 }

@@ -176,7 +176,8 @@ export class Model {
     const { identity } = emission
     const isStrong = resource.etag === 'strong' || (resource.etag === 'none' && resource.hasLastModified)
     const hasChanged = this.#options.origin.versionOf(resource) !== identity.version
-    const hasFailed = this.#options.origin.failed.has(emission.exchange)
+    const { failed, missed } = this.#options.origin
+    const hasFailed = failed.has(emission.exchange) || missed.has(emission.exchange)
     return !isStrong || resource.ranges !== 'served' || hasChanged || hasFailed
   }
 
@@ -225,8 +226,11 @@ function leastOf(changes: readonly Acknowledged[]): Pick<Acknowledged, 'version'
 }
 
 function isLostRest(error: unknown): boolean {
-  const { message, cause } = (error ?? {}) as Error
-  return message === 'the rest of the response could not be had' || (cause !== undefined && isLostRest(cause))
+  const { message, cause } = (error ?? {}) as Partial<Error>
+  return (
+    message?.startsWith('the rest of the response could not be had') === true ||
+    (cause !== undefined && isLostRest(cause))
+  )
 }
 
 function describe({ serial, exchange, identity, status, freshness, askedAtMs, atMs }: Emission): string {

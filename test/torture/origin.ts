@@ -53,6 +53,8 @@ export class TortureOrigin {
   readonly changedBy = new Map<number, number>()
   /** Exchanges that were answered with an error. */
   readonly failed = new Set<number>()
+  /** Exchanges that were told that there is nothing. */
+  readonly missed = new Set<number>()
   requests = 0
   cuts = 0
 
@@ -135,6 +137,7 @@ export class TortureOrigin {
       const emission = { serial, exchange, identity, changedThrough, status, freshness, askedAtMs, atMs }
       this.emissions.push(emission)
       if (status >= 500) this.failed.add(exchange)
+      if (status === 404) this.missed.add(exchange)
       return emission
     }
     const reply = isUnsafe ? replyToPost(plan, behaviour, identity) : replyTo(message, behaviour, identity)
