@@ -263,10 +263,10 @@ describe('a process that fetches for a fleet', () => {
   })
 
   test('holds its lease for as long as the origin takes', async () => {
-    await using setting = await fleet(numbered, { size: 3, leaseMs: 400 })
+    await using setting = await fleet(numbered, { size: 3, leaseMs: 1200 })
     const all = setting.askAll()
     await isWaiting(setting, 2)
-    await sleep(1000)
+    await sleep(2500)
     assert.equal(setting.store.isHeld, true)
     setting.first.open()
     for (const { body } of await all) assert.equal(body, '#1')
