@@ -9,12 +9,16 @@ const PATIENCE_MS = 2_000
 /** Whoever has left it for so long is not at work any more. */
 const STALE_MS = 5_000
 
+/** Locks of this thread: it would wait for itself, and LMDB keeps apart what goes on in one process. */
+const held = new Set<string>()
+
 /** Opens a database while no other process opens or closes it: LMDB does not keep such processes apart in every moment, and
  * what two of them write at once ends one of them. Makes the directory. Throws a CacheError with ERR_CACHE_STORE where
  * others take too long, and what the file system throws. */
 export function openAlone<T>(path: string, open: () => T): T {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const lock = lockOf(path)
+  if (held.has(lock)) return open()
   for (const end = performance.now() + PATIENCE_MS; !take(lock); pause()) {
     if (performance.now() < end) continue
     throw new CacheError('ERR_CACHE_STORE', `another process takes too long to open or close '${path}'`)
@@ -22,7 +26,7 @@ export function openAlone<T>(path: string, open: () => T): T {
   try {
     return open()
   } finally {
-    rmSync(lock, { force: true })
+    giveBack(lock)
   }
 }
 
@@ -33,7 +37,7 @@ export async function closeAlone(path: string, close: () => Promise<void>): Prom
   try {
     await close()
   } finally {
-    if (isAlone) rmSync(lock, { force: true })
+    if (isAlone) giveBack(lock)
   }
 }
 
@@ -56,6 +60,7 @@ async function takeInTime(lock: string): Promise<boolean> {
 function take(lock: string): boolean {
   try {
     writeFileSync(lock, `${process.pid}`, { flag: 'wx', mode: 0o600 })
+    held.add(lock)
     return true
   } catch (error) {
     const isTaken = (error as NodeJS.ErrnoException).code === 'EEXIST'
@@ -64,6 +69,11 @@ function take(lock: string): boolean {
     if (!isTaken) throw error
     return false
   }
+}
+
+function giveBack(lock: string): void {
+  held.delete(lock)
+  rmSync(lock, { force: true })
 }
 
 function isStale(lock: string): boolean {

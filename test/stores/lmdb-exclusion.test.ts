@@ -58,3 +58,18 @@ it('does not keep others out after a failure', () => {
   )
   directory.remove()
 })
+
+it('does not wait for itself', async () => {
+  const directory = scratchDirectory()
+  const first = new LmdbStore({ directory: directory.path })
+  await store(first, entryOf())
+  const closing = first.close()
+  const start = performance.now()
+  const second = new LmdbStore({ directory: directory.path })
+  assert.notEqual(find(second, KEY), undefined)
+  assert.ok(performance.now() - start < 1000)
+  await closing
+  assert.notEqual(find(second, KEY), undefined)
+  await second.close()
+  directory.remove()
+})
