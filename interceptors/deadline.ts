@@ -1,5 +1,8 @@
 import { CacheError } from '../lib/errors.ts'
 
+/** By so much a timer may be early. */
+const EARLY_MS = 2
+
 /** How long a request waits for a store of which it makes several calls: for all of them no longer than for one. */
 export interface Patience {
   /** When it goes on without the store, by performance.now(); undefined: it has not had to wait yet. */
@@ -11,8 +14,12 @@ export interface Patience {
 export function remainingMs(patience: Patience | undefined, timeoutMs: number): number {
   if (patience === undefined) return timeoutMs
   const nowMs = performance.now()
-  patience.storeDeadlineMs ??= nowMs + timeoutMs
-  return Math.max(0, patience.storeDeadlineMs - nowMs)
+  if (patience.storeDeadlineMs === undefined) {
+    patience.storeDeadlineMs = nowMs + timeoutMs
+    return timeoutMs
+  }
+  const leftMs = patience.storeDeadlineMs - nowMs
+  return leftMs > EARLY_MS ? leftMs : 0
 }
 
 /** Settles as the promise does; rejects with a CacheError, ERR_CACHE_TIMEOUT, where that takes longer than `timeoutMs`,
