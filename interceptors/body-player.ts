@@ -184,8 +184,11 @@ export class ReadBodyPlayer extends BodyPlayer {
 
   #fail(error: Error): void {
     this.dispose()
-    if (isDamage(error)) this.#onDamage()
-    else if (this.#remainingBytes === 0) {
+    if (isDamage(error)) {
+      this.#onDamage()
+      // All of it is with the client, and was wrong.
+      if (this.#remainingBytes === 0) return this.abort(error)
+    } else if (this.#remainingBytes === 0) {
       this.#next = { done: true, value: undefined }
       return this.play()
     }

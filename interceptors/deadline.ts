@@ -6,7 +6,7 @@ const EARLY_MS = 2
 /** How long a request waits for a store of which it makes several calls: for all of them no longer than for one. */
 export interface Patience {
   /** When it goes on without the store, by performance.now(); undefined: it has not had to wait yet. */
-  storeDeadlineMs?: number | undefined
+  storeDeadline?: { atMs: number } | undefined
 }
 
 /** How long a store has from now on; the time runs from the first of the calls that is not answered at once.
@@ -14,12 +14,21 @@ export interface Patience {
 export function remainingMs(patience: Patience | undefined, timeoutMs: number): number {
   if (patience === undefined) return timeoutMs
   const nowMs = performance.now()
-  if (patience.storeDeadlineMs === undefined) {
-    patience.storeDeadlineMs = nowMs + timeoutMs
+  if (patience.storeDeadline === undefined) {
+    patience.storeDeadline = { atMs: nowMs + timeoutMs }
     return timeoutMs
   }
-  const leftMs = patience.storeDeadlineMs - nowMs
+  const leftMs = patience.storeDeadline.atMs - nowMs
   return leftMs > EARLY_MS ? leftMs : 0
+}
+
+/** Has the time begin anew where an answer came in time, and is only seen after it: this process stood still, and not the
+ * store. */
+export function answered(patience: Patience | undefined, timeoutMs: number): void {
+  const deadline = patience?.storeDeadline
+  if (deadline === undefined) return
+  const nowMs = performance.now()
+  if (deadline.atMs - nowMs <= EARLY_MS) deadline.atMs = nowMs + timeoutMs
 }
 
 /** Settles as the promise does; rejects with a CacheError, ERR_CACHE_TIMEOUT, where that takes longer than `timeoutMs`,

@@ -47,7 +47,7 @@ export function asItStands(ask: Ask): Ask {
 
 /** The same, to be looked up once more: the store has all its time again. */
 export function afterWaiting(ask: Ask, waited: Ask['waited']): Ask {
-  return { ...ask, waited, storeDeadlineMs: undefined }
+  return { ...ask, waited, storeDeadline: undefined }
 }
 
 /** The same with the fields of another request. */

@@ -1,5 +1,5 @@
 import { CacheError } from '../lib/errors.ts'
-import { fieldsOf, firstValue } from '../lib/rfc9111/fields.ts'
+import { combinedValue, fieldsOf, firstValue } from '../lib/rfc9111/fields.ts'
 import { isOfOneVersion } from '../lib/rfc9111/parts.ts'
 import { strongValidator } from '../lib/rfc9111/ranges.ts'
 import type { Entry, FieldLines, Fields, Response } from '../lib/rfc9111/types.ts'
@@ -13,6 +13,9 @@ import { type DispatchOptions, withFields } from './to-request.ts'
 const REPLACED = ['range', 'if-range', 'if-none-match', 'if-modified-since']
 
 const NO_LINES: FieldLines = []
+
+/** An origin may give it piece by piece, but not in any number of pieces. */
+const MAX_REQUESTS = 1000
 
 /** One who has got the beginning of what it asked for. */
 export interface Reader {
@@ -44,6 +47,8 @@ export class RestOfBody implements OriginEvents {
   #skippedBytes = 0
   /** Of a 206, bytes that are to come; undefined of a 200, which knows its own end. */
   #remainingBytes: number | undefined
+  /** So many have been sent. */
+  #requests = 0
   /** The requests that redirects below the cache have led through. */
   #history: readonly unknown[] = []
 
@@ -70,6 +75,7 @@ export class RestOfBody implements OriginEvents {
       ['range', `bytes=${this.#offset}-${this.#rangeEnd === undefined ? '' : this.#rangeEnd - 1}`],
       ['if-range', validator]
     ] as const
+    if (this.#requests++ === MAX_REQUESTS) return this.#client.fail(lost('the origin gives too little at a time'))
     const { next, opts } = this.#ask
     const headers = withFields(this.#fields, REPLACED, added)
     try {
@@ -156,18 +162,27 @@ export class RestOfBody implements OriginEvents {
     const modified = firstValue(fields, 'last-modified')
     // If-Range spares an origin what it sent before, but for the entity tag.
     const isOfSameDate = modified === undefined || modified === firstValue(stored, 'last-modified')
-    return isOfSameDate && firstValue(fields, 'etag') === firstValue(stored, 'etag')
+    const coding = combinedValue(fields, 'content-encoding')
+    const isOfSameCoding = coding === undefined || coding === combinedValue(stored, 'content-encoding')
+    return isOfSameDate && isOfSameCoding && firstValue(fields, 'etag') === firstValue(stored, 'etag')
   }
 
   #takesWhole(response: Response): boolean {
     this.#skippedBytes = this.#offset
     this.#remainingBytes = undefined
-    return isOfOneVersion(this.#entry, response)
+    const { lines } = this.#entry
+    const length = statedLength(response)
+    const isOfOneLength = length === undefined || length === (this.#completeLength ?? length)
+    return isOfOneLength && isOfOneCoding(lines, response.lines) && isOfOneVersion(this.#entry, response)
   }
 }
 
-/** What the client was told. */
-function statedLength({ lines }: Entry): number | undefined {
+/** A date does not tell what is compressed from what is not. */
+function isOfOneCoding(stored: FieldLines, came: FieldLines): boolean {
+  return combinedValue(fieldsOf(stored), 'content-encoding') === combinedValue(fieldsOf(came), 'content-encoding')
+}
+
+function statedLength({ lines }: Response): number | undefined {
   const length = firstValue(fieldsOf(lines), 'content-length') ?? ''
   return /^\d{1,15}$/.test(length) ? Number(length) : undefined
 }

@@ -17,7 +17,7 @@ import type {
 } from '../stores/store.ts'
 import { isDamage, release } from './body-player.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
-import { type Patience, remainingMs, withDeadline } from './deadline.ts'
+import { answered, type Patience, remainingMs, withDeadline } from './deadline.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings, StoreOperation } from './options.ts'
 import { OwedDeletions } from './owed-deletions.ts'
@@ -173,15 +173,16 @@ export class StoreGuard {
   /** The next step of a body that comes in pieces; rejects where it fails, is none or takes too long. */
   async read(iterator: AsyncIterator<Uint8Array>, patience?: Patience): Promise<IteratorResult<Uint8Array>> {
     const { storeTimeoutMs } = this.#settings
+    const remaining = remainingMs(patience, storeTimeoutMs)
     try {
       const read = Promise.resolve(iterator.next())
-      const next = await withDeadline(read, storeTimeoutMs, 'read', undefined, remainingMs(patience, storeTimeoutMs))
+      const next = await withDeadline(read, storeTimeoutMs, 'read', undefined, remaining)
       if (typeof next !== 'object' || next === null) throw notInContract('read')
+      answered(patience, storeTimeoutMs)
       this.#breakers.read.succeeded()
       return next
     } catch (error) {
-      this.#breakers.read.failed()
-      this.report(error, 'read')
+      this.#failed('read', undefined, error, remaining)
       throw error
     }
   }
@@ -286,17 +287,20 @@ export class StoreGuard {
     const remaining = remainingMs(patience, storeTimeoutMs)
     try {
       const result = await withDeadline(promise, storeTimeoutMs, nameOf(operation), late, remaining)
+      answered(patience, storeTimeoutMs)
       this.#breakers[operation]?.succeeded()
       return result
     } catch (error) {
-      // The calls before it have left no time: no fault of this one.
-      return remaining === 0 && !isDamage(error) ? fallback : this.#failed(operation, fallback, error)
+      return this.#failed(operation, fallback, error, remaining)
     }
   }
 
-  #failed<T>(operation: Call, fallback: T, error: unknown): T {
-    this.#breakers[operation]?.failed()
-    this.report(error, nameOf(operation))
+  /** `remaining` is the time that the calls before it have left this one: where there was none, it is no fault of this one;
+   * where there was little, none to leave the store alone for. */
+  #failed<T>(operation: Call, fallback: T, error: unknown, remaining = Infinity): T {
+    const isLate = !isDamage(error)
+    if (!isLate || remaining >= this.#settings.storeTimeoutMs / 2) this.#breakers[operation]?.failed()
+    if (!isLate || remaining > 0) this.report(error, nameOf(operation))
     return fallback
   }
 }

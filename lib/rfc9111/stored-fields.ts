@@ -2,6 +2,7 @@ import { fieldsOf, listedNames } from './fields.ts'
 import { formatHttpDate } from './http-date.ts'
 import type { EffectiveDirectives } from './targeted.ts'
 import type { FieldLines, Policy } from './types.ts'
+import { entityTag, isStrong } from './validators.ts'
 
 /** Fields of one connection or one proxy, never of the response. §3.1, RFC 9110 §7.6.1 */
 const NOT_STORED = new Set([
@@ -42,9 +43,15 @@ export function storedLines(
 }
 
 /** The stored lines with those that a 304, or a 200 to HEAD, brings in their place. An Age that it does not bring is
- * gone: it told the age of the earlier response. §3.2 */
+ * gone: it told the age of the earlier response. §3.2
+ * Laxer than §3.2: a weak entity tag stays, for a strong one would vouch for bytes that nobody has compared. */
 export function updatedLines(stored: FieldLines, update: FieldLines): FieldLines {
-  const brought = update.filter(([name]) => !NOT_UPDATED.has(name.toLowerCase()))
+  const tag = entityTag(fieldsOf(stored))
+  const isKept = tag !== undefined && !isStrong(tag)
+  const brought = update.filter(([name]) => {
+    const lowerCase = name.toLowerCase()
+    return !NOT_UPDATED.has(lowerCase) && !(isKept && lowerCase === 'etag')
+  })
   const replaced = new Set(brought.map(([name]) => name.toLowerCase()))
   replaced.add('age')
   return [...stored.filter(([name]) => !replaced.has(name.toLowerCase())), ...brought]

@@ -84,7 +84,7 @@ function isIntact(path: string): boolean {
     const missingBytes = expected - fstatSync(file).size
     if (missingBytes > MISSING_BYTES) return false
     // Appended, for the same reason: what has just been written stays.
-    if (missingBytes > 0) writeSync(file, Buffer.alloc(missingBytes))
+    for (let i = missingBytes; i > 0; ) i -= writeSync(file, Buffer.alloc(i))
     const note = readNote(path)
     return note?.boot === bootName() || (note !== undefined && note.transaction >= meta.transaction)
   } finally {

@@ -1,16 +1,29 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeSync
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CacheError } from '../../lib/errors.ts'
 
 const STEP_MS = 2
-/** Opening takes some 30 ms, and several processes may be about to. */
-const PATIENCE_MS = 2_000
+/** Opening takes some 30 ms, and several processes may be about to. Nothing else happens meanwhile. */
+const PATIENCE_MS = 500
 /** Whoever has left it for so long is not at work any more. */
 const STALE_MS = 5_000
 
-/** Locks of this thread: it would wait for itself, and LMDB keeps apart what goes on in one process. */
-const held = new Set<string>()
+/** Locks of this thread, and what it has written there: it would wait for itself, and LMDB keeps apart what goes on in one
+ * process. */
+const held = new Map<string, string>()
 
 /** Opens a database while no other process opens or closes it: LMDB does not keep such processes apart in every moment, and
  * what two of them write at once ends one of them. Makes the directory. Throws a CacheError with ERR_CACHE_STORE where
@@ -56,34 +69,74 @@ async function takeInTime(lock: string): Promise<boolean> {
   return false
 }
 
-/** False: another process has it. Throws what the file system throws. */
+/** False: another has it. Throws what the file system throws. */
 function take(lock: string): boolean {
-  try {
-    writeFileSync(lock, `${process.pid}`, { flag: 'wx', mode: 0o600 })
-    held.add(lock)
-    return true
-  } catch (error) {
-    const isTaken = (error as NodeJS.ErrnoException).code === 'EEXIST'
-    // On a full disk it is made, and stays empty.
-    if (!isTaken || isStale(lock)) rmSync(lock, { force: true, recursive: true })
-    if (!isTaken) throw error
+  const file = create(lock)
+  if (file === undefined) {
+    removeStale(lock)
     return false
+  }
+  const content = `${process.pid} ${randomBytes(8).toString('hex')}`
+  try {
+    writeSync(file, content)
+  } catch (error) {
+    rmSync(lock, { force: true })
+    throw error
+  } finally {
+    closeSync(file)
+  }
+  held.set(lock, content)
+  return true
+}
+
+function create(lock: string): number | undefined {
+  try {
+    return openSync(lock, 'wx', 0o600)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
+    throw error
   }
 }
 
+/** Unless it was taken for stale meanwhile, and is another's. */
 function giveBack(lock: string): void {
+  const content = held.get(lock)
   held.delete(lock)
-  rmSync(lock, { force: true })
+  try {
+    if (readFileSync(lock, 'latin1') === content) rmSync(lock, { force: true })
+  } catch {
+    // It goes when it is stale.
+  }
 }
 
-function isStale(lock: string): boolean {
+/** Out of the way first, to see whether it is still the same one: another may have removed it, and begun. */
+function removeStale(lock: string): void {
+  const seen = look(lock)
+  if (seen === undefined || !isStale(lock, seen)) return
+  const aside = `${lock}.${randomBytes(8).toString('hex')}`
   try {
-    if (Math.abs(Date.now() - statSync(lock).mtimeMs) > STALE_MS) return true
-    const holder = Number(readFileSync(lock, 'latin1'))
+    renameSync(lock, aside)
+    if (look(aside)?.ino !== seen.ino) linkSync(aside, lock)
+  } catch {
+    // Another has been faster.
+  }
+  rmSync(aside, { force: true, recursive: true })
+}
+
+function isStale(lock: string, { mtimeMs }: Stats): boolean {
+  if (!look(lock)?.isFile() || Math.abs(Date.now() - mtimeMs) > STALE_MS) return true
+  try {
+    const holder = Number.parseInt(readFileSync(lock, 'latin1'), 10)
+    // The same number again, after a restart.
+    if (holder === process.pid) return mtimeMs < Date.now() - 1000 * process.uptime()
     return holder > 0 && !isAlive(holder)
   } catch {
     return false
   }
+}
+
+function look(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })
 }
 
 function isAlive(pid: number): boolean {

@@ -90,7 +90,7 @@ export class Opening {
     this.#left.add(database)
     setTimeout(() => {
       this.#left.delete(database)
-      void database.close()
+      database.close().catch(() => {})
     }, GRACE_MS).unref()
   }
 

@@ -1,6 +1,6 @@
 // Processes that open one database at the same time wait for each other, but not for one that is no more.
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
@@ -39,6 +39,28 @@ it('opens where whoever was opening has been at it for too long', () => {
     openAlone(place.path, () => 'opened'),
     'opened'
   )
+})
+
+for (const [what, plant] of [
+  ['a link to nothing', (lock: string) => symlinkSync('/nowhere/at/all', lock)],
+  ['a folder', (lock: string) => mkdirSync(lock)]
+] as const) {
+  it(`opens where ${what} lies in the way`, () => {
+    using place = opening(NOBODY)
+    rmSync(place.lock)
+    plant(place.lock)
+    assert.equal(
+      openAlone(place.path, () => 'opened'),
+      'opened'
+    )
+    assert.deepEqual(readdirSync(place.directory.path), [])
+  })
+}
+
+it('leaves the lock to who has taken it over', () => {
+  using place = opening(NOBODY)
+  openAlone(place.path, () => writeFileSync(place.lock, '1 another'))
+  assert.deepEqual(readdirSync(place.directory.path), ['http-cache.mdb-opening'])
 })
 
 it('says so where another takes too long, and leaves it alone', () => {
