@@ -177,7 +177,10 @@ describe('what a store loses of a body on its way', { concurrency: 4 }, () => {
         await using it = await scene()
         it.answer = answer
         it.lose('fails')
-        const { bytes, info, headers } = await it.cached.get(it.origin.url, range && { headers: { range } })
+        const { bytes, info, headers } = await it.cached.get(
+          it.origin.url,
+          range === undefined ? {} : { headers: { range } }
+        )
         assert.ok(bytes.equals(BODY.subarray(start, end)), `${bytes.byteLength} bytes for ${range}`)
         assert.deepEqual([info.outcome, headers['content-length']], ['hit', `${end - start}`])
         const [first] = it.asked()
@@ -219,6 +222,16 @@ describe('what a store loses of a body on its way', { concurrency: 4 }, () => {
       assert.equal(it.origin.requests.length, 2)
     })
   }
+
+  test('is an error where the origin has compressed what bears the same date', async () => {
+    const dated: Reply = { headers: { ...FRESH, 'last-modified': 'Mon, 23 Nov 2020 12:00:00 GMT' }, body: BODY }
+    for (const range of [undefined, `bytes=0-${2 * OFFSET - 1}`]) {
+      await using it = await scene(dated)
+      it.answer = () => ({ ...dated, headers: { ...dated.headers, 'content-encoding': 'gzip' }, chunked: true })
+      it.lose('fails')
+      await assertBreaksOff(it, { code: 'ERR_CACHE_BODY' }, range === undefined ? {} : { headers: { range } })
+    }
+  })
 
   test('is an error where the origin sends more than the range that the client asked for', async () => {
     await using it = await scene()
@@ -305,8 +318,9 @@ describe('what a store loses of a body on its way', { concurrency: 4 }, () => {
     await broken
   })
 
-  test('is nothing where only its end is late', async () => {
-    await using it = await scene({ headers: FRESH, body: BODY.subarray(0, OFFSET) })
+  /** All of a body comes, and not its end. */
+  async function endingIn(end: () => Promise<unknown>): Promise<Scene> {
+    const it = await scene({ ...STRONG, body: BODY.subarray(0, OFFSET) })
     const get = it.store.get.bind(it.store)
     it.store.get = async (key, variantOf) => {
       const found = await get(key, variantOf)
@@ -315,12 +329,23 @@ describe('what a store loses of a body on its way', { concurrency: 4 }, () => {
         open: async () =>
           (async function* () {
             yield BODY.subarray(0, OFFSET)
-            await new Promise(() => {})
+            await end()
           })()
       }))
       return { ...found, stored }
     }
+    return it
+  }
+
+  test('is nothing where only its end is late', async () => {
+    await using it = await endingIn(() => new Promise(() => {}))
     assert.ok((await it.cached.get(it.origin.url)).bytes.equals(BODY.subarray(0, OFFSET)))
+    assert.equal(it.origin.requests.length, 1)
+  })
+
+  test('is not asked for where the store says in the end that all of it was wrong', async () => {
+    await using it = await endingIn(() => Promise.reject(new Error('damaged')))
+    await assertBreaksOff(it, { message: 'damaged' })
     assert.equal(it.origin.requests.length, 1)
   })
 })
