@@ -45,8 +45,8 @@ const { values: options, positionals: names } = parseArgs({
     short: { type: 'boolean', default: false }
   }
 })
-/** What depends on a server of another kind, or on a document. */
-const SHORT = ['!stores/object/', '!stores/redis/', '!examples/', '!docs/']
+/** What depends on a server of another kind, on a document, or on nothing but the rules of the engine. */
+const SHORT = ['!stores/object/', '!stores/redis/', '!examples/', '!docs/', '!serializers/', '!rfc9111/']
 const tests = options.short ? [...names, ...SHORT] : names
 const pairs = PAIRS.filter(
   ({ node, undici }) =>
