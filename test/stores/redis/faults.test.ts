@@ -113,9 +113,12 @@ describe('a body on its way to a client when the server fails', { skip: missingR
         await using target = opened({ url: server.url, maxEntrySizeBytes: 2 * body.byteLength })
         let current: Reply = { headers: { 'cache-control': 'max-age=600', etag: '"1"' }, body }
         await using origin = await startOrigin(seen => rangedReply(seen, current))
-        await using cached = new CachedAgent({ store: target, onStoreError() {} })
-        await cached.get(origin.url)
-        while ((await find(target, `${origin.url}/`)) === undefined) await delay(10)
+        await using cached = new CachedAgent({ store: target, storeTimeoutMs: 1000, onStoreError() {} })
+        const isStored = async () => (await find(target, `${origin.url}/`)) !== undefined
+        for (let i = 0; i < 20 && !(await isStored()); i++) {
+          await cached.get(origin.url)
+          await delay(100)
+        }
         const response = await cached.open(origin.url)
         assert.equal(cached.cache.info(response)?.outcome, 'hit')
         await once(response.body, 'readable')

@@ -231,7 +231,7 @@ describe('eight processes', { skip: missingRedis }, () => {
       const four = members.slice(0, 4)
       await open({ isTiered, options: { coalesce: 'process' }, of: four })
       await using origin = await startOrigin(async ({ number }) => {
-        if (number > 1) await sleep(500)
+        if (number > 1) await sleep(2000)
         const lifetime = number > 1 ? 'max-age=60' : 'max-age=1'
         return { headers: { 'cache-control': `${lifetime}, stale-while-revalidate=60` }, body: `#${number}` }
       })
