@@ -1,7 +1,7 @@
 // An ObjectStore on a real S3 server, which takes ten seconds to start: one for all of these tests.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { getGlobalDispatcher } from 'undici'
+import { Agent } from 'undici'
 import { CachedClient } from 'undici-http-cache'
 import { JsonBytesSerializer } from 'undici-http-cache/serializers/json-bytes'
 import { MessagePackSerializer } from 'undici-http-cache/serializers/message-pack'
@@ -95,9 +95,10 @@ function testDriver(): void {
     }
     assert.deepEqual(await namesOf('broken'), [])
     const { endpoint } = server
-    const dispatcher = getGlobalDispatcher()
+    const dispatcher = new Agent()
     const client = new S3Client({ origin: endpoint, basePath: '/cache', region, credentials, dispatcher, retries: 0 })
     for await (const { name } of listUploads(client, '', signal)) assert.fail(`parts of ${name}`)
+    await dispatcher.close()
   })
 
   it('puts what is not there, and leaves what is', async () => {
