@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { CacheError } from '../lib/errors.ts'
 import type { Body } from '../stores/store.ts'
 import type { Client, Head, Source } from './client.ts'
+import { isLate } from './deadline.ts'
 
 /** Larger pieces are handed out, and copied where they have to be, in steps of this size. */
 const STEP_BYTES = 65_536
@@ -184,11 +185,12 @@ export class ReadBodyPlayer extends BodyPlayer {
 
   #fail(error: Error): void {
     this.dispose()
-    if (isDamage(error)) {
+    const isAllDelivered = this.#remainingBytes === 0
+    if (!isLate(error)) {
       this.#onDamage()
-      // All of it is with the client, and was wrong.
-      if (this.#remainingBytes === 0) return this.abort(error)
-    } else if (this.#remainingBytes === 0) {
+      // It was wrong.
+      if (isAllDelivered) return this.abort(error)
+    } else if (isAllDelivered) {
       this.#next = { done: true, value: undefined }
       return this.play()
     }
@@ -202,11 +204,6 @@ export function damageIn(next: IteratorResult<Uint8Array>, remainingBytes: numbe
   if (next.done === true) return remainingBytes === 0 ? undefined : damaged('ended early')
   if (!(next.value instanceof Uint8Array)) return damaged('holds something else than bytes')
   return next.value.byteLength <= remainingBytes ? undefined : damaged('is longer than it was')
-}
-
-/** Whether a body that could not be read is of no use to anybody. One that is late may only be so for now. */
-export function isDamage(error: unknown): boolean {
-  return !(error instanceof CacheError && error.code === 'ERR_CACHE_TIMEOUT')
 }
 
 /** The same bytes. */

@@ -17,7 +17,7 @@ import {
   ReadBodyPlayer,
   release
 } from './body-player.ts'
-import { type Client, nobodyWaits } from './client.ts'
+import { type Client, type Head, nobodyWaits } from './client.ts'
 import type { Patience } from './deadline.ts'
 import { isPromise } from './maybe-promise.ts'
 import { LinesHead, trailersHead } from './origin-head.ts'
@@ -135,21 +135,7 @@ export class Server {
   /** Delivers the header section and as much of the body as the client takes; to one who has gone, nothing. */
   play(client: Client, answer: Answer, body: OpenBody, outcome: Outcome, ask: Ask, request: Request | undefined): void {
     const player = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES, ask, request)
-    if (client.isFinished || client.aborted) {
-      player.abort(client.reason ?? nobodyWaits())
-      return
-    }
-    client.source = player
-    try {
-      client.settle(outcome)
-      if (!client.isStarted) client.start()
-      if (client.aborted) return
-      client.head(new AnswerHead(answer, this.status(outcome)))
-    } catch (error) {
-      player.abort(error as Error)
-      return
-    }
-    player.play()
+    deliver(client, outcome, new AnswerHead(answer, this.status(outcome)), player)
   }
 
   /** §5.2.1.7, §5.2.2.2: 504 with an empty body. */
@@ -162,21 +148,8 @@ export class Server {
   #playGatewayTimeout(client: Client, reason: string): void {
     const outcome = unsatisfiableOutcome(reason)
     const player = new HeldBodyPlayer(client, trailersHead([]), NO_PIECES, true)
-    if (client.isFinished || client.aborted) {
-      player.abort(client.reason ?? nobodyWaits())
-      return
-    }
-    client.source = player
-    try {
-      client.settle(outcome)
-      if (!client.isStarted) client.start()
-      if (client.aborted) return
-      client.head(new LinesHead(504, 'Gateway Timeout', [['Content-Length', '0']], this.status(outcome)))
-    } catch (error) {
-      player.abort(error as Error)
-      return
-    }
-    player.play()
+    const head = new LinesHead(504, 'Gateway Timeout', [['Content-Length', '0']], this.status(outcome))
+    deliver(client, outcome, head, player)
   }
 
   #begin(
@@ -233,6 +206,25 @@ export class Server {
       return undefined
     }
   }
+}
+
+/** A handler that throws ends its own response. */
+function deliver(client: Client, outcome: Outcome, head: Head, player: BodyPlayer): void {
+  if (client.isFinished || client.aborted) {
+    player.abort(client.reason ?? nobodyWaits())
+    return
+  }
+  client.source = player
+  try {
+    client.settle(outcome)
+    if (!client.isStarted) client.start()
+    if (client.aborted) return
+    client.head(head)
+  } catch (error) {
+    player.abort(error as Error)
+    return
+  }
+  player.play()
 }
 
 /** Whether the origin may be asked for the rest of what is stored, and can tell whether it has the same version. */

@@ -15,9 +15,9 @@ import type {
   PutOptions,
   Stored
 } from '../stores/store.ts'
-import { isDamage, release } from './body-player.ts'
+import { release } from './body-player.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
-import { answered, type Patience, remainingMs, withDeadline } from './deadline.ts'
+import { answered, isLate, type Patience, remainingMs, withDeadline } from './deadline.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings, StoreOperation } from './options.ts'
 import { OwedDeletions } from './owed-deletions.ts'
@@ -298,9 +298,9 @@ export class StoreGuard {
   /** `remaining` is the time that the calls before it have left this one: where there was none, it is no fault of this one;
    * where there was little, none to leave the store alone for. */
   #failed<T>(operation: Call, fallback: T, error: unknown, remaining = Infinity): T {
-    const isLate = !isDamage(error)
-    if (!isLate || remaining >= this.#settings.storeTimeoutMs / 2) this.#breakers[operation]?.failed()
-    if (!isLate || remaining > 0) this.report(error, nameOf(operation))
+    const hadItsTime = !isLate(error) || remaining >= this.#settings.storeTimeoutMs / 2
+    if (hadItsTime) this.#breakers[operation]?.failed()
+    if (!isLate(error) || remaining > 0) this.report(error, nameOf(operation))
     return fallback
   }
 }

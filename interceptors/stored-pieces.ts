@@ -2,7 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CacheError } from '../lib/errors.ts'
 import type { ByteRange } from '../lib/rfc9111/types.ts'
 import type { Stored } from '../stores/store.ts'
-import { damageIn, heldPieces, isDamage, release } from './body-player.ts'
+import { damageIn, heldPieces, release } from './body-player.ts'
+import { isLate } from './deadline.ts'
 import type { StoreGuard } from './store-guard.ts'
 
 /** Larger pieces are handed out in steps of this size, so many of them in a turn of the event loop. */
@@ -50,7 +51,7 @@ async function* readPieces(
       yield next.value
     }
   } catch (error) {
-    if (isDamage(error)) void guard.delete(entry.key)
+    if (!isLate(error)) void guard.delete(entry.key)
     throw error
   } finally {
     release(iterator)

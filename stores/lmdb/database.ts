@@ -6,7 +6,7 @@ import { lastTransactionOf, noteSynced, prepareDataFile } from './data-file.ts'
 import { lackOfRoom, type WriteKind } from './disk-room.ts'
 import { closeAlone } from './exclusion.ts'
 import { changesIn, encodeMarks, type Marks, newMarks, parseMarks } from './marks.ts'
-import { makeDataFile } from './new-data-file.ts'
+import { BYTES, makeDataFile } from './new-data-file.ts'
 import { Place } from './place.ts'
 
 export type Table = Database<Buffer, Uint8Array>
@@ -15,7 +15,6 @@ export type Table = Database<Buffer, Uint8Array>
 const BATCH_MS = 4
 const TABLES = ['marks', 'keys', 'records', 'uses', 'order', 'deletions', 'bodies', 'leaving'] as const
 const MARKS = Buffer.from('marks')
-const BYTES = { encoding: 'binary', keyEncoding: 'binary' } as const
 
 export type Tables = { readonly [Name in (typeof TABLES)[number]]: Table }
 

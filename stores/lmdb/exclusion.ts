@@ -43,7 +43,7 @@ export function openAlone<T>(path: string, open: () => T): T {
   }
 }
 
-/** Closes a database while no other process opens or closes it, or a little later all the same. */
+/** Closes a database while no other process opens or closes it; all the same where others take too long. */
 export async function closeAlone(path: string, close: () => Promise<void>): Promise<void> {
   const lock = lockOf(path)
   const isAlone = await takeInTime(lock)
@@ -123,8 +123,9 @@ function removeStale(lock: string): void {
   rmSync(aside, { force: true, recursive: true })
 }
 
-function isStale(lock: string, { mtimeMs }: Stats): boolean {
-  if (!look(lock)?.isFile() || Math.abs(Date.now() - mtimeMs) > STALE_MS) return true
+function isStale(lock: string, seen: Stats): boolean {
+  const { mtimeMs } = seen
+  if (!seen.isFile() || Math.abs(Date.now() - mtimeMs) > STALE_MS) return true
   try {
     const holder = Number.parseInt(readFileSync(lock, 'latin1'), 10)
     // The same number again, after a restart.

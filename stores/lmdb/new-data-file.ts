@@ -4,10 +4,11 @@ import { open } from 'lmdb'
 import { lockPathOf } from './data-file.ts'
 import { makeLockFile } from './lock-file.ts'
 
-const BYTES = { encoding: 'binary', keyEncoding: 'binary' } as const
+/** How everything in the database is kept: as bytes. */
+export const BYTES = { encoding: 'binary', keyEncoding: 'binary' } as const
 
-/** Makes a data file with empty tables, elsewhere first: while the process that makes one writes to it, LMDB does not let others open it
- * unharmed. Throws what the file system or LMDB throws. */
+/** Makes a data file with empty tables, elsewhere first: while the process that makes one writes to it, LMDB does not let
+ * others open it unharmed. Throws what the file system or LMDB throws. */
 export function makeDataFile(path: string, tables: readonly string[]): void {
   const temporary = `${path}.${randomBytes(8).toString('hex')}`
   const options = { path: temporary, noSubdir: true, noSync: true, permissionsMode: 0o600 }
@@ -15,7 +16,8 @@ export function makeDataFile(path: string, tables: readonly string[]): void {
     makeLockFile(lockPathOf(temporary))
     const root = open(options as Parameters<typeof open>[0])
     for (const name of tables) root.openDB(name, BYTES)
-    void root.close()
+    // It has done so on return; nobody else knows of this file.
+    root.close().catch(() => {})
     linkSync(temporary, path)
   } finally {
     rmSync(temporary, { force: true })
