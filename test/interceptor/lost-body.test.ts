@@ -100,6 +100,15 @@ function readInPieces(store: AsyncStore, before: (pieces: number) => Promise<voi
   }
 }
 
+/** Has a store give this in the place of bodies. */
+function giveOut(store: AsyncStore, body: () => AsyncIterable<Uint8Array>): void {
+  const get = store.get.bind(store)
+  store.get = async (key, variantOf) => {
+    const found = await get(key, variantOf)
+    return { ...found, stored: found.stored.map(({ entry }) => ({ entry, open: async () => body() })) }
+  }
+}
+
 /** Reads what comes until it fails: no more than the beginning of the body. */
 async function assertBreaksOff({ cached, origin }: Scene, error: object, options: RequestOptions = {}): Promise<void> {
   const { body } = await cached.open(origin.url, options)
@@ -223,6 +232,17 @@ describe('what a store loses of a body on its way', { concurrency: 4 }, () => {
     })
   }
 
+  test('is an error where the origin gives next to nothing at a time', async () => {
+    await using it = await scene()
+    it.answer = ({ headers: { range = '' } }) => {
+      const start = Number(/^bytes=(\d+)-$/.exec(range)?.[1])
+      return rangedReply({ headers: { range: `bytes=${start}-${start + 9}` } }, STRONG)
+    }
+    it.lose('fails')
+    await assertBreaksOff(it, { code: 'ERR_CACHE_BODY', message: /too little at a time/ })
+    assert.equal(it.origin.requests.length, 1001)
+  })
+
   test('is an error where the origin has compressed what bears the same date', async () => {
     const dated: Reply = { headers: { ...FRESH, 'last-modified': 'Mon, 23 Nov 2020 12:00:00 GMT' }, body: BODY }
     for (const range of [undefined, `bytes=0-${2 * OFFSET - 1}`]) {
@@ -288,19 +308,10 @@ describe('what a store loses of a body on its way', { concurrency: 4 }, () => {
   ] as const) {
     test(`is not appended to a body that is ${what} than it was, which may be another: an error`, async () => {
       await using it = await scene()
-      const get = it.store.get.bind(it.store)
-      it.store.get = async (key, variantOf) => {
-        const found = await get(key, variantOf)
-        const stored = found.stored.map(({ entry }) => ({
-          entry,
-          open: async () =>
-            (async function* () {
-              yield bytes.subarray(0, OFFSET)
-              yield bytes.subarray(OFFSET)
-            })()
-        }))
-        return { ...found, stored }
-      }
+      giveOut(it.store, async function* () {
+        yield bytes.subarray(0, OFFSET)
+        yield bytes.subarray(OFFSET)
+      })
       await assertBreaksOff(it, { code: 'ERR_CACHE_BODY' })
       assert.equal(it.origin.requests.length, 1)
       await until(() => it.store.memory.entryCount === 0)
@@ -321,19 +332,10 @@ describe('what a store loses of a body on its way', { concurrency: 4 }, () => {
   /** All of a body comes, and not its end. */
   async function endingIn(end: () => Promise<unknown>): Promise<Scene> {
     const it = await scene({ ...STRONG, body: BODY.subarray(0, OFFSET) })
-    const get = it.store.get.bind(it.store)
-    it.store.get = async (key, variantOf) => {
-      const found = await get(key, variantOf)
-      const stored = found.stored.map(({ entry }) => ({
-        entry,
-        open: async () =>
-          (async function* () {
-            yield BODY.subarray(0, OFFSET)
-            await end()
-          })()
-      }))
-      return { ...found, stored }
-    }
+    giveOut(it.store, async function* () {
+      yield BODY.subarray(0, OFFSET)
+      await end()
+    })
     return it
   }
 
