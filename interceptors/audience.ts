@@ -105,6 +105,14 @@ export class Audience {
     for (const { client } of members) client.fail(error)
   }
 
+  /** Has each get the rest in another way, after so many bytes. */
+  handOver(take: (client: Client, offset: number) => void): void {
+    this.#beginning = undefined
+    const members = [...this.#members]
+    this.#members.clear()
+    for (const { client, deliveredBytes } of members) take(client, deliveredBytes)
+  }
+
   #add(client: Client): Member {
     const member: Member = new Member(client, {
       paceChanged: () => this.#pace(),

@@ -24,7 +24,7 @@ export class Background {
    * store. RFC 5861 §3 */
   async refresh(ask: Ask, request: Request, plan: Plan): Promise<void> {
     const { guard, flights, settings } = this.#cache
-    const name = flightName(request) ?? request.key
+    const name = flightName(request, ask.opts) ?? request.key
     const isUnderWay = () => this.#isClosed || flights.find(name) !== undefined
     if (isUnderWay() || this.#planned.has(name)) return
     const inBackground = { ...ask, client: undefined }

@@ -153,7 +153,6 @@ export class ReadBodyPlayer extends BodyPlayer {
       const damage = damageIn(next, this.#remainingBytes)
       if (damage !== undefined) {
         this.#onDamage(damage)
-        // It may be another body altogether: there is no telling what was delivered.
         return this.abort(damage)
       }
       if (next.done === true) return this.end()
@@ -200,19 +199,22 @@ export class ReadBodyPlayer extends BodyPlayer {
 }
 
 /** What is wrong with the next step of a body of which so many bytes are still to come; undefined: nothing. */
-export function damageIn(next: IteratorResult<Uint8Array>, remainingBytes: number): CacheError | undefined {
-  if (next.done === true) return remainingBytes === 0 ? undefined : damaged('ended early')
-  if (!(next.value instanceof Uint8Array)) return damaged('holds something else than bytes')
-  return next.value.byteLength <= remainingBytes ? undefined : damaged('is longer than it was')
+export function damageIn(next: IteratorResult<Uint8Array>, remainingBytes: number): DamagedBody | undefined {
+  if (next.done === true) return remainingBytes === 0 ? undefined : new DamagedBody('ended early')
+  if (!(next.value instanceof Uint8Array)) return new DamagedBody('holds something else than bytes')
+  return next.value.byteLength <= remainingBytes ? undefined : new DamagedBody('is longer than it was')
+}
+
+/** A body that is not the one that was stored: there is no telling what came of it before. */
+export class DamagedBody extends CacheError {
+  constructor(how: string) {
+    super('ERR_CACHE_BODY', `a stored body ${how}`)
+  }
 }
 
 /** The same bytes. */
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-function damaged(how: string): CacheError {
-  return new CacheError('ERR_CACHE_BODY', `a stored body ${how}`)
 }
 
 /** Lets go of what a body holds open. */

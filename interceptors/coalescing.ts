@@ -31,14 +31,14 @@ export class Coalescing {
   /** The request with what is fetching the same thing as the store is asked. */
   withUnderWay(ask: Ask, request: Request): Ask {
     if (ask.waited !== undefined) return ask
-    const name = flightName(request)
+    const name = flightName(request, ask.opts)
     return name === undefined ? ask : { ...ask, underWay: this.#cache.flights.find(name) }
   }
 
   /** One request to the origin at a time for what several ask for. Who has waited in vain asks for itself. */
   fetchOrWait(ask: Ask, request: Request, plan: Plan): boolean {
     if (ask.leads !== undefined) return this.#fetchAsLeader(ask, request, plan, ask.leads)
-    const name = ask.waited === 'for another' ? undefined : flightName(request)
+    const name = ask.waited === 'for another' ? undefined : flightName(request, ask.opts)
     const flight = name === undefined ? undefined : this.#cache.flights.find(name)
     if (flight !== undefined) return this.#follow(ask, request, plan, flight)
     if (ask.waited === undefined) {

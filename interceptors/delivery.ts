@@ -176,6 +176,18 @@ export class Delivery implements Destination {
     this.#audience.fail(error)
   }
 
+  /** Nothing more comes this way: each who reads asks the origin for what it lacks of the response, of which it gets all
+   * from byte `start` on. */
+  handOver(entry: Entry, request: Request, start: number): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.forget()
+    this.land('nothing')
+    this.#audience.handOver((client, offset) => {
+      new RestOfBody({ client, offset: start + offset }, entry, this.#options.ask, request.fields).send()
+    })
+  }
+
   /** Nothing of it is to be stored. */
   forget(): void {
     this.#recording?.recorder.abort()

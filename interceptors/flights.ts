@@ -4,6 +4,7 @@ import { hasOriginConditions, hasOwnConditions } from '../lib/rfc9111/preconditi
 import type { CacheKey, Entry, Request } from '../lib/rfc9111/types.ts'
 import type { Client, Head } from './client.ts'
 import type { Outcome } from './outcome.ts'
+import type { DispatchOptions } from './to-request.ts'
 
 /** How a flight ended for those who waited: with something stored that may serve them, or with nothing. */
 export type Landing = 'stored' | 'nothing'
@@ -210,12 +211,13 @@ export class Flights {
   }
 }
 
-/** What requests that may share one fetch have in common; undefined for one that wants an answer of its own. */
-export function flightName(request: Request): string | undefined {
+/** What requests that may share one fetch have in common, how long its body may pause among it; undefined for one that
+ * wants an answer of its own. */
+export function flightName(request: Request, { bodyTimeout = null }: DispatchOptions): string | undefined {
   const { fields } = request
   if (fields['range'] !== undefined || hasOwnConditions(fields) || hasOriginConditions(fields)) return undefined
   const { noStore, noCache, maxAge } = requestDirectives(fields)
   if (noStore || noCache || maxAge === 0) return undefined
   const credentials = [combinedValue(fields, 'authorization') ?? null, combinedValue(fields, 'cookie') ?? null]
-  return JSON.stringify([request.key, request.method, request.partition, ...credentials])
+  return JSON.stringify([request.key, request.method, request.partition, bodyTimeout, ...credentials])
 }

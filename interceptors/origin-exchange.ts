@@ -305,7 +305,9 @@ export class OriginExchange implements OriginEvents {
       this.#deliverAnswer(answer, completedOutcome(this.#plan, answer, refusal))
       if (refusal === undefined) this.#delivery.share(entry)
       else this.#delivery.land('nothing')
-      await beginning.play(this.#delivery)
+      if (await beginning.play(this.#delivery)) return
+      this.#handler.discard()
+      this.#delivery.handOver(entry, request, wanted.start)
     } catch (error) {
       this.#delivery.forget()
       this.#handler.abort(error as Error)

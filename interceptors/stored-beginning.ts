@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { ByteRange } from '../lib/rfc9111/types.ts'
 import type { Stored } from '../stores/store.ts'
+import { DamagedBody } from './body-player.ts'
 import type { StoreGuard } from './store-guard.ts'
 import { storedPieces } from './stored-pieces.ts'
 
@@ -16,28 +17,43 @@ export interface Destination {
 export class StoredBeginning {
   readonly #pieces: AsyncGenerator<Uint8Array, void, undefined>
   #next: IteratorResult<Uint8Array, void>
+  #remainingBytes: number
 
-  private constructor(pieces: AsyncGenerator<Uint8Array, void, undefined>, first: IteratorResult<Uint8Array, void>) {
+  private constructor(
+    pieces: AsyncGenerator<Uint8Array, void, undefined>,
+    first: IteratorResult<Uint8Array, void>,
+    byteLength: number
+  ) {
     this.#pieces = pieces
     this.#next = first
+    this.#remainingBytes = byteLength
   }
 
   /** undefined where the bytes cannot be had; the guard has been told. */
   static async open(guard: StoreGuard, stored: Stored, range: ByteRange): Promise<StoredBeginning | undefined> {
     const pieces = storedPieces(guard, stored, range)
     try {
-      return new StoredBeginning(pieces, await pieces.next())
+      return new StoredBeginning(pieces, await pieces.next(), range.end - range.start)
     } catch {
       return undefined
     }
   }
 
-  /** Passes copies on, as fast as they are wanted. Throws a CacheError with ERR_CACHE_BODY where the rest cannot be had. */
-  async play(destination: Destination): Promise<void> {
-    for (; !this.#next.done && !destination.isOver; this.#next = await this.#pieces.next()) {
+  /** Passes copies on, as fast as they are wanted. False: the store has lost the rest. Throws where what it gave was not
+   * what was stored. */
+  async play(destination: Destination): Promise<boolean> {
+    while (!this.#next.done && !destination.isOver) {
+      this.#remainingBytes -= this.#next.value.byteLength
       destination.pass(Buffer.from(this.#next.value))
       await destination.whenFree()
+      try {
+        this.#next = await this.#pieces.next()
+      } catch (error) {
+        if (error instanceof DamagedBody || this.#remainingBytes === 0) throw error
+        return false
+      }
     }
+    return true
   }
 
   /** Lets go of what is held open. */

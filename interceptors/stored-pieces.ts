@@ -52,6 +52,8 @@ async function* readPieces(
     }
   } catch (error) {
     if (!isLate(error)) void guard.delete(entry.key)
+    // Only its end is late.
+    else if (remainingBytes === 0) return
     throw error
   } finally {
     release(iterator)

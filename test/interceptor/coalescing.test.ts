@@ -178,6 +178,27 @@ describe('requests that want an answer of their own', () => {
       }
     })
   }
+
+  test('with different limits to a pause of the body are not collapsed: each fails by its own', async () => {
+    const pause = gate()
+    await using setting = await world(async (_request, response) => {
+      response.writeHead(200, { ...FRESH, 'content-length': 9 })
+      response.write('half ')
+      await pause.opened
+      response.end('more')
+      return undefined
+    })
+    const { origin, cached, first } = setting
+    const impatient = cached.get(origin.url, { bodyTimeout: 1 })
+    const failed = assert.rejects(impatient, { code: 'UND_ERR_BODY_TIMEOUT' })
+    await until(() => origin.requests.length === 1)
+    const patient = Promise.all([cached.get(origin.url), cached.get(origin.url)])
+    first.open()
+    await failed
+    pause.open()
+    for (const { body } of await patient) assert.equal(body, 'half more')
+    assert.equal(origin.requests.length, 2)
+  })
 })
 
 describe('a leader', () => {

@@ -157,6 +157,43 @@ describe('what a store loses of a body on its way', { concurrency: 4 }, () => {
     })
   }
 
+  for (const how of ['fails', 'hangs'] as const) {
+    test(`of a part comes, too, while the rest of that waits behind it: the store ${how}`, async () => {
+      await using it = await scene()
+      const url = `${it.origin.url}/part`
+      const end = 4 * PIECE_BYTES
+      for (const [range, start] of [
+        [undefined, 0],
+        ['bytes=1000-', 1000]
+      ] as const) {
+        it.lose(how, Infinity)
+        await it.cached.cache.purge({ url })
+        await it.cached.get(url, { headers: { range: `bytes=0-${end - 1}` } })
+        await until(() => it.store.memory.entryCount === 2)
+        it.lose(how)
+        const before = it.asked().length
+        const { bytes, info } = await it.cached.get(url, range === undefined ? {} : { headers: { range } })
+        assert.ok(bytes.equals(BODY.subarray(start)), `${range}`)
+        assert.equal(info.reason, 'partial')
+        assert.deepEqual(it.asked().slice(before), [
+          [`bytes=${end}-`, '"a"'],
+          [`bytes=${start + OFFSET}-`, '"a"']
+        ])
+        assert.equal(it.store.memory.entryCount, how === 'fails' ? 1 : 2, 'no half of it is stored')
+      }
+    })
+  }
+
+  test('of a part comes to all who read along', async () => {
+    await using it = await scene()
+    const url = `${it.origin.url}/part`
+    await it.cached.get(url, { headers: { range: `bytes=0-${4 * PIECE_BYTES - 1}` } })
+    await until(() => it.store.memory.entryCount === 2)
+    it.lose('hangs')
+    const all = await Promise.all(Array.from({ length: 5 }, () => it.cached.get(url)))
+    assert.ok(all.every(({ bytes }) => bytes.equals(BODY)))
+  })
+
   test('comes before the trailers that are stored', async () => {
     await using it = await scene({ ...STRONG, trailers: { 'x-sum': '1' } })
     it.lose('fails')
