@@ -114,6 +114,7 @@ function measure(shape: Shape): Measure {
   return { name: shape.name, sizeBytes, storedBytes, servedBytes }
 }
 
-for (const shape of JSON.parse(process.argv[2] ?? '[]') as Shape[]) {
-  process.stdout.write(`${JSON.stringify(measure(shape))}\n`)
-}
+const shapes: Shape[] = JSON.parse(process.argv[2] ?? '[]')
+// Code that is compiled meanwhile would be counted with the first of them.
+for (const shape of shapes.slice(0, 1)) measure(shape)
+for (const shape of shapes) process.stdout.write(`${JSON.stringify(measure(shape))}\n`)
