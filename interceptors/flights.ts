@@ -213,7 +213,10 @@ export class Flights {
 
 /** What requests that may share one fetch have in common, how long its body may pause among it; undefined for one that
  * wants an answer of its own. */
-export function flightName(request: Request, { bodyTimeout = null }: DispatchOptions): string | undefined {
+export function flightName(
+  request: Request,
+  { bodyTimeout = null }: Pick<DispatchOptions, 'bodyTimeout'>
+): string | undefined {
   const { fields } = request
   if (fields['range'] !== undefined || hasOwnConditions(fields) || hasOriginConditions(fields)) return undefined
   const { noStore, noCache, maxAge } = requestDirectives(fields)

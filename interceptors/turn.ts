@@ -78,7 +78,9 @@ export class Turn implements Source, Watcher {
 
   #ask(): void {
     const { guard, name, leaseMs } = this.#options
-    void mapMaybe(guard.lease(name, leaseMs), answer => this.#answered(answer))
+    // What was done before it asked was done for others, and may have been deleted since.
+    const over = this.#hasWaited ? undefined : 'done'
+    void mapMaybe(guard.lease(name, leaseMs, over), answer => this.#answered(answer))
   }
 
   #answered(answer: LeaseAnswer | undefined): void {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { flightName } from '../../interceptors/flights.ts'
 import { CachedClient, type CacheOptions, type StoreOperation } from '../../lib/index.ts'
 import type { Lease, LeaseAnswer } from '../../stores/store.ts'
 import { AsyncStore } from '../stores/async-store.ts'
@@ -87,6 +88,12 @@ function cacheOf({ caches }: Fleet, index: number): CachedAgent {
   return caches[index] ?? assert.fail()
 }
 
+/** Of a lease for the path '/'. */
+function nameOf({ url }: Origin): string {
+  const uri = `${url}/`
+  return flightName({ method: 'GET', key: uri, targetUri: uri, fields: {}, partition: '' }, {}) ?? assert.fail()
+}
+
 const numbered = ({ number }: SeenRequest): Reply => ({ headers: FRESH, body: `#${number}` })
 const isWaiting = ({ store }: Fleet, count = 1) =>
   until(() => store.answers.filter(word => word === 'held').length >= count)
@@ -146,6 +153,19 @@ describe('a fleet', () => {
       await sleep(600)
     }
     assert.deepEqual([(await cacheOf(setting, 0).get(origin.url)).body, origin.requests.length], ['#1', 1])
+  })
+
+  test('makes one request again for what is purged as soon as it is there', async () => {
+    await using setting = await fleet(async ({ number }) => {
+      await sleep(50)
+      return { headers: FRESH, body: `#${number}` }
+    })
+    setting.first.open()
+    for (let i = 1; i <= 3; i++) {
+      assert.deepEqual(new Set((await setting.askAll()).map(({ body }) => body)), new Set([`#${i}`]))
+      await cacheOf(setting, i).cache.purge({ url: setting.origin.url })
+    }
+    assert.equal(setting.origin.requests.length, 3)
   })
 
   test('asks for no lease where only its own processes are to wait', async () => {
@@ -340,8 +360,7 @@ describe('a request that waits for another process', () => {
     await using setting = await fleet(numbered, { size: 1 })
     const { origin, store, first } = setting
     first.open()
-    const name = JSON.stringify([`${origin.url}/`, 'GET', '', null, null])
-    const other = (await store.lease(name, 60_000)) as Lease
+    const other = (await store.lease(nameOf(origin), 60_000)) as Lease
     const aborting = new AbortController()
     const gone = assert.rejects(cacheOf(setting, 0).get(origin.url, { signal: aborting.signal }), {
       name: 'AbortError'
