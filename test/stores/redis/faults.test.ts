@@ -148,7 +148,7 @@ describe('without a server', { skip: missingRedis }, () => {
       const start = performance.now()
       await assert.rejects(find(target), { code: 'ECONNREFUSED' })
       await assert.rejects(target.delete(KEY), { code: 'ECONNREFUSED' })
-      assert.ok(performance.now() - start < 200)
+      assert.ok(performance.now() - start < 1000)
     }
   })
 
