@@ -21,6 +21,7 @@ import { hitOutcome } from './outcomes.ts'
 import { type Ask, type AskOptions, asItStands, type Dispatch, type Plan, planFor, withRequest } from './plan.ts'
 import { Server } from './serve.ts'
 import { StoreGuard } from './store-guard.ts'
+import { StoredBodies } from './stored-bodies.ts'
 import {
   type DispatchOptions,
   hasContent,
@@ -36,6 +37,7 @@ export class HttpCache {
   readonly settings: Settings
   readonly guard: StoreGuard
   readonly flights: Flights
+  readonly bodies: StoredBodies
   readonly server: Server
   readonly waiting = new Waiting()
   readonly #knownOrigins: KnownOrigins = new Map()
@@ -48,7 +50,8 @@ export class HttpCache {
     this.flights = new Flights(settings.coalesceTimeoutMs)
     this.guard = new StoreGuard(settings.store, settings)
     const { cacheStatus } = settings
-    this.server = new Server(this.guard, cacheStatus === undefined ? undefined : formatCacheName(cacheStatus))
+    this.bodies = new StoredBodies(this.guard)
+    this.server = new Server(cacheStatus === undefined ? undefined : formatCacheName(cacheStatus))
   }
 
   /** One request from top to bottom: what the cache has no part in, what needs no lookup, what is stored. */
@@ -184,7 +187,7 @@ export class HttpCache {
     const { client } = ask
     if (client === undefined) return true
     const stored = found.stored.find(({ entry }) => entry === answer.entry)
-    const opened = this.server.open(answer, stored, ask)
+    const opened = this.bodies.open(answer, stored, ask)
     const kept = isPromise(opened) ? asItStands(ask) : ask
     this.server.serve(client, answer, opened, outcome, kept, request, () => {
       if (requestDirectives(request.fields).onlyIfCached) {

@@ -271,7 +271,7 @@ export class Delivery implements Destination {
     const { cache, ask } = this.#options
     if (this.#recording === undefined || straggler.client.isFinished) return
     const { request, entry } = this.#recording
-    if (isStored && (await cache.server.readOn(straggler, entry, ask, request))) return
+    if (isStored && (await cache.bodies.readOn(straggler, entry, ask, request))) return
     if (!straggler.client.isFinished) new RestOfBody(straggler, entry, ask, request.fields).send()
   }
 }

@@ -26,8 +26,8 @@ import type { Outcome } from './outcome.ts'
 import { completedOutcome, forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
 import { type Ask, optionsToSend, type Plan, storedOf } from './plan.ts'
 import { recordability } from './recordability.ts'
-import type { OpenBody } from './serve.ts'
 import { StoredBeginning } from './stored-beginning.ts'
+import type { OpenBody } from './stored-bodies.ts'
 
 /** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
  * stored. */
@@ -169,9 +169,9 @@ export class OriginExchange implements OriginEvents {
     else {
       // Nothing more comes from here: until there is an answer, an abort ends the request by itself.
       client.source = undefined
-      const { server } = this.#cache
+      const { bodies, server } = this.#cache
       if (decision.kind === 'gateway-timeout') return server.gatewayTimeout(client, decision.reason)
-      const opened = server.open(decision.answer, storedOf(this.#plan, decision.answer.entry), {})
+      const opened = bodies.open(decision.answer, storedOf(this.#plan, decision.answer.entry), {})
       const outcome = staleOutcome(decision.answer, decision.reason)
       server.serve(client, decision.answer, opened, outcome, this.#ask, request, () => client.fail(error))
     }
@@ -320,7 +320,7 @@ export class OriginExchange implements OriginEvents {
   #replace(answer: Answer, outcome: Outcome, vanished: () => void): MaybePromise<void> {
     const { client } = this.#ask
     const opened =
-      client === undefined ? undefined : this.#cache.server.open(answer, storedOf(this.#plan, answer.entry), {})
+      client === undefined ? undefined : this.#cache.bodies.open(answer, storedOf(this.#plan, answer.entry), {})
     return mapMaybe<OpenBody | undefined, void>(opened, body => {
       if (client !== undefined && body === undefined) return vanished()
       this.#handler.discard()

@@ -1,0 +1,145 @@
+import type { Answer } from '../lib/rfc9111/answer.ts'
+import { requestDirectives } from '../lib/rfc9111/directives.ts'
+import { strongValidator } from '../lib/rfc9111/ranges.ts'
+import { inStoredBody, storedBytes } from '../lib/rfc9111/segments.ts'
+import type { Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
+import { variantKey } from '../lib/rfc9111/vary.ts'
+import type { Body, MaybePromise, Stored } from '../stores/store.ts'
+import {
+  type BodyPlayer,
+  damageIn,
+  HeldBodyPlayer,
+  heldPieces,
+  type OnDamage,
+  type OnLost,
+  ReadBodyPlayer,
+  release
+} from './body-player.ts'
+import { type Client, nobodyWaits } from './client.ts'
+import type { Patience } from './deadline.ts'
+import { isPromise } from './maybe-promise.ts'
+import { trailersHead } from './origin-head.ts'
+import type { Ask } from './plan.ts'
+import { type Reader, RestOfBody } from './rest-of-body.ts'
+import type { StoreGuard } from './store-guard.ts'
+
+const NO_PIECES: readonly Uint8Array[] = []
+
+/** What of a stored body is wanted. */
+type Content = Pick<Answer, 'entry' | 'body'>
+
+/** A stored body, opened so far that nothing but damage can keep it from being served. If that comes, the rest is asked
+ * for by the request, as it stands; undefined: there is none to go by. */
+export type OpenBody = (client: Client, trailers: FieldLines, ask: Ask, request: Request | undefined) => BodyPlayer
+
+/** Opens the bodies of what is stored. */
+export class StoredBodies {
+  readonly #guard: StoreGuard
+
+  constructor(guard: StoreGuard) {
+    this.#guard = guard
+  }
+
+  /** Opens an answer's body and reads its first piece; undefined where it cannot be had, within the `patience` there is. */
+  open(answer: Content, stored: Stored | undefined, patience: Patience): MaybePromise<OpenBody | undefined> {
+    if (answer.body === 'none') return playerOf(NO_PIECES, true)
+    if (stored === undefined) return undefined
+    const range = answer.body === 'whole' ? undefined : inStoredBody(answer.entry, answer.body)
+    if (range === undefined && answer.body !== 'whole') return undefined
+    const body = this.#guard.open(stored, range, patience)
+    const isOwn = stored.take !== undefined
+    return isPromise(body)
+      ? body.then(opened => this.#begin(opened, answer, isOwn, patience))
+      : this.#begin(body, answer, isOwn, patience)
+  }
+
+  /** Gives one who has got the beginning of a response the rest of it. False: the store does not have it. */
+  async readOn({ client, offset }: Reader, { id, key }: Entry, ask: Ask, request: Request): Promise<boolean> {
+    const same = await this.#guard.find(
+      key,
+      names => variantKey(request, names),
+      entry => entry.id === id
+    )
+    if (same === undefined) return false
+    const { completeLength = 0, trailers } = same.entry
+    const opened = await this.open({ entry: same.entry, body: { start: offset, end: completeLength } }, same, {})
+    if (opened === undefined) return false
+    const player = opened(client, trailers, ask, request)
+    if (client.isFinished) player.abort(client.reason ?? nobodyWaits())
+    else {
+      client.source = player
+      player.play()
+    }
+    return true
+  }
+
+  #begin(
+    body: Body | undefined,
+    answer: Content,
+    isOwn: boolean,
+    patience: Patience
+  ): MaybePromise<OpenBody | undefined> {
+    if (body === undefined) return undefined
+    const pieces = heldPieces(body)
+    if (pieces !== undefined) return playerOf(pieces, isOwn)
+    return this.#beginReading(body as AsyncIterable<Uint8Array>, answer, isOwn, patience)
+  }
+
+  async #beginReading(
+    body: AsyncIterable<Uint8Array>,
+    answer: Content,
+    isOwn: boolean,
+    patience: Patience
+  ): Promise<OpenBody | undefined> {
+    const onDamage: OnDamage = unreported => {
+      if (unreported !== undefined) this.#guard.report(unreported, 'read')
+      void this.#guard.delete(answer.entry.key)
+    }
+    let iterator: AsyncIterator<Uint8Array> | undefined
+    try {
+      const opened = this.#guard.iterate(body)
+      iterator = opened
+      const readNext = (reading: AsyncIterator<Uint8Array>) => this.#guard.read(reading)
+      const first = await this.#guard.read(opened, patience)
+      const byteLength = contentLength(answer)
+      const damage = damageIn(first, byteLength)
+      if (damage !== undefined) {
+        onDamage(damage)
+        release(opened)
+        return undefined
+      }
+      return (client, trailers, ask, request) => {
+        const onLost: OnLost = (deliveredBytes, error) => {
+          const { entry, body: content } = answer
+          const reader =
+            typeof content === 'object'
+              ? { client, offset: content.start + deliveredBytes, end: content.end, trailers }
+              : { client, offset: deliveredBytes, trailers }
+          if (request === undefined || !hasRest(entry, request)) client.fail(error)
+          else new RestOfBody(reader, entry, ask, request.fields).send()
+        }
+        const source = { iterator: opened, readNext, byteLength, onDamage, onLost, isOwn }
+        return new ReadBodyPlayer(client, trailersHead(trailers), first, source)
+      }
+    } catch {
+      // The guard has reported it.
+      release(iterator)
+      return undefined
+    }
+  }
+}
+
+/** Whether the origin may be asked for the rest of what is stored, and can tell whether it has the same version. */
+function hasRest(entry: Entry, { fields }: Request): boolean {
+  return entry.statusCode === 200 && strongValidator(entry) !== undefined && !requestDirectives(fields).onlyIfCached
+}
+
+/** How many bytes of content the answer has. */
+export function contentLength({ body, entry }: Content): number {
+  if (body === 'none') return 0
+  return body === 'whole' ? storedBytes(entry) : body.end - body.start
+}
+
+function playerOf(pieces: readonly Uint8Array[], isOwn: boolean): OpenBody {
+  return (client, trailers) => new HeldBodyPlayer(client, trailersHead(trailers), pieces, isOwn)
+}
