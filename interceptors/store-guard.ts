@@ -105,9 +105,9 @@ export class StoreGuard {
   }
 
   /** undefined: none can be had, and nobody is to wait for one. */
-  lease(name: string, ttlMs: number, over?: LeaseMark): MaybePromise<LeaseAnswer | undefined> {
+  lease(name: string, ttlMs: number): MaybePromise<LeaseAnswer | undefined> {
     if (!this.#breakers.lease.allows()) return undefined
-    const ask = () => mapMaybe(this.#store.lease?.(name, ttlMs, over), checkedLease)
+    const ask = () => mapMaybe(this.#store.lease?.(name, ttlMs), checkedLease)
     return this.#attempt<LeaseAnswer | undefined>('lease', undefined, ask, late => {
       if (typeof late === 'object') void this.release(late)
     })

@@ -78,9 +78,7 @@ export class Turn implements Source, Watcher {
 
   #ask(): void {
     const { guard, name, leaseMs } = this.#options
-    // What was done before it asked was done for others, and may have been deleted since.
-    const over = this.#hasWaited ? undefined : 'done'
-    void mapMaybe(guard.lease(name, leaseMs, over), answer => this.#answered(answer))
+    void mapMaybe(guard.lease(name, leaseMs), answer => this.#answered(answer))
   }
 
   #answered(answer: LeaseAnswer | undefined): void {

@@ -15,7 +15,7 @@ import { listStored } from './redis/listing.ts'
 import { Names, shortDigestOf } from './redis/names.ts'
 import { acceptConnection, acceptCount, acceptNamespace, acceptTtl } from './redis/options.ts'
 import { Records } from './redis/records.ts'
-import type { BodyWriter, CacheStore, Invalidations, LeaseAnswer, LeaseMark, Lookup, PutOptions } from './store.ts'
+import type { BodyWriter, CacheStore, Invalidations, LeaseAnswer, Lookup, PutOptions } from './store.ts'
 
 export type { RedisClient } from './redis/client.ts'
 
@@ -149,8 +149,8 @@ export class RedisStore implements CacheStore {
   }
 
   /** One round trip. What holds a lease, or what was left of it, is gone from Redis when its time is up. */
-  lease(name: string, ttlMs: number, over?: LeaseMark): Promise<LeaseAnswer> {
-    return this.#leases.take(name, ttlMs, over)
+  lease(name: string, ttlMs: number): Promise<LeaseAnswer> {
+    return this.#leases.take(name, ttlMs)
   }
 
   /** All that is stored, with the digests of variant keys in the place of variant keys. */

@@ -124,12 +124,11 @@ export interface CacheStore {
   deleteByTag(tag: string): MaybePromise<void>
   clear(): MaybePromise<void>
   /** Gives the right of that name to one at a time of all who share the store, for `ttlMs` from now on, after which it
-   * ends by itself; `clear` ends it as well, and removes marks. Milliseconds. A mark `over` is no answer to this one: the
-   * right is given in its place.
+   * ends by itself; `clear` ends it as well, and removes marks. Milliseconds.
    *
    * Names are any strings, and have nothing to do with keys. They may hold credentials: a store outside the process keeps
    * digests. */
-  lease?(name: string, ttlMs: number, over?: LeaseMark): MaybePromise<LeaseAnswer>
+  lease?(name: string, ttlMs: number): MaybePromise<LeaseAnswer>
   /** All that is stored, in no order. */
   entries?(): AsyncIterable<Entry>
   close(): MaybePromise<void>

@@ -6,7 +6,6 @@ import type {
   Capabilities,
   Invalidations,
   LeaseAnswer,
-  LeaseMark,
   Lookup,
   MaybePromise,
   PutOptions
@@ -39,7 +38,7 @@ export class TieredStore implements CacheStore {
   /** What the last tier tells of changes by others; undefined: it tells of none. */
   readonly invalidations: Invalidations | undefined
   /** Leases of the lowest tier that gives them; undefined where none does. */
-  readonly lease?: (name: string, ttlMs: number, over?: LeaseMark) => MaybePromise<LeaseAnswer>
+  readonly lease?: (name: string, ttlMs: number) => MaybePromise<LeaseAnswer>
   /** All that is stored, by the last tier's own list; undefined where it has none. */
   readonly entries?: () => AsyncIterable<Entry>
   readonly #tiers: Pair

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { CacheError } from '../../lib/errors.ts'
-import type { LeaseAnswer, LeaseMark } from '../store.ts'
+import type { LeaseAnswer } from '../store.ts'
 import { type Connection, runScript } from './connection.ts'
 import { type Names, shortDigestOf } from './names.ts'
 import { LEASE, RELEASE, RENEW } from './scripts.ts'
@@ -17,10 +17,10 @@ export class Leases {
     this.#names = names
   }
 
-  async take(name: string, ttlMs: number, over?: LeaseMark): Promise<LeaseAnswer> {
+  async take(name: string, ttlMs: number): Promise<LeaseAnswer> {
     const keys = [this.#names.lease(shortDigestOf(name))]
     const token = randomBytes(TOKEN_BYTES).toString('base64url')
-    const answer = String(await runScript(this.#connection, LEASE, keys, [token, wholeMs(ttlMs), over ?? '']))
+    const answer = String(await runScript(this.#connection, LEASE, keys, [token, wholeMs(ttlMs)]))
     switch (answer) {
       case 'held':
       case 'done':

@@ -102,11 +102,10 @@ local left = redis.call('PTTL', KEYS[1])
 if left >= 0 and left < ${GRACE_MS} then redis.call('PEXPIRE', KEYS[1], ${GRACE_MS}) end`)
 
 /** Gives a lease to one; to the same one again as well, since a command may be sent twice. KEYS: lease. ARGV: token, time to
- * live, the mark that it is given over or ''. */
+ * live. */
 export const LEASE = script(`
 local mark = redis.call('HGET', KEYS[1], 'mark')
-if mark and mark ~= ARGV[3] then return mark end
-if mark then redis.call('UNLINK', KEYS[1]) end
+if mark then return mark end
 local holder = redis.call('HGET', KEYS[1], 'holder')
 if holder and holder ~= ARGV[1] then return 'held' end
 redis.call('HSET', KEYS[1], 'holder', ARGV[1])

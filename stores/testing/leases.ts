@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CacheStore, Lease, LeaseAnswer, LeaseMark } from '../store.ts'
+import type { CacheStore, Lease, LeaseAnswer } from '../store.ts'
 import { type Check, KEY, OTHER_KEY } from './subject.ts'
 
 const LONG_MS = 600_000
@@ -97,24 +97,6 @@ export function testLeases(checkAll: Check): void {
     }
   })
 
-  check('gives a lease over a mark to one who asks for that, and over no other mark', async ({ store }) => {
-    for (const [mark, other] of [
-      ['done', 'unshared'],
-      ['unshared', 'done']
-    ] as const) {
-      await granted(await ask(store, LONG_MS, mark)).release(mark, LONG_MS)
-      const over = (by: LeaseMark) => ask(store, LONG_MS, mark, by)
-      assert.equal(await over(other), mark)
-      const answers = await Promise.all(Array.from({ length: 10 }, () => over(mark)))
-      assert.equal(answers.filter(answer => answer !== 'held').map(granted).length, 1)
-      assert.equal(await ask(store, LONG_MS, mark), 'held')
-    }
-    const lease = granted(await ask(store, LONG_MS, 'free', 'done'))
-    assert.equal(await lease.renew(50), true)
-    assert.equal(await ask(store, LONG_MS, 'free', 'done'), 'held')
-    await untilGranted(store, 'free')
-  })
-
   check('has leases beside what is stored, and neither in the way of the other', async subject => {
     const { store } = subject
     const lease = granted(await ask(store, LONG_MS, KEY))
@@ -150,17 +132,17 @@ export function testLeases(checkAll: Check): void {
   })
 }
 
-async function ask(store: CacheStore, ttlMs = LONG_MS, name = NAME, over?: LeaseMark): Promise<LeaseAnswer> {
-  return store.lease?.(name, ttlMs, over) ?? assert.fail('there is no lease()')
+async function ask(store: CacheStore, ttlMs = LONG_MS, name = NAME): Promise<LeaseAnswer> {
+  return store.lease?.(name, ttlMs) ?? assert.fail('there is no lease()')
 }
 
 function granted(answer: LeaseAnswer): Lease {
   return typeof answer === 'object' ? answer : assert.fail(`not granted: ${answer}`)
 }
 
-async function untilGranted(store: CacheStore, name = NAME): Promise<Lease> {
+async function untilGranted(store: CacheStore): Promise<Lease> {
   for (const end = performance.now() + WITHIN_MS; performance.now() < end; await sleep(10)) {
-    const answer = await ask(store, LONG_MS, name)
+    const answer = await ask(store)
     if (typeof answer === 'object') return answer
   }
   assert.fail('it did not end')

@@ -5,7 +5,6 @@ import type {
   CacheStore,
   Capabilities,
   LeaseAnswer,
-  LeaseMark,
   Lookup,
   MaybePromise,
   Position,
@@ -30,7 +29,7 @@ export interface Common {
 export class Pair implements CacheStore {
   readonly capabilities: Capabilities
   /** That of the lowest tier that gives leases, as a rule the one that others share; undefined: none does. */
-  readonly lease?: (name: string, ttlMs: number, over?: LeaseMark) => MaybePromise<LeaseAnswer>
+  readonly lease?: (name: string, ttlMs: number) => MaybePromise<LeaseAnswer>
   readonly upper: CacheStore
   readonly lower: CacheStore
   readonly common: Common

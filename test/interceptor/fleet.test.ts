@@ -155,19 +155,6 @@ describe('a fleet', () => {
     assert.deepEqual([(await cacheOf(setting, 0).get(origin.url)).body, origin.requests.length], ['#1', 1])
   })
 
-  test('makes one request again for what is purged as soon as it is there', async () => {
-    await using setting = await fleet(async ({ number }) => {
-      await sleep(50)
-      return { headers: FRESH, body: `#${number}` }
-    })
-    setting.first.open()
-    for (let i = 1; i <= 3; i++) {
-      assert.deepEqual(new Set((await setting.askAll()).map(({ body }) => body)), new Set([`#${i}`]))
-      await cacheOf(setting, i).cache.purge({ url: setting.origin.url })
-    }
-    assert.equal(setting.origin.requests.length, 3)
-  })
-
   test('asks for no lease where only its own processes are to wait', async () => {
     await using setting = await fleet(numbered, { coalesce: 'process', size: 2 })
     setting.first.open()

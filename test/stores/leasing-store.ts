@@ -1,5 +1,5 @@
 // A store outside the process that gives leases, and what another process leaves when it dies.
-import type { LeaseAnswer, LeaseMark } from '../../stores/store.ts'
+import type { LeaseAnswer } from '../../stores/store.ts'
 import { AsyncStore } from './async-store.ts'
 
 interface Held {
@@ -22,10 +22,10 @@ export class LeasingStore extends AsyncStore {
   readonly #held = new Map<string, Held>()
   #isClosed = false
 
-  async lease(name: string, ttlMs: number, over?: LeaseMark): Promise<LeaseAnswer> {
+  async lease(name: string, ttlMs: number): Promise<LeaseAnswer> {
     await this.begin('lease')
     if (this.#isClosed) throw new Error('closed')
-    const answer = this.#take(name, ttlMs, over)
+    const answer = this.#take(name, ttlMs)
     this.answers.push(typeof answer === 'object' ? 'granted' : answer)
     return answer
   }
@@ -45,9 +45,9 @@ export class LeasingStore extends AsyncStore {
     await super.close()
   }
 
-  #take(name: string, ttlMs: number, over: LeaseMark | undefined): LeaseAnswer {
+  #take(name: string, ttlMs: number): LeaseAnswer {
     const found = this.#current(name)
-    if (found !== undefined && (found.mark === undefined || found.mark !== over)) return found.mark ?? 'held'
+    if (found !== undefined) return found.mark ?? 'held'
     const by = {}
     this.#held.set(name, { by, untilMs: performance.now() + ttlMs })
     return {
