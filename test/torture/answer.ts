@@ -2,7 +2,7 @@
 import type { Seen } from './client.ts'
 import { type Emission, selectedBy } from './origin.ts'
 import type { Plan } from './plan.ts'
-import { bytesOf, etagOf, type Identity, lastModifiedOf, nameOf, sizeOf } from './resource.ts'
+import { bytesOf, CREDENTIALS, etagOf, type Identity, lastModifiedOf, nameOf, sizeOf, variantsOf } from './resource.ts'
 
 /** The number of the origin's answer that this one goes back to, by an extension of Cache-Control. */
 export function serialOf({ headers }: Seen): number | undefined {
@@ -118,7 +118,21 @@ function bodyFault(seen: Seen, identity: Identity, start: number, end: number): 
   const expected = bytesOf(identity, start, start + body.byteLength)
   if (body.equals(expected)) return undefined
   const at = body.findIndex((byte, i) => byte !== expected[i])
-  return `from byte ${start + at} on it is not ${nameOf(identity)}`
+  const other = originOf(body.subarray(at, at + 64), identity, start + at)
+  return `from byte ${start + at} on it is not ${nameOf(identity)}, but ${other}`
+}
+
+/** Whose bytes these are. */
+function originOf(bytes: Uint8Array, { resource, version: latest }: Identity, start: number): string {
+  for (let version = 1; version <= latest + 10; version++) {
+    for (const variant of variantsOf(resource)) {
+      for (const credential of [...CREDENTIALS, 'nobody']) {
+        const identity = { resource, version, variant, credential }
+        if (bytesOf(identity, start, start + bytes.byteLength).equals(bytes)) return nameOf(identity)
+      }
+    }
+  }
+  return 'nothing that the origin has given'
 }
 
 function trailerFault({ trailers }: Seen, identity: Identity): string | undefined {

@@ -102,10 +102,7 @@ export class Model {
 
   #reuseFault(begun: Begun, emission: Emission, seen: Seen): string | undefined {
     const { plan, beganAtMs, changes } = begun
-    // The answer to a POST has no position that the deletion by another cache could be compared with.
-    const { version, askedAfterMs } = leastOf(
-      changes.filter(({ cache }) => emission.changedThrough === undefined || emission.changedThrough === cache)
-    )
+    const { version, askedAfterMs } = leastOf(knownTo(emission.changedThrough, changes))
     const own = this.#identityFor(begun, emission.identity.version)
     if (emission.exchange === plan.number) {
       if (plan.cacheControl?.includes('only-if-cached') && plan.kind !== 'post') return 'only-if-cached was asked for'
@@ -142,7 +139,9 @@ export class Model {
     const size = Number(digits)
     if (selectedBy(plan.range, size) !== 'unsatisfiable')
       return `a 416, and ${plan.range} selects some of ${size} bytes`
-    const least = Math.max(1, leastOf(begun.changes).version)
+    // Perhaps it goes back to the answer to a POST, by either cache.
+    const leasts = this.#options.wires.map((_, cache) => leastOf(knownTo(cache, begun.changes)).version)
+    const least = Math.max(1, Math.min(...leasts))
     for (let version = this.#options.origin.versionOf(plan.resource); version >= least; version--) {
       const identity = this.#identityFor(begun, version)
       const forNobody = { ...identity, credential: 'nobody' }
@@ -218,6 +217,11 @@ export class Model {
 }
 
 /** The oldest version, and the earliest request to the origin, that are still permitted. */
+/** The answer to a POST has no position that the deletion by another cache could be compared with. */
+function knownTo(changedThrough: number | undefined, changes: readonly Acknowledged[]): readonly Acknowledged[] {
+  return changes.filter(({ cache }) => changedThrough === undefined || changedThrough === cache)
+}
+
 function leastOf(changes: readonly Acknowledged[]): Pick<Acknowledged, 'version' | 'askedAfterMs'> {
   return {
     version: Math.max(0, ...changes.map(({ version }) => version)),

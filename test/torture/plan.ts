@@ -115,7 +115,8 @@ export function planOf(number: number, { seed, resources, caches }: PlanOptions)
   const target = targetFrom(isAlone ? random : shared, group === 'player' ? inParts(resources) : resources, caches)
   const { resource } = target
   const change = shared.chance(0.4) ? shared.between(2, GROUP - 2) : undefined
-  const kind = kindFrom(random, isAlone, place === change)
+  const drawn = kindFrom(random, isAlone, place === change)
+  const kind = drawn === 'head' && !hasValidator(resource) ? 'get' : drawn
   const isGet = kind === 'get'
   const range = isGet ? rangeFor(random, group, place, resource) : undefined
   const mayLeave = (isGet || kind === 'post') && random.chance(0.12)
@@ -134,6 +135,12 @@ export function planOf(number: number, { seed, resources, caches }: PlanOptions)
     behaviours: [behaviourFrom(random), behaviourFrom(random), behaviourFrom(random), behaviourFrom(random)],
     thinkMs: random.chance(0.3) ? random.between(1, 8) : 0
   }
+}
+
+/** Without one, a HEAD says nothing that a stored response could be told from another version by, and is believed.
+ * RFC 9111 §4.3.5 */
+function hasValidator({ etag, hasLastModified }: Resource): boolean {
+  return etag !== 'none' || hasLastModified
 }
 
 /** In the midst of a group, what is asked for may be changed. */

@@ -139,6 +139,22 @@ function sizeFrom(random: Random): number {
   return size === 'large' ? random.between(65_536, 400_000) : random.between(1_000_000, 3_000_000)
 }
 
+/** Every variant that requests select. */
+export function variantsOf({ vary }: Resource): string[] {
+  const values: Record<string, readonly string[]> = {
+    'accept-language': ['none', '*', ...LANGUAGES],
+    'x-variant': ['none', ...VARIANTS]
+  }
+  return vary.reduce<string[]>(
+    (all, name) => {
+      const own = values[name]
+      if (own === undefined) return all
+      return all.flatMap(variant => own.map(value => (variant === 'any' ? value : `${variant}|${value}`)))
+    },
+    ['any']
+  )
+}
+
 /** One word that names it. */
 export function nameOf({ resource, version, variant, credential }: Identity): string {
   return [resource.path, version, variant, resource.isPersonal ? credential : 'any'].join(' ')
