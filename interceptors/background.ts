@@ -12,6 +12,8 @@ export class Background {
   readonly #cache: HttpCache
   /** With the dispatcher that each goes through. */
   readonly #exchanges = new Map<OriginExchange, Dispatch>()
+  /** What is being fetched anew, by the names of flights: of what was for one alone, nobody else finds the flight. */
+  readonly #refreshes = new Map<string, Flight>()
   /** What is to be fetched unless another process is at it. */
   readonly #planned = new Map<string, Ask>()
   #isClosed = false
@@ -25,11 +27,11 @@ export class Background {
   async refresh(ask: Ask, request: Request, plan: Plan): Promise<void> {
     const { guard, flights, settings } = this.#cache
     const name = flightName(request, ask.opts) ?? request.key
-    const isUnderWay = () => this.#isClosed || flights.find(name) !== undefined
+    const isUnderWay = () => this.#isClosed || flights.find(name) !== undefined || this.#isRefreshing(name)
     if (isUnderWay() || this.#planned.has(name)) return
     const inBackground = { ...ask, client: undefined }
     if (!guard.givesLeases || !guard.isKnown(plan.asOf)) {
-      this.fetch(inBackground, request, plan, flights.start(name, request.key))
+      this.#refresh(name, inBackground, request, plan, flights.start(name, request.key))
       return
     }
     this.#planned.set(name, ask)
@@ -45,13 +47,16 @@ export class Background {
     }
     const flight = flights.start(name, request.key)
     if (lease !== undefined) flight.watcher = new Tenure(lease, { guard, settings, client: undefined })
-    this.fetch(inBackground, request, current, flight)
+    this.#refresh(name, inBackground, request, current, flight)
   }
 
-  fetch(ask: Ask, request: Request, plan: Plan, flight: Flight): void {
+  fetch(ask: Ask, request: Request, plan: Plan, flight: Flight, over = () => {}): void {
     const exchange = new OriginExchange(this.#cache, ask, request, plan, flight)
     this.#exchanges.set(exchange, ask.next)
-    exchange.onOver = () => this.#exchanges.delete(exchange)
+    exchange.onOver = () => {
+      this.#exchanges.delete(exchange)
+      over()
+    }
     try {
       exchange.send()
     } catch {
@@ -70,6 +75,17 @@ export class Background {
     this.#isClosed = true
     this.#planned.clear()
     for (const exchange of [...this.#exchanges.keys()]) exchange.cancel()
+  }
+
+  #isRefreshing(name: string): boolean {
+    return this.#refreshes.get(name)?.isOverdue(this.#cache.settings.coalesceTimeoutMs) === false
+  }
+
+  #refresh(name: string, ask: Ask, request: Request, plan: Plan, flight: Flight): void {
+    this.#refreshes.set(name, flight)
+    this.fetch(ask, request, plan, flight, () => {
+      if (this.#refreshes.get(name) === flight) this.#refreshes.delete(name)
+    })
   }
 
   /** The plan by what is stored now, since another process may have fetched it between the lookup and the lease; undefined:

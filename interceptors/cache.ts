@@ -194,9 +194,10 @@ export class HttpCache {
         this.#refuse(kept, 'only-if-cached')
         return
       }
-      this.waiting.when(kept, this.guard.asOf(found, kept), (asOf, later) =>
-        this.fetch(later, request, { ...planFor('miss', 'body-vanished'), asOf })
-      )
+      this.waiting.when(kept, this.guard.asOf(found, kept), (asOf, later) => {
+        const plan = { ...planFor('miss', 'body-vanished'), asOf }
+        return this.#coalescing.fetchOrWait({ ...later, leads: undefined }, request, plan)
+      })
     })
     return true
   }

@@ -64,6 +64,7 @@ export class Coalescing {
 
   #follow(ask: Ask, request: Request, plan: Plan, flight: Flight): boolean {
     const { client } = ask
+    const { settings } = this.#cache
     if (client === undefined) return true
     const kept = asItStands(ask)
     startOnce(client)
@@ -72,10 +73,15 @@ export class Coalescing {
       client,
       flight,
       headersTimeoutMs: longestWaitMs(ask),
-      landingTimeoutMs: this.#cache.settings.coalesceTimeoutMs,
+      landingTimeoutMs: settings.coalesceTimeoutMs,
       shareOf: stream => this.#shareOf(stream, request),
       lookUp: () => this.#lookAgain(kept, request),
-      fetch: () => this.#cache.fetch(kept, request, plan)
+      fetch: () => this.#cache.fetch(kept, request, plan),
+      // The first of those that come too late to read along leads the others.
+      fetchAnew: () =>
+        flight.isOverdue(settings.coalesceTimeoutMs)
+          ? this.fetchOrWait(kept, request, plan)
+          : this.#cache.fetch(kept, request, plan)
     }).board()
     return true
   }
@@ -94,7 +100,7 @@ export class Coalescing {
         return { head: new AnswerHead(decision.answer, server.status(outcome)), outcome }
       }
       case 'revalidate':
-        return 'once stored'
+        return decision.revalidation.conditions.length > 0 ? 'once stored' : 'nothing'
       default:
         return 'nothing'
     }

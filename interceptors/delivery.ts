@@ -42,6 +42,7 @@ export class Delivery implements Destination {
   readonly #options: DeliveryOptions
   readonly #audience: Audience
   readonly #stragglers = new Set<Straggler>()
+  #flight: Flight | undefined
   #isOver = false
   #isForStore = false
   #recording: Recording | undefined
@@ -50,6 +51,7 @@ export class Delivery implements Destination {
 
   constructor(options: DeliveryOptions) {
     this.#options = options
+    this.#flight = options.flight
     this.#audience = new Audience({
       upstream: options.handler,
       maxBufferedBytes: options.cache.settings.maxBufferedBytes,
@@ -60,10 +62,18 @@ export class Delivery implements Destination {
 
   /** The first of those who read; undefined: it is fetched for the store alone. */
   begin(client: Client | undefined): void {
-    const { flight } = this.#options
+    const flight = this.#flight
     if (client !== undefined) this.#audience.begin(client)
     this.#isForStore = client === undefined
     if (flight !== undefined) flight.onLeft = () => this.#someoneLeft(nobodyWaits())
+  }
+
+  /** Leaves those who wait to the next request. */
+  leaveFlight(): Flight | undefined {
+    const flight = this.#flight
+    this.#flight = undefined
+    this.#options.onLanded()
+    return flight
   }
 
   /** It is not wanted for the store any more: goes on for those who read. */
@@ -76,9 +86,8 @@ export class Delivery implements Destination {
   /** Others would wait in vain; without anybody who reads, the rest is of no use. `isKnown`: the next requests for it
    * need not wait either. */
   shareWithNobody(isKnown: boolean): void {
-    const { flight, handler } = this.#options
-    if (isKnown) flight?.shareWithNobody()
-    if (this.#audience.isEmpty) handler.discard()
+    if (isKnown) this.#flight?.shareWithNobody()
+    if (this.#audience.isEmpty) this.#options.handler.discard()
     this.land('nothing')
   }
 
@@ -116,12 +125,12 @@ export class Delivery implements Destination {
   }
 
   /** Lets others read along. */
-  share(entry: Entry): void {
-    const { flight } = this.#options
-    if (flight === undefined) return
+  share(entry: Entry, request: Request): void {
+    if (this.#recording === undefined) this.#leaveToOrigin(entry, request)
     const audience = this.#audience
+    if (this.#flight === undefined) return
     audience.keepBeginning()
-    flight.share({
+    this.#flight.share({
       entry,
       get isOpen() {
         return audience.isOpen
@@ -195,7 +204,7 @@ export class Delivery implements Destination {
 
   /** Tells those who wait what has become of the response; later calls tell them nothing. */
   land(landing: Landing): void {
-    this.#options.flight?.land(landing)
+    this.#flight?.land(landing)
     this.#options.onLanded()
   }
 
@@ -208,6 +217,10 @@ export class Delivery implements Destination {
   pass(chunk: Buffer): void {
     if (this.#recording?.recorder.write(chunk) === false) this.#options.handler.pauseForStore()
     this.#audience.receive(chunk)
+    // Too late to join, and nothing will be stored: nobody has reason to wait.
+    if (this.#recording === undefined && !this.#audience.isOpen && this.#flight?.landing === undefined) {
+      this.land('nothing')
+    }
   }
 
   whenFree(): Promise<void> | undefined {
@@ -238,10 +251,18 @@ export class Delivery implements Destination {
 
   /** Goes on for those who are left, as long as there are any. */
   #someoneLeft(reason: Error): void {
-    const { flight, handler } = this.#options
-    const isRead = !this.#audience.isEmpty || this.#stragglers.size > 0 || flight?.isAwaited
+    const isRead = !this.#audience.isEmpty || this.#stragglers.size > 0 || this.#flight?.isAwaited
     const isWanted = this.#isForStore || isRead
-    if (!isWanted && !this.#isOver) handler.abort(reason)
+    if (!isWanted && !this.#isOver) this.#options.handler.abort(reason)
+  }
+
+  /** Where nothing is stored, one that does not keep up gets the rest from the origin, if that may serve it. */
+  #leaveToOrigin(entry: Entry, request: Request): void {
+    if (!isResumable(entry)) return
+    const { ask } = this.#options
+    this.#audience.leaveBehind = (client, offset) => {
+      new RestOfBody({ client, offset }, entry, ask, request.fields).send()
+    }
   }
 
   /** One that does not keep up reads on in another way, once it is known whether the response is stored. */
@@ -259,6 +280,7 @@ export class Delivery implements Destination {
 
   #recorded(stored: boolean): void {
     this.#audience.leaveBehind = undefined
+    if (!stored && this.#recording !== undefined) this.#leaveToOrigin(this.#recording.entry, this.#recording.request)
     const stragglers = [...this.#stragglers]
     this.#stragglers.clear()
     for (const straggler of stragglers) void this.#readOn(straggler, stored)

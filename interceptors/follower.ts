@@ -17,6 +17,8 @@ export interface FollowerOptions {
   lookUp(): void
   /** It has waited in vain. */
   fetch(): void
+  /** What it has waited for takes too long to be stored. */
+  fetchAnew(): void
 }
 
 /** A request that waits for what another has already been sent for, and reads along as soon as there is something. */
@@ -33,7 +35,7 @@ export class Follower implements Passenger, Source {
   board(): void {
     const { client, flight, headersTimeoutMs } = this.#options
     client.source = this
-    this.#waitAtMost(headersTimeoutMs)
+    this.#waitAtMost(headersTimeoutMs, 'fetch')
     this.#leave = flight.board(this)
   }
 
@@ -50,7 +52,7 @@ export class Follower implements Passenger, Source {
       this.#goOn('fetch')
       return true
     }
-    this.#waitAtMost(landingTimeoutMs)
+    this.#waitAtMost(landingTimeoutMs, 'fetchAnew')
     return false
   }
 
@@ -70,15 +72,15 @@ export class Follower implements Passenger, Source {
     this.#leave()
   }
 
-  #waitAtMost(timeoutMs: number): void {
+  #waitAtMost(timeoutMs: number, then: 'fetch' | 'fetchAnew'): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
-      this.#goOn('fetch')
+      this.#goOn(then)
       this.#leave()
     }, timeoutMs)
   }
 
-  #goOn(way: 'lookUp' | 'fetch'): void {
+  #goOn(way: 'lookUp' | 'fetch' | 'fetchAnew'): void {
     if (this.#isDone) return
     this.#end()
     const { client } = this.#options

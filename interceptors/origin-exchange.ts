@@ -2,13 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { CacheError } from '../lib/errors.ts'
 import type { Answer } from '../lib/rfc9111/answer.ts'
-import {
-  decideFailure,
-  decideResponse,
-  type Join,
-  NO_REVALIDATION,
-  type ResponseDecision
-} from '../lib/rfc9111/decide-response.ts'
+import { decideFailure, decideResponse, type Join, type ResponseDecision } from '../lib/rfc9111/decide-response.ts'
 import { isSafe } from '../lib/rfc9111/methods.ts'
 import { inStoredBody, storedBytes } from '../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.ts'
@@ -24,10 +18,13 @@ import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-ha
 import { LinesHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
 import { completedOutcome, forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
-import { type Ask, optionsToSend, type Plan, storedOf } from './plan.ts'
+import { type Ask, optionsToSend, type Plan, planFor, storedOf } from './plan.ts'
 import { recordability } from './recordability.ts'
 import { StoredBeginning } from './stored-beginning.ts'
 import type { OpenBody } from './stored-bodies.ts'
+
+/** Why something is not stored that says nothing of the next response. */
+const REASONS_OF_THE_MOMENT: ReadonlySet<string> = new Set(['body-vanished', 'declined-by-store', 'unsafe-method'])
 
 /** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
  * stored. */
@@ -243,8 +240,7 @@ export class OriginExchange implements OriginEvents {
   }
 
   #forward(response: Response, reason: string): void {
-    // An error of the server's says nothing of its next response.
-    this.#delivery.shareWithNobody(response.statusCode < 500)
+    this.#delivery.shareWithNobody(!isOfTheMoment(response.statusCode) && !REASONS_OF_THE_MOMENT.has(reason))
     this.#deliver(response, forwardedOutcome(this.#plan, reason))
   }
 
@@ -258,7 +254,7 @@ export class OriginExchange implements OriginEvents {
       response,
       isForReaders ? forwardedOutcome(this.#plan, refusal) : storedOutcome(this.#plan, entry, policy)
     )
-    this.#delivery.share(entry)
+    this.#delivery.share(entry, request)
   }
 
   /** Begins to store what comes, joined with what is stored. A word: why not. */
@@ -303,7 +299,7 @@ export class OriginExchange implements OriginEvents {
       const refusal = this.#recordOrReason(entry, join, request, response, isHttp2)
       this.#delivery.expect(missing.end - missing.start)
       this.#deliverAnswer(answer, completedOutcome(this.#plan, answer, refusal))
-      if (refusal === undefined) this.#delivery.share(entry)
+      if (refusal === undefined || refusal === 'declined-by-store') this.#delivery.share(entry, request)
       else this.#delivery.land('nothing')
       if (await beginning.play(this.#delivery)) return
       this.#handler.discard()
@@ -334,17 +330,11 @@ export class OriginExchange implements OriginEvents {
   /** Asks again, for the whole: what a 304 speaks of is not there. */
   #refetch(request: Request): void {
     this.#handler.discard()
-    this.#delivery.land('nothing')
     const { client } = this.#ask
-    if (client === undefined || client.isFinished) return
+    if (client === undefined || client.isFinished) return this.#delivery.land('nothing')
     const { forward, asOf } = this.#plan
-    this.#cache.fetch(this.#ask, request, {
-      forward,
-      reason: 'refetch',
-      revalidation: NO_REVALIDATION,
-      stored: [],
-      asOf
-    })
+    const plan = { ...planFor(forward, 'refetch'), asOf }
+    new OriginExchange(this.#cache, this.#ask, request, plan, this.#delivery.leaveFlight()).send()
   }
 
   #deliver(response: Response, outcome: Outcome): void {
@@ -367,4 +357,10 @@ export class OriginExchange implements OriginEvents {
     const { client } = this.#ask
     return client?.isFinished ? undefined : client
   }
+}
+
+/** A failure that says nothing of the next response: of the server's, or because it is asked for too much. RFC 9110 §15.5.9,
+ * §15.6, RFC 6585 §4, RFC 8470 §5.2 */
+function isOfTheMoment(statusCode: number): boolean {
+  return statusCode >= 500 || statusCode === 408 || statusCode === 425 || statusCode === 429
 }

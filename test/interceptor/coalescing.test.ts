@@ -440,6 +440,24 @@ describe('a leader', () => {
     body.destroy().on('error', () => {})
   })
 
+  test('whose response is stale, and cannot be validated, is not waited for', async () => {
+    await using setting = await world(
+      ({ number }, response) => {
+        const headers = { 'cache-control': 'max-age=1', age: '5' }
+        if (number > 1) return { headers, body: `#${number}` }
+        response.writeHead(200, { ...headers, 'content-length': 1000 })
+        response.write('half')
+        return undefined
+      },
+      { coalesceTimeoutMs: 60_000 }
+    )
+    const { cached, origin } = setting
+    const leading = cached.open(origin.url)
+    await eachForItself(setting, 3, ({ first }) => first.open())
+    const { body } = await leading
+    body.destroy().on('error', () => {})
+  })
+
   test('overtaken by a purge leaves its followers to fetch anew: they asked for what is there now', async () => {
     await using setting = await world(numbered)
     const { cached, origin, first, followers } = setting

@@ -15,7 +15,9 @@ import { LmdbStore } from '../../stores/lmdb.ts'
 import type { CacheStore, Stored } from '../../stores/store.ts'
 import { fromUndiciStore } from '../../stores/undici.ts'
 import { AsyncStore } from '../stores/async-store.ts'
+import { FaultyStore } from '../stores/faulty-store.ts'
 import { type Origin, type SeenRequest, startOrigin } from '../support/origin.ts'
+import { rangedReply } from '../support/ranges.ts'
 import { CachedAgent, Clock, type Received, until, withoutDates } from './cached-agent.ts'
 
 const MEBIBYTE = 1_048_576
@@ -364,6 +366,28 @@ describe('the rest of a part', () => {
       assertWhole(await cached.get(origin.url), 'hit')
     })
   }
+
+  test('is asked for once by many, though the store declines it, the part is gone, or the origin has no rest', async () => {
+    const failing: Record<string, [number, (store: FaultyStore) => void]> = {
+      declined: [2, store => (store.faults.put = () => undefined)],
+      gone: [3, store => (store.faults.open = () => undefined)],
+      'no rest': [3, () => {}]
+    }
+    for (const [what, [requests, fail]] of Object.entries(failing)) {
+      await using origin = await startOrigin(async request => {
+        await sleep(20)
+        if (request.number > 1 && request.headers.range !== undefined && what === 'no rest') return { status: 404 }
+        return rangedReply(request, { headers: { ...FRESH, etag: '"a"' }, body: BODY })
+      })
+      const store = new FaultyStore(new MemoryStore())
+      await using cached = new CachedAgent({ store })
+      await cached.get(origin.url, ranged('bytes=0-99999'))
+      fail(store)
+      const all = await Promise.all(Array.from({ length: 20 }, () => cached.get(origin.url)))
+      assert.ok(all.every(({ bytes }) => bytes.equals(BODY)))
+      assert.equal(origin.requests.length, requests, what)
+    }
+  })
 
   test('is asked for again, whole, where the stored bytes are gone or damaged', async () => {
     const damages: Record<string, (stored: Stored) => Stored> = {

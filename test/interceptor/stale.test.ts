@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Reply, startOrigin } from '../support/origin.ts'
 import { CachedAgent, Clock, gate, until, withoutDates } from './cached-agent.ts'
 import { startRawOrigin } from './raw-origin.ts'
@@ -56,6 +57,35 @@ describe('stale-while-revalidate', () => {
     assert.equal(received.body, '#2')
     assert.equal(origin.requests.length, 2)
   })
+
+  for (const [what, reply] of [
+    ['may not be stored', { headers: { 'cache-control': 'no-store' }, body: 'x' }],
+    ['is gone', { status: 404 }]
+  ] as const) {
+    test(`of what ${what} by now, one is fetched at a time`, async () => {
+      const clock = new Clock()
+      let busy = 0
+      let most = 0
+      await using origin = withoutDates(
+        await startOrigin(async ({ number }) => {
+          if (number === 1) return { headers: { 'cache-control': SWR }, body: '#1' }
+          most = Math.max(most, ++busy)
+          await sleep(30)
+          busy--
+          return reply
+        })
+      )
+      await using cached = new CachedAgent({ now: clock.now })
+      await cached.get(origin.url)
+      clock.advance(15)
+      await cached.get(origin.url)
+      await until(() => origin.requests.length === 2 && busy === 0)
+      await sleep(20)
+      await Promise.all(Array.from({ length: 20 }, () => cached.get(origin.url)))
+      await until(() => origin.requests.length > 2 && busy === 0)
+      assert.equal(most, 1)
+    })
+  }
 
   test('a failure in the background harms nobody, and the next hit tries again', async () => {
     let down = false

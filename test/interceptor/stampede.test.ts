@@ -10,8 +10,9 @@ import { TieredStore } from '../../stores/tiered.ts'
 import { AsyncStore } from '../stores/async-store.ts'
 import { FaultyStore } from '../stores/faulty-store.ts'
 import { type Heard, handlerOf, type Reaction } from '../support/handlers.ts'
-import { startOrigin } from '../support/origin.ts'
-import { CachedAgent, type Gate, gate, until } from './cached-agent.ts'
+import { type Origin, startOrigin } from '../support/origin.ts'
+import { rangedReply } from '../support/ranges.ts'
+import { CachedAgent, Clock, type Gate, gate, until, withoutDates } from './cached-agent.ts'
 
 const MEBIBYTE = 1_048_576
 const FRESH = { 'cache-control': 'max-age=60' }
@@ -324,6 +325,23 @@ describe('one who is slow', () => {
     })
   }
 
+  for (const [what, fault] of [
+    ['fails', () => assert.fail('full')],
+    ['declines', () => undefined]
+  ] as const) {
+    test(`reads on from the origin, while the others go on, where the store ${what}`, async () => {
+      const store = new FaultyStore(new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }))
+      store.faults[what === 'fails' ? 'write' : 'put'] = fault
+      await using origin = await startOrigin(request =>
+        rangedReply(request, { headers: { ...FRESH, etag: '"a"' }, body: bytes })
+      )
+      await using cached = new CachedAgent({ store, onStoreError() {} })
+      const last = await race(cached, origin.url, 0)
+      assert.ok((await last()).equals(bytes))
+      assert.equal(origin.requests.length, 2)
+    })
+  }
+
   test('sets the pace where nothing is stored: it could not have the rest in another way', async () => {
     const store = new FaultyStore(new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }))
     store.faults.write = () => {
@@ -364,14 +382,104 @@ describe('what was for one alone', () => {
     assert.equal(origin.requests.length, 8)
   })
 
-  test('because it failed is asked for together again', async () => {
-    await using origin = await startOrigin(async ({ number }) => {
-      await sleep(20)
-      return number === 1 ? { status: 503 } : { headers: FRESH, body: 'x' }
+  for (const status of [408, 425, 429, 500, 503]) {
+    test(`because it failed, with ${status}, is asked for together again`, async () => {
+      await using origin = await startOrigin(async ({ number }) => {
+        await sleep(20)
+        return number === 1 ? { status } : { headers: FRESH, body: 'x' }
+      })
+      await using cached = new CachedAgent()
+      await cached.get(origin.url)
+      await Promise.all(Array.from({ length: 5 }, () => cached.get(origin.url)))
+      assert.equal(origin.requests.length, 2)
     })
-    await using cached = new CachedAgent()
+  }
+
+  test('because the store declined it once is asked for together again', async () => {
+    const clock = new Clock()
+    await using origin = withoutDates(
+      await startOrigin(async () => {
+        await sleep(20)
+        return { headers: { 'cache-control': 'max-age=1, stale-while-revalidate=5' }, body: 'x' }
+      })
+    )
+    const store = new FaultyStore(new MemoryStore())
+    await using cached = new CachedAgent({ store, now: clock.now })
     await cached.get(origin.url)
+    clock.advance(3)
+    store.faults.put = () => undefined
+    await cached.get(origin.url)
+    await until(() => store.countOf('put') === 2)
+    store.faults.put = undefined
+    clock.advance(60)
     await Promise.all(Array.from({ length: 5 }, () => cached.get(origin.url)))
-    assert.equal(origin.requests.length, 2)
+    assert.equal(origin.requests.length, 3)
   })
+})
+
+describe('those who come too late to read along', () => {
+  const body = randomBytes(200_000)
+
+  /** The first response stops where it is too late to join it. */
+  async function stoppedOrigin(rest: Gate): Promise<Origin> {
+    return startOrigin(async ({ number }, response) => {
+      response.writeHead(200, { ...FRESH, 'content-length': body.byteLength })
+      response.write(body.subarray(0, 100_000))
+      if (number === 1) await rest.opened
+      response.end(body.subarray(100_000))
+    })
+  }
+
+  /** Asks first, and has got all that comes. */
+  async function begin(cached: CachedAgent, url: string): Promise<{ whole: Promise<Buffer> }> {
+    const response = await cached.open(url)
+    const chunks: Buffer[] = []
+    const collect = async () => {
+      for await (const chunk of response.body) chunks.push(chunk)
+      return Buffer.concat(chunks)
+    }
+    const whole = collect()
+    await until(() => Buffer.concat(chunks).byteLength === 100_000)
+    return { whole }
+  }
+
+  test('make one request in place of the one that takes too long', async () => {
+    const rest = gate()
+    await using origin = await stoppedOrigin(rest)
+    await using cached = new CachedAgent({ coalesceTimeoutMs: 100 })
+    const { whole } = await begin(cached, origin.url)
+    const late = await Promise.all(Array.from({ length: 20 }, () => cached.get(origin.url)))
+    assert.ok(late.every(({ bytes }) => bytes.equals(body)))
+    assert.equal(origin.requests.length, 2)
+    rest.open()
+    assert.ok((await whole).equals(body))
+  })
+
+  test('do not wait where nothing is being stored', async () => {
+    const rest = gate()
+    await using origin = await stoppedOrigin(rest)
+    const store = declining()
+    await using cached = new CachedAgent({ store, coalesceTimeoutMs: 60_000 })
+    const { whole } = await begin(cached, origin.url)
+    assert.ok((await cached.get(origin.url)).bytes.equals(body))
+    rest.open()
+    await whole
+  })
+})
+
+test('a body that the store cannot open is fetched once for all who want it', async () => {
+  for (const fault of [() => undefined, () => new Promise(() => {})]) {
+    await using origin = await startOrigin(async () => {
+      await sleep(20)
+      return { headers: FRESH, body: 'x' }
+    })
+    const store = new FaultyStore(new AsyncStore())
+    await using cached = new CachedAgent({ store, storeTimeoutMs: 100, onStoreError() {} })
+    await cached.get(origin.url)
+    await until(() => store.operations.includes('commit'))
+    await sleep(10)
+    store.faults.open = fault
+    await Promise.all(Array.from({ length: 50 }, () => cached.get(origin.url)))
+    assert.equal(origin.requests.length, 2)
+  }
 })
