@@ -10,9 +10,9 @@ import type { Flight, Landing } from './flights.ts'
 import type { OriginHandler } from './origin-handler.ts'
 import { trailersHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
-import { mayStorePart } from './part-replacement.ts'
 import { type Ask, type Plan, storedOf } from './plan.ts'
 import { Recorder } from './recorder.ts'
+import { mayReplace } from './replacement.ts'
 import { RestOfBody } from './rest-of-body.ts'
 import type { Destination } from './stored-beginning.ts'
 import { Straggler } from './straggler.ts'
@@ -113,7 +113,7 @@ export class Delivery implements Destination {
       maxBufferedBytes: settings.maxBufferedBytes,
       onDrain: () => handler.resumeForStore(),
       onSettled: stored => this.#recorded(stored),
-      mayStorePart: (part, isCutOff) => mayStorePart(guard, request, part, isCutOff)
+      mayReplace: (lesser, isCutOff) => mayReplace(guard, request, lesser, isCutOff)
     })
     this.#recording = { recorder, request, entry, join }
     if (joined !== undefined && join?.before !== undefined) recorder.copy(joined, join.before)

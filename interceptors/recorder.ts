@@ -1,4 +1,5 @@
 import { cutOff, MIN_KEPT_BYTES } from '../lib/rfc9111/parts.ts'
+import { isLesser } from '../lib/rfc9111/precedence.ts'
 import { isPartial } from '../lib/rfc9111/segments.ts'
 import type { ByteRange, Entry, FieldLines } from '../lib/rfc9111/types.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../stores/store.ts'
@@ -20,8 +21,8 @@ export interface RecorderOptions {
   readonly onDrain: () => void
   /** Called once: whether the response is stored, as a whole or as the part that it was to be. */
   readonly onSettled: (stored: boolean) => void
-  /** Whether a part may still take the place of what is stored by now. `isCutOff`: it was to be more. */
-  readonly mayStorePart: (part: Entry, isCutOff: boolean) => MaybePromise<boolean>
+  /** Whether less than a whole may still take the place of what is stored by now. `isCutOff`: it was to be more. */
+  readonly mayReplace: (lesser: Entry, isCutOff: boolean) => MaybePromise<boolean>
 }
 
 /** A stretch of a stored body, to be copied. */
@@ -174,9 +175,9 @@ export class Recorder {
 
   #commit(writer: BodyWriter, entry: Entry): void {
     this.#working = true
-    const { guard, mayStorePart } = this.#options
-    const committed = isPartial(entry)
-      ? mapMaybe(mayStorePart(entry, this.#isCutOff), may => {
+    const { guard, mayReplace } = this.#options
+    const committed = isLesser(entry)
+      ? mapMaybe(mayReplace(entry, this.#isCutOff), may => {
           if (may && !this.#settled) return guard.commit(writer, entry)
           this.abort()
           return false

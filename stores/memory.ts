@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { CacheError, optionError } from '../lib/errors.ts'
+import { givesWay, isLesser } from '../lib/rfc9111/precedence.ts'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { ObjectSerializer } from '../serializers/object.ts'
 import { RECORD_VERSION, type Serializer, type StoredRecord } from '../serializers/serializer.ts'
@@ -179,12 +180,19 @@ export class MemoryStore implements CacheStore {
 
   #store(entry: Entry, arrival: number, blocks: readonly Uint8Array[]): boolean {
     const held = this.#keys.get(entry.key)?.variants.get(entry.variantKey)
-    // A slow response does not replace one that was asked for after it arrived.
-    if (held !== undefined && held.arrival > arrival) return false
+    if (held !== undefined && this.#givesWay(entry, arrival, held)) return false
     const record: StoredRecord = { version: RECORD_VERSION, entry }
     if (blocks.length <= 1) return this.#insert({ ...record, body: blocks[0] ?? new Uint8Array() }, arrival, undefined)
     if (this.#keepsRecords) return this.#insert(record, arrival, blocks)
     return this.#insert({ ...record, body: new Uint8Array(Buffer.concat(blocks)) }, arrival, undefined)
+  }
+
+  /** A slow response does not replace one that was asked for after it arrived, nor less than a body the body. */
+  #givesWay(entry: Entry, arrival: number, held: Slot): boolean {
+    const isHeldLater = held.arrival > arrival
+    if (!isHeldLater && !isLesser(entry)) return false
+    const found = this.#read(held)
+    return found !== undefined && givesWay(entry, found.entry, isHeldLater)
   }
 
   #insert(record: StoredRecord, arrival: number, blocks: readonly Uint8Array[] | undefined): boolean {

@@ -7,6 +7,7 @@ import { testFacts } from './testing/facts.ts'
 import { testHostile } from './testing/hostile.ts'
 import { testLeases } from './testing/leases.ts'
 import { testLifecycle } from './testing/lifecycle.ts'
+import { testPrecedence } from './testing/precedence.ts'
 import { testRanges } from './testing/ranges.ts'
 import { type Check, Subject } from './testing/subject.ts'
 import { testTags } from './testing/tags.ts'
@@ -57,6 +58,7 @@ const TIMEOUT_MS = 60_000
  *   is to be seen of it before `commit`, nor after `abort`.
  * - A deletion wins: `commit` and `update` answer false where `delete`, `deleteByTag` or `clear` came after the position
  *   that they were begun with, and what is asked for after the deletion is stored.
+ * - A whole body is stored although a response to HEAD, or a part, of its version was asked for and stored meanwhile.
  * - A body that is opened, or only looked up, before it is replaced or deleted gives the bytes it had, or fails.
  * - Keys, variant keys and tags are any strings.
  * - `capabilities.tags` false: `deleteByTag` throws or rejects; `clear` false: `clear` does. `ranges` false: `open` with a range answers with the
@@ -90,6 +92,7 @@ export function testStore(options: TestStoreOptions): void {
     testVariants(check, variantCount)
     testUpdates(check)
     testDeletions(check)
+    testPrecedence(check)
     testTags(check)
     testRanges(check)
     testConcurrency(check)

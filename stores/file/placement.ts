@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer'
+import { givesWay, isLesser } from '../../lib/rfc9111/precedence.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import type { LogPosition } from './deletion-view.ts'
@@ -44,8 +45,8 @@ export class Placement {
         writer.prepare(key, position.generation)
       ])
       if (deletions.covers(position, key, tags)) return false
-      // A slow response does not replace one that was asked for after it arrived.
-      if ((this.#arrivals.get(key + variant) ?? 0) > arrival) return false
+      const isHeldLater = (this.#arrivals.get(key + variant) ?? 0) > arrival
+      if (await this.#givesWay(entry, isHeldLater, key, variant, primary?.parsed?.head)) return false
       const { vary, expiresAtMs } = entry
       const place = await this.#placeFor(key, variant, vary, primary?.parsed, position)
       if (place === undefined) return false
@@ -87,6 +88,24 @@ export class Placement {
       time.responseTimeMs = entry.responseTimeMs
       return true
     })
+  }
+
+  /** A slow response does not replace one that was asked for after it arrived, nor less than a body the body. */
+  async #givesWay(
+    entry: Entry,
+    isHeldLater: boolean,
+    key: string,
+    variant: string,
+    primary: RecordHead | undefined
+  ): Promise<boolean> {
+    if (!isHeldLater && !isLesser(entry)) return false
+    const { records, deletions, time } = this.#parts
+    const name = primary?.variantDigest === variant ? key : variantName(key, variant)
+    const found = await records.read(name, head => {
+      return head.variantDigest === variant && !deletions.covers(head, key, head.tags) && !time.hasExpired(head)
+    })
+    if (found === undefined || found === 'damaged' || found.record === undefined) return false
+    return givesWay(entry, found.record.entry, isHeldLater)
   }
 
   async #placeFor(

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { givesWay, isLesser } from '../../lib/rfc9111/precedence.ts'
 import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
@@ -7,7 +8,7 @@ import { isDeleted, isOvertaken, noteDeletion } from './deletions.ts'
 import { DIGEST_BYTES, digestOf, keyDigestOf, SPACE_BYTES, spaceOf, tagDigestOf } from './digests.ts'
 import { leave, stay } from './leaving.ts'
 import type { Opening } from './opening.ts'
-import { type ChunkedBody, encodeRecord, type RecordHead } from './record-bytes.ts'
+import { type ChunkedBody, encodeRecord, type ParsedRecord, type RecordHead } from './record-bytes.ts'
 import { putRecord, readRecord, recordNames, removeRecord } from './rows.ts'
 
 /** Records removed with their key at once; a sweep removes the others, which nobody finds any more. */
@@ -35,10 +36,10 @@ export class EntryWriter {
     return this.#opening.opened().database.write(batch => {
       const { tables, marks } = batch
       if (isOvertaken(tables, marks, entry, asOf)) return false
-      const held = readRecord(tables, name)?.head
-      if (held !== undefined && isLater(held, arrival, entry.responseTimeMs)) return false
+      const held = readRecord(tables, name)
+      if (held !== undefined && this.#givesWay(batch, entry, arrival, held)) return false
       if (chunked !== undefined && !stay(batch, chunked)) return false
-      if (held?.body !== undefined) leave(batch, held.body, Date.now())
+      if (held?.head.body !== undefined) leave(batch, held.head.body, Date.now())
       const head = headOf(entry, marks.position, arrival, chunked, variantDigest)
       putRecord(batch, name, encodeRecord(head, payload), entry.vary, Date.now())
       return true
@@ -89,6 +90,16 @@ export class EntryWriter {
     })
   }
 
+  /** A slow response does not replace one that was asked for after it arrived, nor less than a body the body. */
+  #givesWay({ tables, marks }: Batch, entry: Entry, arrival: number, { head, payload }: ParsedRecord): boolean {
+    const isHeldLater = isLater(head, arrival, entry.responseTimeMs)
+    if (!isHeldLater && !isLesser(entry)) return false
+    // At once: the next read overwrites what the last one gave.
+    const found = this.#decode(payload)
+    if (found === undefined || head.expiresAtMs < Date.now()) return false
+    return !isDeleted(tables, marks, keyDigestOf(entry.key), head) && givesWay(entry, found.entry, isHeldLater)
+  }
+
   #removeRow(batch: Batch, rowName: Buffer): void {
     for (const name of recordNames(batch.tables, rowName, MAX_REMOVED)) removeRecord(batch, name, Date.now())
   }
@@ -117,7 +128,7 @@ export class EntryWriter {
   }
 }
 
-/** A slow response does not replace one that was asked for after it arrived. */
+/** Whether what is stored came later, by the order of changes and, where nothing was changed in between, by the clock. */
 function isLater(held: RecordHead, arrival: number, responseTimeMs: number): boolean {
   return held.arrival > arrival || (held.arrival === arrival && held.responseTimeMs > responseTimeMs)
 }

@@ -11,7 +11,8 @@ interface Deletion {
   readonly needs?: 'tags' | 'clear'
 }
 
-const DELETIONS: readonly Deletion[] = [
+/** Whatever removes what is stored for `KEY`. */
+export const DELETIONS: readonly Deletion[] = [
   { what: 'delete', run: store => store.delete(KEY) },
   { what: 'deleteByTag', run: store => store.deleteByTag(TAG), needs: 'tags' },
   { what: 'clear', run: store => store.clear(), needs: 'clear' }
@@ -145,6 +146,6 @@ async function begin(
 }
 
 /** Whether the store can do what the test is about; the test is skipped where it cannot. */
-async function isDone(subject: Subject, { what, needs }: Deletion): Promise<boolean> {
+export async function isDone(subject: Subject, { what, needs }: Deletion): Promise<boolean> {
   return needs === undefined || !subject.skipUnless(subject.store.capabilities[needs] ?? true, what)
 }

@@ -33,7 +33,7 @@ const RULES: readonly Rule[] = [
   { files: 'stores/undici', values: ['stores/', 'serializers/', 'lib/errors.ts', 'lib/rfc9111/'], packages: true },
   {
     files: 'stores/',
-    values: ['stores/', 'serializers/', 'lib/errors.ts', 'lib/rfc9111/segments.ts'],
+    values: ['stores/', 'serializers/', 'lib/errors.ts', 'lib/rfc9111/segments.ts', 'lib/rfc9111/precedence.ts'],
     types: ['lib/rfc9111/'],
     packages: true
   },
