@@ -113,7 +113,8 @@ export class Delivery implements Destination {
       maxBufferedBytes: settings.maxBufferedBytes,
       onDrain: () => handler.resumeForStore(),
       onSettled: stored => this.#recorded(stored),
-      mayReplace: (lesser, isCutOff) => mayReplace(guard, request, lesser, isCutOff)
+      mayReplace: (lesser, isCutOff) =>
+        mayReplace({ guard, policy: settings.policy, request, asOf: plan.asOf }, lesser, isCutOff)
     })
     this.#recording = { recorder, request, entry, join }
     if (joined !== undefined && join?.before !== undefined) recorder.copy(joined, join.before)

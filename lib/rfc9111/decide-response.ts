@@ -1,7 +1,7 @@
 import { type Answer, answerFrom } from './answer.ts'
 import type { Completion } from './completion.ts'
 import { requestDirectives } from './directives.ts'
-import { freshen, keepsItsVariant, makeEntry } from './entry.ts'
+import { freshen, isKept, makeEntry } from './entry.ts'
 import { fieldsOf } from './fields.ts'
 import { agreesWithHead } from './head.ts'
 import { describesItsTarget, invalidatedKeys } from './invalidation.ts'
@@ -162,11 +162,6 @@ function afterNotModified({ request, response, revalidation }: Exchange, policy:
   return freshened.every(stored => isKept(stored, request, policy))
     ? { kind: 'freshen', answer, updates: freshened, deletes: [], ...grounds }
     : { kind: 'freshen', answer, updates: [], deletes: [entry.key], ...grounds }
-}
-
-/** Whether what a 304, or a 200 to HEAD, made of a stored response may stay stored, and where it is. */
-function isKept(freshened: Entry, request: Request, policy: Policy): boolean {
-  return keepsItsVariant(freshened) && refusalToStore(request, freshened, policy) === undefined
 }
 
 /** §4.3.5 */

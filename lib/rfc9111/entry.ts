@@ -1,6 +1,7 @@
 import { fieldsOf } from './fields.ts'
 import { judge } from './judgement.ts'
 import { staleIfErrorSeconds, staleWhileRevalidateSeconds } from './staleness.ts'
+import { refusalToStore } from './storability.ts'
 import { storedLines, updatedLines } from './stored-fields.ts'
 import type { Entry, EntryId, FieldLines, Policy, Request, Response } from './types.ts'
 import { hasValidator } from './validators.ts'
@@ -41,6 +42,11 @@ export function freshen(entry: Entry, response: Response, policy: Policy): Entry
   // Once more for the stored lines: what the update names in no-cache or private, they must not keep. §5.2.2.4
   const lines = storedLines(updatedLines(entry.lines, update), directives, policy, responseTimeMs)
   return withExpiry({ ...entry, lines, requestTimeMs, responseTimeMs }, policy)
+}
+
+/** Whether what a 304, a 200 to HEAD or a part made of a stored response may stay stored, and where it is. */
+export function isKept(freshened: Entry, request: Request, policy: Policy): boolean {
+  return keepsItsVariant(freshened) && refusalToStore(request, freshened, policy) === undefined
 }
 
 /** Whether a freshened entry still belongs where it is stored: a changed Vary selects otherwise. §4.1 */

@@ -63,7 +63,10 @@ export function partOf(response: Response): Part | undefined {
 }
 
 /** Whether what is stored and what comes are of one version: only then may they be combined. §3.4 */
-export function isOfSameVersion(held: Entry, { response, completeLength }: Part): boolean {
+export function isOfSameVersion(
+  held: Entry,
+  { response, completeLength }: { readonly response: Response; readonly completeLength: number | undefined }
+): boolean {
   if (held.statusCode !== 200 || held.method !== 'GET' || held.completeLength !== completeLength) return false
   const [stored, came] = [fieldsOf(held.lines), fieldsOf(response.lines)]
   const coding = combinedValue(came, 'content-encoding')

@@ -183,6 +183,22 @@ for (const [kind, makeStore] of Object.entries(STORES)) {
       ])
     })
 
+    test('stay where they are, and are brought up to date, when less of their version comes', async () => {
+      const clock = new Clock()
+      let isCut = false
+      const served = () => ({ body: BODY, etag: '"a"', cutAfter: () => (isCut ? 100_000 : undefined) })
+      await using origin = withoutDates(await startFileOrigin(served)) as Origin
+      await using cached = await cachedOn(makeStore, { now: clock.now })
+      await cached.get(origin.url, ranged('bytes=0-199999'))
+      clock.advance(100)
+      isCut = true
+      await assert.rejects(cached.get(origin.url))
+      isCut = false
+      assertPart(await cached.get(origin.url, ranged('bytes=0-199999')), 0, 200_000, 'hit')
+      assertWhole(await cached.get(origin.url), 'miss')
+      assert.deepEqual(rangesAsked(origin), ['bytes=0-199999', undefined, 'bytes=200000-'])
+    })
+
     const mebibytes = isStress && kind.endsWith('Store') ? 1024 : 64
     test(`a download of ${mebibytes} MiB that is cut three times costs the origin each byte once`, async context => {
       const body = randomBytes(mebibytes * MEBIBYTE)
@@ -276,6 +292,16 @@ describe('a part', () => {
     assertWhole(await cached.get(origin.url), 'miss')
     assert.equal((await part.body.arrayBuffer()).byteLength, 200_000)
     assertWhole(await cached.get(origin.url), 'hit')
+  })
+
+  test('does not take the place of a larger one that came meanwhile', async () => {
+    await using origin = await startFileOrigin(() => ({ body: BODY, etag: '"a"' }))
+    await using cached = await cachedOn(() => new MemoryStore())
+    const larger = await cached.open(origin.url, ranged('bytes=100001-299999'))
+    const smaller = await cached.open(origin.url, ranged('bytes=0-99999'))
+    assert.equal((await larger.body.arrayBuffer()).byteLength, 199_999)
+    assert.equal((await smaller.body.arrayBuffer()).byteLength, 100_000)
+    assertPart(await cached.get(origin.url, ranged('bytes=100001-299999')), 100_001, 300_000, 'hit')
   })
 
   test('that is too large to be joined stays as it is', async () => {

@@ -32,6 +32,7 @@ import {
   hasOwnConditions,
   isNotModified
 } from '../../lib/rfc9111/preconditions.ts'
+import { replacementOf } from '../../lib/rfc9111/replacement.ts'
 import { acceptsStale, forbidsStale, staleIfErrorSeconds } from '../../lib/rfc9111/staleness.ts'
 import { refusalToStore } from '../../lib/rfc9111/storability.ts'
 import { storedLines, updatedLines } from '../../lib/rfc9111/stored-fields.ts'
@@ -250,8 +251,9 @@ describe('no function of the engine throws on what HTTP brings', () => {
     describesItsTarget,
     isNotModified: (request, _, __, entry) => isNotModified(request, entry),
     partOf: (_, response) => partOf(response),
-    isOfSameVersion: (_, response, __, entry) =>
-      isOfSameVersion(entry, { response, range: { start: 0, end: 1 }, completeLength: 100 }),
+    isOfSameVersion: (_, response, __, entry) => isOfSameVersion(entry, { response, completeLength: 100 }),
+    replacementOf: (request, response, policy, entry) =>
+      replacementOf(entry, { ...entry, ...response }, false, request, policy),
     completionOf: (request, _, __, entry) => completionOf(request, entry),
     cutOff: (_, __, ___, entry) => cutOff(entry, 10, 100),
     confirmsClient: (request, response) => confirmsClient(response, request.fields),
