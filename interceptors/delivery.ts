@@ -2,7 +2,7 @@ import type { Join } from '../lib/rfc9111/decide-response.ts'
 import { isSafe } from '../lib/rfc9111/methods.ts'
 import { isResumable } from '../lib/rfc9111/parts.ts'
 import { storedBytes } from '../lib/rfc9111/segments.ts'
-import type { Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
+import type { ByteRange, Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
 import { Audience } from './audience.ts'
 import type { HttpCache } from './cache.ts'
 import { type Client, type Head, nobodyWaits } from './client.ts'
@@ -186,15 +186,16 @@ export class Delivery implements Destination {
     this.#audience.fail(error)
   }
 
-  /** Nothing more comes this way: each who reads asks the origin for what it lacks of the response, of which it gets all
-   * from byte `start` on. */
-  handOver(entry: Entry, request: Request, start: number): void {
+  /** Nothing more comes this way: each who reads asks the origin for what it lacks of those bytes of the response. */
+  handOver(entry: Entry, request: Request, wanted: ByteRange): void {
     if (this.#isOver) return
     this.#isOver = true
     this.forget()
     this.land('nothing')
-    this.#audience.handOver((client, offset) => {
-      new RestOfBody({ client, offset: start + offset }, entry, this.#options.ask, request.fields).send()
+    const end = wanted.end === entry.completeLength ? undefined : wanted.end
+    this.#audience.handOver((client, deliveredBytes) => {
+      const reader = { client, offset: wanted.start + deliveredBytes, end }
+      new RestOfBody(reader, entry, this.#options.ask, request.fields).send()
     })
   }
 

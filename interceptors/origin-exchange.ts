@@ -275,10 +275,10 @@ export class OriginExchange implements OriginEvents {
     return this.#delivery.recordOrReason(request, entry, join, expectedBytes)
   }
 
-  /** The rest of a stored part is on its way: the client gets both as one, and the store what it did not have. The origin
-   * waits until the stored bytes have been delivered. */
+  /** What was missing of a stored part is on its way: the client gets both as one, and the store what it did not have. The
+   * origin waits until the stored bytes have been delivered. */
   async #complete(
-    { entry, answer, completion }: Extract<ResponseDecision, { kind: 'complete' }>,
+    { entry, answer, completion, reason }: Extract<ResponseDecision, { kind: 'complete' }>,
     request: Request,
     response: Response,
     isHttp2: boolean
@@ -296,14 +296,14 @@ export class OriginExchange implements OriginEvents {
       if (this.#delivery.isOver) return
       const before = range.start === 0 ? undefined : { start: 0, end: range.start }
       const join = { with: part, before, after: undefined }
-      const refusal = this.#recordOrReason(entry, join, request, response, isHttp2)
+      const refusal = entry === undefined ? reason : this.#recordOrReason(entry, join, request, response, isHttp2)
       this.#delivery.expect(missing.end - missing.start)
       this.#deliverAnswer(answer, completedOutcome(this.#plan, answer, refusal))
-      if (refusal === undefined || refusal === 'declined-by-store') this.#delivery.share(entry, request)
+      if (refusal === undefined || refusal === 'declined-by-store') this.#delivery.share(answer.entry, request)
       else this.#delivery.land('nothing')
       if (await beginning.play(this.#delivery)) return
       this.#handler.discard()
-      this.#delivery.handOver(entry, request, wanted.start)
+      this.#delivery.handOver(answer.entry, request, wanted)
     } catch (error) {
       this.#delivery.forget()
       this.#handler.abort(error as Error)

@@ -9,7 +9,7 @@ export interface Completion {
   readonly entry: Entry
   /** Bytes of the representation that the client gets: stored ones first, then what is missing. */
   readonly wanted: ByteRange
-  /** Bytes that are stored, and those up to the end that follow. */
+  /** Bytes that are stored, and those that follow, up to the end of what is wanted. */
   readonly held: ByteRange
   readonly missing: ByteRange
   /** Fields to send in place of the client's Range and If-Range. RFC 9110 §14.2, §13.1.5 */
@@ -24,27 +24,27 @@ export function suffices(request: Request, entry: Entry, isNotModified: boolean)
   return selected === 'unsatisfiable' || inStoredBody(entry, selected) !== undefined
 }
 
-/** How the request is answered from a part and its rest; undefined where the part does not hold the beginning of what is
- * wanted, or more than the rest would be needed. §3.4 */
+/** How the request, for which the part does not suffice, is answered from it and what follows; undefined where the part
+ * does not hold the beginning of what is wanted. §3.4 */
 export function completionOf(request: Request, entry: Entry): Completion | undefined {
   const { completeLength, segments } = entry
   const [segment, another] = segments
   const validator = strongValidator(entry)
   if (segment === undefined || another !== undefined || completeLength === undefined) return undefined
   if (validator === undefined || request.method !== 'GET' || hasOwnConditions(request.fields)) return undefined
-  const wanted = wantedToTheEnd(request, entry, completeLength)
+  const wanted = wantedRange(request, entry, completeLength)
   if (wanted === undefined || wanted.start < segment.start || wanted.start >= segment.end) return undefined
-  const missing = { start: segment.end, end: completeLength }
+  const missing = { start: segment.end, end: wanted.end }
   const fields: FieldLines = [
-    ['Range', `bytes=${missing.start}-`],
+    ['Range', `bytes=${missing.start}-${missing.end === completeLength ? '' : missing.end - 1}`],
     ['If-Range', validator]
   ]
   return { entry, wanted, held: segment, missing, fields }
 }
 
 /** Several ranges, and what is malformed, are for the origin to interpret. */
-function wantedToTheEnd(request: Request, entry: Entry, end: number): ByteRange | undefined {
+function wantedRange(request: Request, entry: Entry, end: number): ByteRange | undefined {
   if (request.fields['range'] === undefined) return { start: 0, end }
   const selected = selection(request, entry)
-  return typeof selected === 'object' && selected.end === end ? selected : undefined
+  return typeof selected === 'object' ? selected : undefined
 }

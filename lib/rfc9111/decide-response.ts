@@ -7,7 +7,16 @@ import { agreesWithHead } from './head.ts'
 import { describesItsTarget, invalidatedKeys } from './invalidation.ts'
 import { ageMs, judge } from './judgement.ts'
 import { isSafe } from './methods.ts'
-import { asksForOneRange, isOfSameVersion, type Part, partOf, type Union, unionOf, withRange } from './parts.ts'
+import {
+  asksForOneRange,
+  isOfSameVersion,
+  isWorthCopying,
+  type Part,
+  partOf,
+  type Union,
+  unionOf,
+  withRange
+} from './parts.ts'
 import { confirmsClient } from './preconditions.ts'
 import { forbidsStale, staleIfErrorSeconds } from './staleness.ts'
 import { refusalToStore } from './storability.ts'
@@ -37,7 +46,8 @@ export type ResponseDecision = {
 } & (
   | { readonly kind: 'forward' }
   | { readonly kind: 'store'; readonly entry: Entry; readonly joins?: Join }
-  | { readonly kind: 'complete'; readonly entry: Entry; readonly answer: Answer; readonly completion: Completion }
+  /** Without an entry where what is stored stays as it is, but for its fields. */
+  | { readonly kind: 'complete'; readonly entry?: Entry; readonly answer: Answer; readonly completion: Completion }
   | { readonly kind: 'freshen'; readonly answer: Answer }
   | { readonly kind: 'serve-stale'; readonly answer: Answer }
   | { readonly kind: 'refetch' }
@@ -113,7 +123,8 @@ function lacksFieldsOfWhole(request: Request, response: Response): boolean {
   return request.fields['if-range'] !== undefined && fieldsOf(response.lines)['content-type'] === undefined
 }
 
-/** The rest of a stored part: the same version, all of it, and nothing else; or a whole that has taken its place. §3.4 */
+/** What was missing of a stored part: the same version, all of it, and nothing else; or a whole that has taken its place.
+ * §3.4 */
 function afterCompletion(exchange: Exchange, completion: Completion, policy: Policy): ResponseDecision {
   const { request, response, entryId } = exchange
   if (response.statusCode === 200) return storeOrForward(exchange, policy)
@@ -126,7 +137,11 @@ function afterCompletion(exchange: Exchange, completion: Completion, policy: Pol
   const range = { start: held.start, end: missing.end }
   const entry = withRange({ ...freshened, id: entryId }, range, rest.completeLength)
   const answer = answerFrom(entry, request, policy, response.responseTimeMs, 'validated')
-  return { kind: 'complete', entry, answer, completion, ...NOTHING, reason: 'completed', section: '§3.4' }
+  const complete = { kind: 'complete', answer, completion, deletes: [], section: '§3.4' } as const
+  // What goes to the end is copied once, whatever its size; of ranges, there may be a thousand.
+  return missing.end === rest.completeLength || isWorthCopying(held.end - held.start, missing.end - missing.start)
+    ? { ...complete, entry, updates: [], reason: 'completed' }
+    : { ...complete, updates: [freshened], reason: 'larger-part' }
 }
 
 function storeOrForward({ request, response, entryId }: Exchange, policy: Policy): ResponseDecision {

@@ -92,7 +92,7 @@ export function unionOf(held: Entry, came: ByteRange): Union | 'stored one' | 'n
     held.segments.length === 1 &&
     segment.start <= came.end &&
     came.start <= segment.end &&
-    heldBytes <= Math.max(MAX_COPIED_BYTES, MAX_COPIED_PER_BYTE * cameBytes)
+    isWorthCopying(heldBytes, cameBytes)
   ) {
     const { start, end } = segment
     return {
@@ -102,6 +102,11 @@ export function unionOf(held: Entry, came: ByteRange): Union | 'stored one' | 'n
     }
   }
   return cameBytes > heldBytes ? 'new one' : 'stored one'
+}
+
+/** Whether so many stored bytes may be copied to be joined with those that come. */
+export function isWorthCopying(heldBytes: number, cameBytes: number): boolean {
+  return heldBytes <= Math.max(MAX_COPIED_BYTES, MAX_COPIED_PER_BYTE * cameBytes)
 }
 
 /** The entry with those bytes of the representation and no others. */

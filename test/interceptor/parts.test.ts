@@ -16,7 +16,7 @@ import type { CacheStore, Stored } from '../../stores/store.ts'
 import { fromUndiciStore } from '../../stores/undici.ts'
 import { AsyncStore } from '../stores/async-store.ts'
 import { FaultyStore } from '../stores/faulty-store.ts'
-import { type Origin, type SeenRequest, startOrigin } from '../support/origin.ts'
+import { type Origin, type Reply, type SeenRequest, startOrigin } from '../support/origin.ts'
 import { rangedReply } from '../support/ranges.ts'
 import { CachedAgent, Clock, type Received, until, withoutDates } from './cached-agent.ts'
 
@@ -181,6 +181,29 @@ for (const [kind, makeStore] of Object.entries(STORES)) {
         'bytes=200000-',
         'bytes=0-49999'
       ])
+    })
+
+    test('are completed to the end of a range, and the origin sends each byte once', async () => {
+      await using origin = await startFileOrigin(() => ({ body: BODY, etag: '"a"' }))
+      await using cached = await cachedOn(makeStore)
+      assertPart(await cached.get(origin.url, ranged('bytes=10000-149999')), 10_000, 150_000, 'miss')
+      const completed = await cached.get(origin.url, ranged('bytes=10000-249999'))
+      assertPart(completed, 10_000, 250_000, 'miss')
+      assert.match(String(completed.headers['cache-status']), /; fwd=partial; fwd-status=206;.* stored$/)
+      assertPart(await cached.get(origin.url, ranged('bytes=10000-249999')), 10_000, 250_000, 'hit')
+      assertPart(await cached.get(origin.url, ranged('bytes=249999-279999')), 249_999, 280_000, 'miss')
+      assertPart(await cached.get(origin.url, ranged('bytes=10000-279999')), 10_000, 280_000, 'hit')
+      assertPart(await cached.get(origin.url, ranged('bytes=0-9999')), 0, 10_000, 'miss')
+      assertPart(await cached.get(origin.url, ranged('bytes=5-400000')), 5, 300_000, 'miss')
+      assertWhole(await cached.get(origin.url), 'hit')
+      assert.deepEqual(rangesAsked(origin), [
+        'bytes=10000-149999',
+        'bytes=150000-249999',
+        'bytes=250000-279999',
+        'bytes=0-9999',
+        'bytes=280000-'
+      ])
+      assert.equal(origin.sentBytes, BODY.byteLength)
     })
 
     test('stay where they are, and are brought up to date, when less of their version comes', async () => {
@@ -475,6 +498,96 @@ describe('the rest of a part', () => {
     }
     assertPart(await scene.cached.get(scene.origin.url, ranged('bytes=0-199999')), 0, 200_000, 'hit')
     assertWhole(await scene.cached.get(scene.origin.url), 'miss')
+  })
+})
+
+describe('what is missing of a range', () => {
+  const ASKED = 'bytes=50000-249999'
+
+  /** A cache that has the first 100,000 bytes of version "a"; then the origin answers otherwise, once. */
+  async function withBeginning(answer: Reply) {
+    const origin = await startOrigin(({ number, headers: { range } }) =>
+      number === 2 ? answer : rangedReply({ headers: { range } }, { headers: { ...FRESH, etag: '"a"' }, body: BODY })
+    )
+    const cached = await cachedOn(() => new MemoryStore())
+    await cached.get(origin.url, ranged('bytes=0-99999'))
+    return {
+      origin,
+      cached,
+      [Symbol.asyncDispose]: async () => {
+        await cached[Symbol.asyncDispose]()
+        await origin[Symbol.asyncDispose]()
+      }
+    }
+  }
+
+  /** A 206 with bytes `start` up to, but not including, `end`. */
+  function part(start: number, end: number, etag = '"a"', bytes = BODY.subarray(start, end)): Reply {
+    const headers = { ...FRESH, etag, 'content-range': `bytes ${start}-${end - 1}/300000` }
+    return { status: 206, headers, body: bytes, chunked: true }
+  }
+
+  test('where the origin has another version is the whole of that: one request', async () => {
+    const body = randomBytes(250_000)
+    await using scene = await withBeginning({ headers: { ...FRESH, etag: '"b"' }, body })
+    assertWhole(await scene.cached.get(scene.origin.url, ranged(ASKED)), 'miss', body)
+    assertWhole(await scene.cached.get(scene.origin.url), 'hit', body)
+    assert.equal(scene.origin.requests.length, 2)
+  })
+
+  const refusals: Record<string, Reply> = {
+    'less of it': part(100_000, 200_000),
+    'more than it': part(100_000, 300_000),
+    'something else': part(100_001, 250_000),
+    'another version of it': part(100_000, 250_000, '"b"'),
+    412: { status: 412 },
+    416: { status: 416, headers: { 'content-range': 'bytes */300000' } },
+    503: { status: 503, body: 'no' }
+  }
+  for (const [what, answer] of Object.entries(refusals)) {
+    test(`where the origin answers ${what} is fetched with the range`, async () => {
+      await using scene = await withBeginning(answer)
+      assertPart(await scene.cached.get(scene.origin.url, ranged(ASKED)), 50_000, 250_000, 'miss')
+      assertPart(await scene.cached.get(scene.origin.url, ranged(ASKED)), 50_000, 250_000, 'hit')
+      assert.deepEqual(rangesAsked(scene.origin), ['bytes=0-99999', 'bytes=100000-249999', ASKED])
+    })
+  }
+
+  for (const extra of [-1, 1]) {
+    test(`that is ${extra} byte too long ends in an error, and forgets the part`, async () => {
+      await using scene = await withBeginning(part(100_000, 250_000, '"a"', Buffer.alloc(150_000 + extra)))
+      await assert.rejects(scene.cached.get(scene.origin.url, ranged(ASKED)), { code: 'ERR_CACHE_BODY' })
+      assertPart(await scene.cached.get(scene.origin.url, ranged(ASKED)), 50_000, 250_000, 'miss')
+    })
+  }
+
+  test('is kept as far as it has come when the connection is lost', async () => {
+    await using origin = await startFileOrigin(() => ({
+      body: BODY,
+      etag: '"a"',
+      cutAfter: ({ number }) => (number === 2 ? 80_000 : undefined)
+    }))
+    await using cached = await cachedOn(() => new MemoryStore())
+    await cached.get(origin.url, ranged('bytes=0-99999'))
+    await assert.rejects(cached.get(origin.url, ranged(ASKED)))
+    assertPart(await cached.get(origin.url, ranged(ASKED)), 50_000, 250_000, 'miss')
+    assertPart(await cached.get(origin.url, ranged('bytes=0-249999')), 0, 250_000, 'hit')
+    assert.deepEqual(rangesAsked(origin), ['bytes=0-99999', 'bytes=100000-249999', 'bytes=180000-249999'])
+  })
+
+  test('is asked for, but not stored, where too much would have to be copied', async () => {
+    const body = randomBytes(8 * MEBIBYTE)
+    await using origin = await startFileOrigin(() => ({ body, etag: '"a"' }))
+    await using cached = await cachedOn(() => new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }))
+    await cached.get(origin.url, ranged('bytes=0-4999999'))
+    for (let i = 0; i < 2; i++) {
+      const received = await cached.get(origin.url, ranged('bytes=4000000-5000009'))
+      assertPart(received, 4_000_000, 5_000_010, 'miss', body)
+      assert.deepEqual([received.info.stored, received.info.reason], [false, 'larger-part'])
+    }
+    assertPart(await cached.get(origin.url, ranged('bytes=7-4999999')), 7, 5_000_000, 'hit', body)
+    const asked = 'bytes=5000000-5000009'
+    assert.deepEqual(rangesAsked(origin), ['bytes=0-4999999', asked, asked])
   })
 })
 

@@ -32,6 +32,7 @@ export const RESPONSE_OUTCOMES = {
   'store part': ['§3.3'],
   'store combined': ['§3.4'],
   'complete completed': ['§3.4'],
+  'complete larger-part': ['§3.4'],
   'freshen validated': ['§4.3.4'],
   'serve-stale stale-if-error': ['RFC 5861 §4'],
   'refetch unidentified-304': ['§4.3.4'],

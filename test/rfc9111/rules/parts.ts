@@ -30,6 +30,7 @@ const STALE_PART = withPart(2, 5, 10, ago(70, ok(cc('max-age=60, stale-if-error=
 const MISS = { request: 'miss partial' } as const
 const UNUSABLE = { request: 'miss uri-miss', response: 'forward unusable-part' } as const
 const COMPLETED = { request: 'complete partial', response: 'complete completed' } as const
+const LARGER = { request: 'complete partial', response: 'complete larger-part' } as const
 const NOT_COMPLETED = { request: 'complete partial', response: 'refetch not-completed' } as const
 
 const storing: readonly Row[] = [
@@ -129,7 +130,7 @@ const answering: readonly Row[] = [
       .given({ stored: held(2, 5), request: get(`Range: ${range}`) })
       .expect({ request: 'hit fresh', answer: { status: 206, body: { start, end } } })
   ),
-  ...['bytes=1-4', 'bytes=2-5', 'bytes=0-0', 'bytes=-3', 'bytes=5-', 'bytes=0-1,3-4', 'lines=2-4'].map(range =>
+  ...['bytes=1-4', 'bytes=0-0', 'bytes=-3', 'bytes=5-', 'bytes=0-1,3-4', 'lines=2-4'].map(range =>
     rule('§3.3', `${range} is more than the part has`)
       .given({ stored: held(2, 5), request: get(`Range: ${range}`) })
       .expect(MISS)
@@ -213,6 +214,56 @@ const completing: readonly Row[] = [
       answer: { status: 206, body: { start: 3, end: 10 }, has: ['Content-Range: bytes 3-9/10', 'Content-Length: 7'] },
       entry: { bytes: '2-9/10' }
     }),
+  rule('§3.4', 'so is what is wanted to somewhere before it')
+    .given({
+      stored: held(2, 5),
+      request: get('Range: bytes=3-7'),
+      origin: part('5-7/10'),
+      next: get('Range: bytes=2-7')
+    })
+    .expect({
+      ...COMPLETED,
+      sends: ['Range: bytes=5-7', 'If-Range: "a"'],
+      answer: { status: 206, body: { start: 3, end: 8 }, has: ['Content-Range: bytes 3-7/10', 'Content-Length: 5'] },
+      entry: { bytes: '2-7/10', has: ['Content-Length: 10'] },
+      next: 'hit fresh'
+    }),
+  ...['bytes=4-9', 'bytes=4-10', 'bytes=2-99'].map(range =>
+    rule('§3.4', `a range that is all that follows is asked for to the end: ${range}`)
+      .given({ stored: held(2, 5), request: get(`Range: ${range}`), origin: part('5-9/10') })
+      .expect({ ...COMPLETED, sends: ['Range: bytes=5-', 'If-Range: "a"'], entry: { bytes: '2-9/10' } })
+  ),
+  rule('§3.4', 'a range of which the last byte is missing is completed by that')
+    .given({ stored: held(2, 5), request: get('Range: bytes=4-5'), origin: part('5-5/10') })
+    .expect({ ...COMPLETED, sends: ['Range: bytes=5-5', 'If-Range: "a"'], entry: { bytes: '2-5/10' } }),
+  rule('§3.4', 'a large part is completed to a range of which a quarter is missing')
+    .given({
+      stored: held(0, 8 * MEBIBYTE, 20 * MEBIBYTE),
+      request: get('Range: bytes=0-10485759'),
+      origin: part('8388608-10485759/20971520')
+    })
+    .expect({ ...COMPLETED, entry: { bytes: '0-10485759/20971520' } }),
+  rule('§3.4', 'a large part serves a range of which less is missing, is brought up to date, and stays as it is')
+    .given({
+      stored: held(0, 8 * MEBIBYTE, 20 * MEBIBYTE, 'X: old'),
+      request: get('Range: bytes=5-10485758'),
+      origin: part('8388608-10485758/20971520', 'X: new'),
+      next: get('Range: bytes=5-10485758')
+    })
+    .expect({
+      ...LARGER,
+      answer: { status: 206, body: { start: 5, end: 10_485_759 }, has: ['X: new', 'Content-Length: 10485754'] },
+      updates: ['#1'],
+      entry: { bytes: '0-8388607/20971520', has: ['X: new'] },
+      next: 'complete partial'
+    }),
+  rule('§3.4', 'a large part is completed to the whole, however little of that is missing')
+    .given({
+      stored: held(0, 20 * MEBIBYTE - 1, 20 * MEBIBYTE),
+      request: get('Range: bytes=5-'),
+      origin: part('20971519-20971519/20971520')
+    })
+    .expect({ ...COMPLETED, entry: { bytes: '0-20971519/20971520' } }),
   rule('§3.4', "the client's own If-Range gives way to that of the stored part")
     .given({ stored: held(2, 5), request: get('Range: bytes=-8', 'If-Range: "a"'), origin: part('5-9/10') })
     .expect({ ...COMPLETED, sends: ['Range: bytes=5-', 'If-Range: "a"'] }),
@@ -226,8 +277,18 @@ const completing: readonly Row[] = [
   rule('§3.4', 'a part without a strong validator is not completed')
     .given({ stored: withPart(0, 4, 10, ago(1, ok(cc('max-age=60'), 'ETag: W/"a"'))), request: get() })
     .expect(MISS),
-  rule('§3.4', 'nothing is completed that has its beginning elsewhere')
-    .given({ stored: held(2, 5), request: get('Range: bytes=1-') })
+  ...['bytes=1-', 'bytes=1-7', 'bytes=5-7', 'bytes=0-0'].map(range =>
+    rule('§3.4', `nothing is completed that has its beginning elsewhere: ${range}`)
+      .given({ stored: held(2, 5), request: get(`Range: ${range}`) })
+      .expect(MISS)
+  ),
+  ...['bytes=2-3,5-7', 'bytes=7-4', 'lines=2-7'].map(range =>
+    rule('RFC 9110 §14.2', `nor what is for the origin to interpret: ${range}`)
+      .given({ stored: held(2, 5), request: get(`Range: ${range}`) })
+      .expect(MISS)
+  ),
+  rule('RFC 9110 §13.1.5', 'nor where another version is wanted')
+    .given({ stored: held(2, 5), request: get('Range: bytes=2-7', 'If-Range: "b"') })
     .expect(MISS),
   rule('§3.4', 'what is stale is not completed')
     .given({ stored: withPart(0, 4, 10, ago(70, ok(cc('max-age=60'), 'ETag: "a"'))), request: get() })
@@ -260,6 +321,25 @@ const completing: readonly Row[] = [
       .given({ stored: held(0, 4), request: get(), origin: status(206, ...lines) })
       .expect(NOT_COMPLETED)
   ),
+  ...(
+    [
+      ['less than was missing of a range', '5-6/10'],
+      ['more than was missing of a range', '5-9/10'],
+      ['all of the range', '3-7/10']
+    ] as const
+  ).map(([what, range]) =>
+    rule('§3.4', `${what} is not appended`)
+      .given({ stored: held(2, 5), request: get('Range: bytes=3-7'), origin: part(range) })
+      .expect(NOT_COMPLETED)
+  ),
+  rule('§3.4', 'a whole takes the place of the part of which a range was to be completed')
+    .given({
+      stored: held(2, 5),
+      request: get('Range: bytes=3-7'),
+      origin: ok(cc('max-age=60'), 'ETag: "b"'),
+      next: get()
+    })
+    .expect({ request: 'complete partial', response: 'store storable', next: 'hit fresh' }),
   ...[304, 404, 412, 416, 503].map(code =>
     rule('§3.4', `${code} in place of the rest says nothing of the whole`)
       .given({ stored: held(0, 4), request: get(), origin: status(code, cc('max-age=60')) })
@@ -285,8 +365,13 @@ const combining: readonly Row[] = [
     .given({ stored: held(2, 5), request: get('Range: bytes=0-1'), origin: part('0-1/10') })
     .expect({ response: 'store combined', joins: { after: { start: 0, end: 3 } }, entry: { bytes: '0-4/10' } }),
   rule('§3.4', 'what overlaps at the end is taken from what came')
-    .given({ stored: held(2, 5), request: get('Range: bytes=3-7'), origin: part('3-7/10') })
-    .expect({ response: 'store combined', joins: { before: { start: 0, end: 1 } }, entry: { bytes: '2-7/10' } }),
+    .given({ stored: held(2, 5), request: get('Range: bytes=3-7', cc('no-cache')), origin: part('3-7/10') })
+    .expect({
+      ...MISS,
+      response: 'store combined',
+      joins: { before: { start: 0, end: 1 } },
+      entry: { bytes: '2-7/10' }
+    }),
   rule('§3.4', 'and so is what overlaps at the start')
     .given({ stored: held(2, 5), request: get('Range: bytes=0-3'), origin: part('0-3/10') })
     .expect({ response: 'store combined', joins: { after: { start: 2, end: 3 } }, entry: { bytes: '0-4/10' } }),

@@ -50,7 +50,7 @@ export function checkRow({ given, expect }: Row): void {
     came = decideResponse({ request: sent, response, revalidation, stored, completion, entryId: '#new' }, policy)
     checkOutcome(came, expect.response, RESPONSE_OUTCOMES, 'on the response')
     if ('answer' in came) answer ??= came.answer
-    changed = came.kind === 'store' || came.kind === 'complete' ? came.entry : came.updates[0]
+    changed = 'entry' in came ? came.entry : came.updates[0]
     checkJoin(came, expect)
     checkChanges(came, shelf, request, response)
     shelf.obey(came)

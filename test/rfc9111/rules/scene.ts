@@ -52,7 +52,7 @@ export class Shelf {
     this.#entries = this.#entries
       .filter(({ key }) => !decision.deletes.includes(key))
       .map(entry => decision.updates.find(({ id }) => id === entry.id) ?? entry)
-    if (decision.kind === 'store' || decision.kind === 'complete') this.put(decision.entry)
+    if ('entry' in decision && decision.entry !== undefined) this.put(decision.entry)
   }
 }
 
