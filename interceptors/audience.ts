@@ -175,6 +175,8 @@ class Member implements Source {
   readonly #buffered: Uint8Array[] = []
   #trailers: Head | undefined
   #isFlushing = false
+  /** It gets nothing more from here. */
+  #isGone = false
 
   constructor(client: Client, events: MemberEvents) {
     this.client = client
@@ -191,6 +193,7 @@ class Member implements Source {
   }
 
   abort(reason: Error): void {
+    this.#isGone = true
     this.#buffered.length = 0
     this.bufferedBytes = 0
     this.#events.left(reason)
@@ -198,6 +201,7 @@ class Member implements Source {
 
   /** Of the two, `own` may be given away; the other is for all. */
   receive(own: Buffer | undefined, shared: Uint8Array | undefined): void {
+    if (this.#isGone) return
     if (this.#buffered.length === 0 && !this.client.paused) {
       this.#deliver(own ?? Buffer.from(shared ?? []))
       return
@@ -205,7 +209,7 @@ class Member implements Source {
     const bytes = shared ?? new Uint8Array(own ?? [])
     this.#buffered.push(bytes)
     this.bufferedBytes += bytes.byteLength
-    if (this.#events.fellBehind(this.bufferedBytes)) this.#buffered.length = 0
+    this.reconsider()
   }
 
   end(trailers: Head): void {
@@ -214,7 +218,9 @@ class Member implements Source {
   }
 
   reconsider(): void {
-    if (this.#events.fellBehind(this.bufferedBytes)) this.#buffered.length = 0
+    if (this.#isGone || !this.#events.fellBehind(this.bufferedBytes)) return
+    this.#isGone = true
+    this.#buffered.length = 0
   }
 
   #flush(): void {

@@ -42,6 +42,7 @@ export class Follower implements Passenger, Source {
   // Passenger
 
   streaming(stream: Stream): boolean {
+    if (this.#isDone) return true
     const { client, landingTimeoutMs } = this.#options
     const share = this.#attempt(() => this.#options.shareOf(stream)) ?? 'nothing'
     if (typeof share === 'object' && stream.join(client, share.head, share.outcome)) {

@@ -342,6 +342,43 @@ describe('one who is slow', () => {
     })
   }
 
+  for (const [what, store, requests] of [
+    ['the store', new MemoryStore(), 1],
+    ['the origin', declining(), 2]
+  ] as const) {
+    test(`from the moment it joins, since it has paused, gets all of it once, from ${what}`, async () => {
+      const rest = gate()
+      const small = bytes.subarray(0, 100_000)
+      await using origin = await startOrigin(async (request, response) => {
+        const reply = { headers: { ...FRESH, etag: '"a"' }, body: small }
+        if (request.headers.range !== undefined) return rangedReply(request, reply)
+        response.writeHead(200, { ...reply.headers, 'content-length': small.byteLength })
+        for (let start = 0; start < 60_000; start += 2000) {
+          response.write(small.subarray(start, start + 2000))
+          await sleep(1)
+        }
+        await rest.opened
+        response.end(small.subarray(60_000))
+        return undefined
+      })
+      await using cached = new CachedAgent({ store, maxBufferedBytes: 16_384 })
+      const others = [watch(await cached.open(origin.url)), watch(await cached.open(origin.url))]
+      await until(() => others.every(({ text }) => text.length > 0))
+      await sleep(100)
+      const late = handlerOf('modern', (at, control) => {
+        if (at === 'head') control.pause()
+      })
+      cached.agent.dispatch({ origin: origin.url, path: '/', method: 'GET' }, late.handler)
+      await until(() => late.heard.statusCode === 200)
+      rest.open()
+      await until(() => others.every(({ ended }) => ended))
+      late.heard.control.resume()
+      await late.heard.over
+      assert.ok(Buffer.concat(late.heard.chunks).equals(small), `${Buffer.concat(late.heard.chunks).byteLength} bytes`)
+      assert.equal(origin.requests.length, requests)
+    })
+  }
+
   test('sets the pace where nothing is stored: it could not have the rest in another way', async () => {
     const store = new FaultyStore(new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }))
     store.faults.write = () => {
