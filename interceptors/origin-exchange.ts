@@ -156,8 +156,8 @@ export class OriginExchange implements OriginEvents {
       error === client.fault ||
       !isDisconnection(error)
     ) {
+      // Who has fallen behind may have the rest from elsewhere.
       this.#delivery.fail(error)
-      client?.fail(error)
       return
     }
     const { policy, now } = this.#cache.settings

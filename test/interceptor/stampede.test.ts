@@ -342,6 +342,22 @@ describe('one who is slow', () => {
     })
   }
 
+  test('and reads on from the origin notices nothing when the last of those who went on leaves', async () => {
+    await using origin = await startOrigin((request, response) => {
+      const reply = { headers: { ...FRESH, etag: '"a"' }, body: bytes }
+      if (request.headers.range !== undefined) return rangedReply(request, reply)
+      response.writeHead(200, { ...reply.headers, 'content-length': bytes.byteLength })
+      response.write(bytes.subarray(0, MEBIBYTE))
+      return undefined
+    })
+    await using cached = new CachedAgent({ store: declining(), maxBufferedBytes: 16_384 })
+    const [slow, other] = await Promise.all([cached.open(origin.url), cached.open(origin.url)])
+    other.body.on('error', () => {}).resume()
+    await until(() => origin.requests.length === 2)
+    other.body.destroy()
+    assert.ok((await read(slow)).equals(bytes))
+  })
+
   for (const [what, store, requests] of [
     ['the store', new MemoryStore(), 1],
     ['the origin', declining(), 2]
