@@ -34,7 +34,7 @@ async function read(response: Dispatcher.ResponseData): Promise<Buffer> {
 }
 
 function declining(): CacheStore {
-  return Object.assign(new MemoryStore(), { put: () => undefined })
+  return Object.assign(new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }), { put: () => undefined })
 }
 
 describe('a thousand who ask for one thing at once', () => {
