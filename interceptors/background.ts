@@ -50,6 +50,7 @@ export class Background {
     this.#refresh(name, inBackground, request, current, flight)
   }
 
+  /** `over` is called when it is known whether the response is stored; perhaps more than once. */
   fetch(ask: Ask, request: Request, plan: Plan, flight: Flight, over = () => {}): void {
     const exchange = new OriginExchange(this.#cache, ask, request, plan, flight)
     this.#exchanges.set(exchange, ask.next)

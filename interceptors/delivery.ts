@@ -220,9 +220,8 @@ export class Delivery implements Destination {
     if (this.#recording?.recorder.write(chunk) === false) this.#options.handler.pauseForStore()
     this.#audience.receive(chunk)
     // Too late to join, and nothing will be stored: nobody has reason to wait.
-    if (this.#recording === undefined && !this.#audience.isOpen && this.#flight?.landing === undefined) {
-      this.land('nothing')
-    }
+    const isAwaited = this.#flight !== undefined && this.#flight.landing === undefined
+    if (isAwaited && this.#recording === undefined && !this.#audience.isOpen) this.land('nothing')
   }
 
   whenFree(): Promise<void> | undefined {
