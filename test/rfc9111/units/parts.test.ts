@@ -3,26 +3,10 @@ import { describe, test } from 'node:test'
 import { cutOff, withRange } from '../../../lib/rfc9111/parts.ts'
 import { inStoredBody, isPartial, storedBytes } from '../../../lib/rfc9111/segments.ts'
 import type { Entry, FieldLine } from '../../../lib/rfc9111/types.ts'
+import { entryOf } from './entry.ts'
 
 function entry(changes: Partial<Entry> = {}, ...lines: FieldLine[]): Entry {
-  return {
-    id: 'a',
-    key: 'http://a.test/',
-    variantKey: '',
-    vary: [],
-    method: 'GET',
-    statusCode: 200,
-    statusText: 'OK',
-    lines: [['ETag', '"a"'], ...lines],
-    trailers: [],
-    requestTimeMs: 0,
-    responseTimeMs: 0,
-    completeLength: undefined,
-    segments: [],
-    tags: [],
-    expiresAtMs: Infinity,
-    ...changes
-  }
+  return entryOf([['ETag', '"a"'], ...lines], changes)
 }
 
 describe('of a response that broke off is kept', () => {

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { withRange } from '../../../lib/rfc9111/parts.ts'
 import { givesWay, isLesser } from '../../../lib/rfc9111/precedence.ts'
 import type { Entry, FieldLine } from '../../../lib/rfc9111/types.ts'
+import { entryOf } from './entry.ts'
 
 const LENGTH = 10
 const ETAG: FieldLine = ['ETag', '"a"']
@@ -10,24 +11,7 @@ const MODIFIED: FieldLine = ['Last-Modified', 'Mon, 23 Nov 2026 10:00:00 GMT']
 const DATE: FieldLine = ['Date', 'Mon, 23 Nov 2026 12:00:00 GMT']
 
 function whole(lines: readonly FieldLine[] = [ETAG], changes: Partial<Entry> = {}): Entry {
-  return {
-    id: 'a',
-    key: 'http://a.test/',
-    variantKey: '',
-    vary: [],
-    method: 'GET',
-    statusCode: 200,
-    statusText: 'OK',
-    lines,
-    trailers: [],
-    requestTimeMs: 0,
-    responseTimeMs: 0,
-    completeLength: LENGTH,
-    segments: [{ start: 0, end: LENGTH, bodyId: 'a' }],
-    tags: [],
-    expiresAtMs: Infinity,
-    ...changes
-  }
+  return entryOf(lines, { completeLength: LENGTH, segments: [{ start: 0, end: LENGTH, bodyId: 'a' }], ...changes })
 }
 
 function head(lines: readonly FieldLine[] = [ETAG], changes: Partial<Entry> = {}): Entry {
