@@ -27,6 +27,8 @@ const PAUSE_GROWTH = 1.5
 const MAX_PAUSE_MS = 200
 /** Neighbours do not ask in step. */
 const JITTER = 0.25
+/** Of those that begin before the last one's word has been forgotten. */
+const MAX_ROUNDS = 4
 
 /** No longer than that passes before who waits asks again. */
 export const LONGEST_PAUSE_MS = MAX_PAUSE_MS * (1 + JITTER)
@@ -36,6 +38,8 @@ export const LONGEST_PAUSE_MS = MAX_PAUSE_MS * (1 + JITTER)
 export class Turn implements Source, Watcher {
   readonly #options: TurnOptions
   readonly #untilMs: number
+  /** How often what it asks for had just been done for others. */
+  #round = 0
   #pauseMs = FIRST_PAUSE_MS
   #hasWaited = false
   #timer: NodeJS.Timeout | undefined
@@ -78,7 +82,8 @@ export class Turn implements Source, Watcher {
 
   #ask(): void {
     const { guard, name, leaseMs } = this.#options
-    void mapMaybe(guard.lease(name, leaseMs), answer => this.#answered(answer))
+    const lease = this.#round === 0 ? name : `${name} ${this.#round}`
+    void mapMaybe(guard.lease(lease, leaseMs), answer => this.#answered(answer))
   }
 
   #answered(answer: LeaseAnswer | undefined): void {
@@ -93,7 +98,7 @@ export class Turn implements Source, Watcher {
       case 'held':
         return this.#wait()
       case 'done':
-        return this.#goOn('lookUp')
+        return this.#hasWaited || this.#round === MAX_ROUNDS ? this.#goOn('lookUp') : this.#askInNextRound()
       case 'unshared':
         flight.watcher = undefined
         flight.shareWithNobody()
@@ -103,6 +108,14 @@ export class Turn implements Source, Watcher {
         hold(answer)
         return this.#goOn('lookUp')
     }
+  }
+
+  /** It has found nothing stored, and waits for nobody: what was done has been deleted since, or came after its lookup.
+   * Those who come like this take turns like the first, but not with those who have waited, and are to hear that it is
+   * done. */
+  #askInNextRound(): void {
+    this.#round++
+    this.#ask()
   }
 
   #wait(): void {
