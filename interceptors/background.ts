@@ -3,9 +3,14 @@ import type { Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { HttpCache } from './cache.ts'
 import { type Flight, flightName } from './flights.ts'
+import { NamesForAWhile } from './names-for-a-while.ts'
 import { OriginExchange } from './origin-exchange.ts'
 import type { Ask, Dispatch, Plan } from './plan.ts'
 import { Tenure } from './tenure.ts'
+
+/** How long after a refresh that has brought nothing the next may begin, and of how many such it is known. */
+const PAUSE_MS = 1000
+const MAX_IN_VAIN = 10_000
 
 /** What is fetched without the one who asked waiting for it. */
 export class Background {
@@ -14,6 +19,8 @@ export class Background {
   readonly #exchanges = new Map<OriginExchange, Dispatch>()
   /** What is being fetched anew, by the names of flights: of what was for one alone, nobody else finds the flight. */
   readonly #refreshes = new Map<string, Flight>()
+  /** What was fetched anew in vain a moment ago: an origin in trouble is not asked again with each hit. */
+  readonly #inVain = new NamesForAWhile(PAUSE_MS, MAX_IN_VAIN)
   /** What is to be fetched unless another process is at it. */
   readonly #planned = new Map<string, Ask>()
   #isClosed = false
@@ -28,7 +35,7 @@ export class Background {
     const { guard, flights, settings } = this.#cache
     const name = flightName(request, ask.opts) ?? request.key
     const isUnderWay = () => this.#isClosed || flights.find(name) !== undefined || this.#isRefreshing(name)
-    if (isUnderWay() || this.#planned.has(name)) return
+    if (isUnderWay() || this.#planned.has(name) || this.#inVain.has(name)) return
     const inBackground = { ...ask, client: undefined }
     if (!guard.givesLeases || !guard.isKnown(plan.asOf)) {
       this.#refresh(name, inBackground, request, plan, flights.start(name, request.key))
@@ -86,6 +93,7 @@ export class Background {
     this.#refreshes.set(name, flight)
     this.fetch(ask, request, plan, flight, () => {
       if (this.#refreshes.get(name) === flight) this.#refreshes.delete(name)
+      if (flight.landing === 'nothing') this.#inVain.add(name)
     })
   }
 

@@ -3,6 +3,7 @@ import { combinedValue } from '../lib/rfc9111/fields.ts'
 import { hasOriginConditions, hasOwnConditions } from '../lib/rfc9111/preconditions.ts'
 import type { CacheKey, Entry, Request } from '../lib/rfc9111/types.ts'
 import type { Client, Head } from './client.ts'
+import { NamesForAWhile } from './names-for-a-while.ts'
 import type { Outcome } from './outcome.ts'
 import type { DispatchOptions } from './to-request.ts'
 
@@ -126,8 +127,8 @@ export class Flights {
   readonly #all = new Set<Flight>()
   readonly #changes = new Set<Change>()
   readonly #landings = new Map<CacheKey, Promise<unknown>>()
-  /** By when what was last seen not to be shareable may be tried again. */
-  readonly #unshared = new Map<string, number>()
+  /** What was last seen not to be shareable. */
+  readonly #unshared = new NamesForAWhile(UNSHARED_MS, MAX_UNSHARED)
 
   /** `timeoutMs`: how long anybody waits for a flight to land. */
   constructor(timeoutMs: number) {
@@ -157,8 +158,7 @@ export class Flights {
 
   /** Whether the last response of that name was for one alone, lately. */
   isUnshared(name: string): boolean {
-    const untilMs = this.#unshared.get(name)
-    return untilMs !== undefined && untilMs > performance.now()
+    return this.#unshared.has(name)
   }
 
   /** Settles when it is known whether what has come for a key is stored; undefined: nothing is being stored. */
@@ -200,14 +200,8 @@ export class Flights {
   }
 
   #saw(name: string, isShareable: boolean): void {
-    this.#unshared.delete(name)
-    if (isShareable) return
-    this.#unshared.set(name, performance.now() + UNSHARED_MS)
-    if (this.#unshared.size <= MAX_UNSHARED) return
-    for (const oldest of this.#unshared.keys()) {
-      this.#unshared.delete(oldest)
-      return
-    }
+    if (isShareable) this.#unshared.delete(name)
+    else this.#unshared.add(name)
   }
 }
 
