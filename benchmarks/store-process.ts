@@ -19,7 +19,13 @@ const subject = await SUBJECTS[name]?.(JSON.parse(ground)).catch(error => {
 })
 
 if (subject !== undefined) {
-  process.on('message', async (order: Order) => process.send?.({ rate: await obey(order) }))
+  process.on('message', async (order: Order) => {
+    const rate = await obey(order)
+    process.send?.({ rate }, () => {
+      // Whatever a subject leaves open.
+      if (order.kind === 'close') process.exit()
+    })
+  })
   process.send?.({ kinds: ['hits', 'lookups', 'stores'].filter(kind => subject[kind as Kind] !== undefined) })
 }
 
@@ -28,7 +34,6 @@ async function obey({ kind, bytes, concurrency, forMs }: Order): Promise<number>
   if (kind === 'prepare') await subject.prepare(bytes)
   else if (kind === 'close') {
     await subject.close()
-    setImmediate(() => process.disconnect?.())
   } else return perSecond(subject[kind], bytes, concurrency, forMs)
   return Number.NaN
 }

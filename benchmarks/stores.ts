@@ -3,7 +3,7 @@
 //   npm run bench:stores [-- --short] [name ...]
 //
 // A hit goes through `dispatch`, and its body is read; a lookup (get and open) and a store are done by the store's own
-// interface. Each figure is the median of the rounds. undici's SqliteCacheStore takes part where Node has `node:sqlite`,
+// interface. Each figure is the median of the rounds, and so is each ratio: of those within a round. undici's SqliteCacheStore takes part where Node has `node:sqlite`,
 // and what needs Redis where there is a redis-server.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,7 +20,7 @@ const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
   options: { short: { type: 'boolean', default: false } }
 })
-const ROUNDS = options.short ? 3 : 5
+const ROUNDS = options.short ? 3 : 9
 const SLICE_MS = options.short ? 60 : 200
 const SIZES = [1024, 65_536]
 const CONCURRENCIES = [1, 64]
@@ -100,22 +100,30 @@ async function measure(kind: Kind, bytes: number, concurrency: number): Promise<
   for (let round = 0; round < ROUNDS; round++) {
     for (const worker of taking) rates.get(worker.name)?.push(await worker.obey({ kind, bytes, concurrency }))
   }
-  const medians = new Map([...rates].map(([name, values]) => [name, median(values)]))
-  const base = medians.get(BASE)
-  console.log(`${kind} a second, ${bytes / 1024} KB, ${concurrency} at a time`)
-  for (const [name, rate] of medians) {
-    const ratio = base === undefined ? '' : `${(rate / base).toFixed(2).padStart(8)} x`
-    console.log(`  ${name.padEnd(30)}${Math.round(rate).toLocaleString('en').padStart(10)}${ratio}`)
+  const ratio = (name: string, beside: string) => {
+    const others = rates.get(beside) ?? []
+    return median(rates.get(name)?.map((rate, round) => rate / (others[round] ?? Number.NaN)) ?? [])
   }
-  check(kind, bytes, concurrency, medians)
+  console.log(`${kind} a second, ${bytes / 1024} KB, ${concurrency} at a time`)
+  for (const [name, values] of rates) {
+    const rate = Math.round(median(values)).toLocaleString('en')
+    const besideBase = rates.has(BASE) ? `${ratio(name, BASE).toFixed(2).padStart(8)} x` : ''
+    console.log(`  ${name.padEnd(30)}${rate.padStart(10)}${besideBase}`)
+  }
+  check(kind, bytes, concurrency, ratio)
 }
 
-function check(kind: Kind, bytes: number, concurrency: number, medians: ReadonlyMap<string, number>): void {
+function check(
+  kind: Kind,
+  bytes: number,
+  concurrency: number,
+  ratioOf: (name: string, beside: string) => number
+): void {
   for (const { store, beside, least, ...where } of TARGETS) {
     if (where.kind !== kind || (where.bytes ?? bytes) !== bytes || (where.concurrency ?? concurrency) !== concurrency) {
       continue
     }
-    const ratio = (medians.get(store) ?? Number.NaN) / (medians.get(beside) ?? Number.NaN)
+    const ratio = ratioOf(store, beside)
     if (Number.isNaN(ratio)) continue
     failed ||= ratio < least
     const verdict = ratio >= least ? 'yes' : 'NO'
