@@ -6,7 +6,9 @@ import type { ByteRange, Entry, FieldLines, Request } from '../lib/rfc9111/types
 import { Audience } from './audience.ts'
 import type { HttpCache } from './cache.ts'
 import { type Client, type Head, nobodyWaits } from './client.ts'
+import { withDeadline } from './deadline.ts'
 import type { Flight, Landing } from './flights.ts'
+import { mapMaybe } from './maybe-promise.ts'
 import type { OriginHandler } from './origin-handler.ts'
 import { trailersHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
@@ -46,6 +48,8 @@ export class Delivery implements Destination {
   #isOver = false
   #isForStore = false
   #recording: Recording | undefined
+  /** Settles when it is known what becomes of responses for the same key that were complete before this one. */
+  #othersLanded: Promise<void> | undefined
   /** How much the origin has promised to add to what was stored; undefined: its body stands for itself. */
   #missingBytes: number | undefined
 
@@ -113,8 +117,11 @@ export class Delivery implements Destination {
       maxBufferedBytes: settings.maxBufferedBytes,
       onDrain: () => handler.resumeForStore(),
       onSettled: stored => this.#recorded(stored),
-      mayReplace: (lesser, isCutOff) =>
-        mayReplace({ guard, policy: settings.policy, request, asOf: plan.asOf }, lesser, isCutOff)
+      mayReplace: (lesser, isCutOff) => {
+        const options = { guard, policy: settings.policy, request, asOf: plan.asOf }
+        return mapMaybe(this.#othersLanded, () => mayReplace(options, lesser, isCutOff))
+      },
+      putJoined: joined => guard.put(joined, plan.asOf)
     })
     this.#recording = { recorder, request, entry, join }
     if (joined !== undefined && join?.before !== undefined) recorder.copy(joined, join.before)
@@ -174,9 +181,8 @@ export class Delivery implements Destination {
     this.#stragglers.clear()
     if (this.#recording !== undefined) {
       const { recorder, request } = this.#recording
-      if (request.method === 'GET') recorder.cutOff()
+      if (request.method === 'GET') this.#conclude(this.#recording, () => recorder.cutOff())
       else recorder.abort()
-      this.#noteLanding(this.#recording)
     }
     this.land('nothing')
   }
@@ -232,14 +238,20 @@ export class Delivery implements Destination {
     const { recorder, join } = recording
     const stored = join === undefined ? undefined : storedOf(this.#options.plan, join.with)
     if (stored !== undefined && join?.after !== undefined) recorder.copy(stored, join.after)
-    recorder.finish(trailers)
-    this.#noteLanding(recording)
+    this.#conclude(recording, () => recorder.finish(trailers))
   }
 
-  /** Who asks for the same right after looks again once the store has done its work. */
-  #noteLanding({ recorder, request }: Recording): void {
+  /** Nothing more comes for the store. Who asks for the same right after looks again once it has done its work; what is less
+   * than a whole waits for what has come before it. */
+  #conclude({ recorder, request }: Recording, end: () => void): void {
+    const { flights, settings } = this.#options.cache
+    const landing = flights.landingOf(request.key)
+    if (landing !== undefined) {
+      this.#othersLanded = withDeadline(landing, settings.storeTimeoutMs, 'commit').then(nothing, nothing)
+    }
+    end()
     const settled = recorder.whenSettled()
-    if (settled !== undefined) this.#options.cache.flights.noteLanding(request.key, settled)
+    if (settled !== undefined) flights.noteLanding(request.key, settled)
   }
 
   #admit(client: Client, head: Head, outcome: Outcome): boolean {
@@ -298,3 +310,5 @@ export class Delivery implements Destination {
     if (!straggler.client.isFinished) new RestOfBody(straggler, entry, ask, request.fields).send()
   }
 }
+
+function nothing(): void {}

@@ -1,9 +1,10 @@
 import { cutOff, MIN_KEPT_BYTES } from '../lib/rfc9111/parts.ts'
 import { isLesser } from '../lib/rfc9111/precedence.ts'
-import { isPartial } from '../lib/rfc9111/segments.ts'
+import { isPartial, storedBytes } from '../lib/rfc9111/segments.ts'
 import type { ByteRange, Entry, FieldLines } from '../lib/rfc9111/types.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../stores/store.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
+import type { Joining } from './replacement.ts'
 import type { StoreGuard } from './store-guard.ts'
 import { storedPieces } from './stored-pieces.ts'
 
@@ -21,8 +22,11 @@ export interface RecorderOptions {
   readonly onDrain: () => void
   /** Called once: whether the response is stored, as a whole or as the part that it was to be. */
   readonly onSettled: (stored: boolean) => void
-  /** Whether less than a whole may still take the place of what is stored by now. `isCutOff`: it was to be more. */
-  readonly mayReplace: (lesser: Entry, isCutOff: boolean) => MaybePromise<boolean>
+  /** Whether less than a whole may still take the place of what is stored by now, or what it is to be joined with.
+   * `isCutOff`: it was to be more. */
+  readonly mayReplace: (lesser: Entry, isCutOff: boolean) => MaybePromise<boolean | Joining>
+  /** Begins the body of what is joined with what is stored by now. */
+  readonly putJoined: (entry: Entry) => MaybePromise<BodyWriter | undefined>
 }
 
 /** A stretch of a stored body, to be copied. */
@@ -45,26 +49,15 @@ export class Recorder {
   /** As which it is to be committed, once everything is written. */
   #finished: Entry | undefined
   #isCutOff = false
+  #isJoined = false
   #waiting: (() => void) | undefined
+  /** All that came of a part, in case something is stored by then that comes before it; undefined: too much. */
+  #kept: Uint8Array[] | undefined
 
   constructor(options: RecorderOptions) {
     this.#options = options
-    const { writer } = options
-    if (!isPromise(writer)) {
-      this.#begin(writer)
-    } else {
-      this.#working = true
-      // The guard's promises do not reject.
-      void writer.then(started => {
-        this.#working = false
-        if (this.#settled) {
-          if (started !== undefined) void options.guard.abort(started)
-          return
-        }
-        this.#begin(started)
-        this.#work()
-      })
-    }
+    if (isPartial(options.entry) && options.knownBytes === 0) this.#kept = []
+    this.#start(options.writer)
   }
 
   /** Takes a copy of the chunk. False: the origin should pause until `onDrain`. */
@@ -75,6 +68,8 @@ export class Recorder {
       this.abort()
       return true
     }
+    if (this.#receivedBytes > this.#options.maxBufferedBytes) this.#kept = undefined
+    this.#kept?.push(new Uint8Array(chunk))
     this.#queue.push(new Uint8Array(chunk))
     this.#queuedBytes += chunk.byteLength
     this.#work()
@@ -123,6 +118,21 @@ export class Recorder {
     if (this.#settled) return
     if (this.#writer !== undefined) void this.#options.guard.abort(this.#writer)
     this.#settle(false)
+  }
+
+  #start(writer: MaybePromise<BodyWriter | undefined>): void {
+    if (!isPromise(writer)) return this.#begin(writer)
+    this.#working = true
+    // The guard's promises do not reject.
+    void writer.then(started => {
+      this.#working = false
+      if (this.#settled) {
+        if (started !== undefined) void this.#options.guard.abort(started)
+        return
+      }
+      this.#begin(started)
+      this.#work()
+    })
   }
 
   #begin(writer: BodyWriter | undefined): void {
@@ -176,20 +186,42 @@ export class Recorder {
   #commit(writer: BodyWriter, entry: Entry): void {
     this.#working = true
     const { guard, mayReplace } = this.#options
-    const committed = isLesser(entry)
-      ? mapMaybe(mayReplace(entry, this.#isCutOff), may => {
-          if (may && !this.#settled) return guard.commit(writer, entry)
-          this.abort()
-          return false
-        })
-      : guard.commit(writer, entry)
-    if (isPromise(committed)) void committed.then(stored => this.#settle(stored))
-    else this.#settle(committed)
+    const isToBeAsked = isLesser(entry) && !this.#isJoined
+    void mapMaybe(isToBeAsked ? mayReplace(entry, this.#isCutOff) : true, may => {
+      if (this.#settled) return
+      if (typeof may === 'object' && this.#canJoin(may)) return this.#join(writer, may)
+      const isWanted = typeof may === 'object' ? isLarger(entry, may.stored.entry) : may
+      if (isWanted) void mapMaybe(guard.commit(writer, entry), stored => this.#settle(stored))
+      else this.abort()
+    })
+  }
+
+  #canJoin({ entry, before }: Joining): boolean {
+    const { guard } = this.#options
+    return storedBytes(entry) <= guard.maxEntrySizeBytes && (before === undefined || this.#kept !== undefined)
+  }
+
+  /** Adds what is stored by now, beginning anew where that comes first. */
+  #join(writer: BodyWriter, { stored, entry, before, after }: Joining): void {
+    const { guard, putJoined } = this.#options
+    this.#finished = entry
+    this.#isJoined = true
+    this.#working = false
+    if (before !== undefined) {
+      this.#queue.push({ stored, range: before }, ...(this.#kept ?? []))
+      this.#queuedBytes = this.#receivedBytes
+      void guard.abort(writer)
+      this.#writer = undefined
+      this.#start(putJoined(entry))
+    }
+    if (after !== undefined) this.#queue.push({ stored, range: after })
+    this.#work()
   }
 
   #settle(stored: boolean): void {
     if (this.#settled) return
     this.#settled = true
+    this.#kept = undefined
     this.#queue.length = 0
     this.#queuedBytes = 0
     this.#options.onSettled(stored)
@@ -201,4 +233,8 @@ export class Recorder {
     this.#full = false
     this.#options.onDrain()
   }
+}
+
+function isLarger(one: Entry, other: Entry): boolean {
+  return storedBytes(one) > storedBytes(other)
 }

@@ -1,7 +1,8 @@
+import type { Union } from '../lib/rfc9111/parts.ts'
 import { type Replacement, replacementOf } from '../lib/rfc9111/replacement.ts'
 import type { Entry, Policy, Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
-import type { MaybePromise, Position } from '../stores/store.ts'
+import type { MaybePromise, Position, Stored } from '../stores/store.ts'
 import { mapMaybe } from './maybe-promise.ts'
 import type { StoreGuard } from './store-guard.ts'
 
@@ -13,23 +14,32 @@ export interface ReplacementOptions {
   readonly asOf: Position
 }
 
-/** Whether a part, or a response to HEAD, may take the place of what is stored by now for its request. Where it may not,
- * what is stored is brought up to date with it. */
+/** What a part is joined with: those bytes of the stored body that come before, and after, its own. */
+export interface Joining extends Pick<Union, 'before' | 'after'> {
+  readonly stored: Stored
+  /** Of both. */
+  readonly entry: Entry
+}
+
+/** Whether a part, or a response to HEAD, may take the place of what is stored by now for its request, or what it is to be
+ * joined with. Where it may not, what is stored is brought up to date with it. */
 export function mayReplace(
   { guard, policy, request, asOf }: ReplacementOptions,
   lesser: Entry,
   isCutOff: boolean
-): MaybePromise<boolean> {
+): MaybePromise<boolean | Joining> {
   const against = (entry: Entry): Replacement => replacementOf(entry, lesser, isCutOff, request, policy)
   const found = guard.find(
     lesser.key,
     names => variantKey(request, names),
-    entry => against(entry).kind === 'keep'
+    entry => against(entry).kind !== 'replace'
   )
-  return mapMaybe(found, inTheWay => {
-    if (inTheWay === undefined) return true
-    const replacement = against(inTheWay.entry)
-    const [freshened] = replacement.kind === 'keep' ? replacement.updates : []
+  return mapMaybe(found, stored => {
+    if (stored === undefined) return true
+    const replacement = against(stored.entry)
+    if (replacement.kind === 'replace') return true
+    if (replacement.kind === 'join') return { stored, ...replacement }
+    const [freshened] = replacement.updates
     return freshened === undefined ? false : mapMaybe(guard.update(freshened, asOf), () => false)
   })
 }

@@ -61,7 +61,7 @@ export interface BodyWriter {
   /** Makes the response visible, with the finished entry: trailers, length and segments are known only now. What was
    * written are the bytes of the segments, which may be less than `completeLength`: to a store it is a body like others.
    * False: overtaken by a deletion, or too large; nothing is stored. A store may also refuse what was asked for before
-   * what it holds, but not a body for a response to HEAD, or a whole for a part, of the same version. */
+   * what it holds, but not a body for a response to HEAD, or more bytes for fewer, of the same version. */
   commit(entry: Entry): MaybePromise<boolean>
   /** Forgets what was written. */
   abort(): MaybePromise<void>

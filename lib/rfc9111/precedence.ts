@@ -1,6 +1,6 @@
 import { agreesWithHead } from './head.ts'
 import { isOfOneVersion } from './parts.ts'
-import { isPartial } from './segments.ts'
+import { isPartial, storedBytes } from './segments.ts'
 import type { Entry } from './types.ts'
 
 /** Whether a response says less than one with a whole body: only such a one can give way to what was asked for before. */
@@ -15,9 +15,9 @@ export function givesWay(entry: Entry, held: Entry, isHeldLater: boolean): boole
 }
 
 /** Of two responses of one variant the later one is kept, with however few bytes, but for a response to HEAD that agrees
- * with one to GET, and a part of the same version as a whole. */
+ * with one to GET, and a part with fewer bytes than there are of its version. */
 function outranks(later: Entry, earlier: Entry): boolean {
   if (earlier.method === 'HEAD' || later.statusCode !== earlier.statusCode) return true
   if (later.method === 'HEAD') return !agreesWithHead(earlier, later)
-  return !isPartial(later) || isPartial(earlier) || !isOfOneVersion(later, earlier)
+  return !isPartial(later) || storedBytes(later) >= storedBytes(earlier) || !isOfOneVersion(later, earlier)
 }

@@ -64,6 +64,18 @@ export function testPrecedence(check: Check): void {
       })
     }
   }
+
+  check('stores a part although one with fewer bytes of its version came meanwhile', async subject => {
+    const entry = subject.entry({ lines: LINES })
+    const larger = { ...entry, completeLength: 1000, segments: [{ start: 0, end: 500, bodyId: entry.id }] }
+    const writer = await subject.store.put(larger, { asOf: await (await subject.get()).asOf() })
+    assert.ok(writer)
+    await writer.write(bytesOf(500))
+    assert.equal(await LESSER[1]?.store(subject, 1000), true)
+    assert.equal(await writer.commit(larger), true)
+    assert.deepEqual((await subject.find())?.entry, larger)
+    assertSame(await subject.bytes(), bytesOf(500))
+  })
 }
 
 /** A body all but its end, and what ends it. */

@@ -18,7 +18,7 @@ import { AsyncStore } from '../stores/async-store.ts'
 import { FaultyStore } from '../stores/faulty-store.ts'
 import { type Origin, type Reply, type SeenRequest, startOrigin } from '../support/origin.ts'
 import { rangedReply } from '../support/ranges.ts'
-import { CachedAgent, Clock, type Received, until, withoutDates } from './cached-agent.ts'
+import { CachedAgent, Clock, type Received, readWhole, until, withoutDates } from './cached-agent.ts'
 
 const MEBIBYTE = 1_048_576
 /** Makes large downloads 1 GiB. */
@@ -183,6 +183,30 @@ for (const [kind, makeStore] of Object.entries(STORES)) {
       ])
     })
 
+    test('that were on their way at the same time are joined, in whichever order they come', async () => {
+      const body = randomBytes(400_000)
+      await using origin = await startFileOrigin(() => ({ body, etag: '"a"' }))
+      await using cached = await cachedOn(makeStore)
+      const starts = [0, 100_000, 200_000, 300_000]
+      const ranges = starts.map(start => ranged(`bytes=${start}-${start + 99_999}`))
+      const opened = await Promise.all(ranges.map(range => cached.open(origin.url, range)))
+      for (const i of [1, 0, 2, 3]) {
+        const received = await readWhole(cached.cache, opened[i] ?? assert.fail())
+        assertPart(received, i * 100_000, (i + 1) * 100_000, 'miss', body)
+      }
+      assertWhole(await cached.get(origin.url), 'hit', body)
+      assert.equal(origin.requests.length, starts.length)
+    })
+
+    test('that come at the same moment are joined as far as they touch', async () => {
+      const body = randomBytes(300_000)
+      await using origin = await startFileOrigin(() => ({ body, etag: '"a"' }))
+      await using cached = await cachedOn(makeStore)
+      await Promise.all(['bytes=0-149999', 'bytes=150000-'].map(range => cached.get(origin.url, ranged(range))))
+      assertWhole(await cached.get(origin.url), 'hit', body)
+      assert.equal(origin.requests.length, 2)
+    })
+
     test('are completed to the end of a range, and the origin sends each byte once', async () => {
       await using origin = await startFileOrigin(() => ({ body: BODY, etag: '"a"' }))
       await using cached = await cachedOn(makeStore)
@@ -325,6 +349,34 @@ describe('a part', () => {
     assert.equal((await larger.body.arrayBuffer()).byteLength, 199_999)
     assert.equal((await smaller.body.arrayBuffer()).byteLength, 100_000)
     assertPart(await cached.get(origin.url, ranged('bytes=100001-299999')), 100_001, 300_000, 'hit')
+  })
+
+  test('is not held in memory to be joined: the larger stays, where what came before it is stored first', async () => {
+    const body = randomBytes(MEBIBYTE)
+    await using origin = await startFileOrigin(() => ({ body, etag: '"a"' }))
+    for (const [split, start, end] of [
+      [400_000, 400_000, MEBIBYTE],
+      [600_000, 0, 600_000]
+    ] as const) {
+      await using cached = await cachedOn(() => new MemoryStore(), { maxBufferedBytes: 200_000 })
+      const later = await cached.open(origin.url, ranged(`bytes=${split}-`))
+      await cached.get(origin.url, ranged(`bytes=0-${split - 1}`))
+      assertPart(await readWhole(cached.cache, later), split, MEBIBYTE, 'miss', body)
+      assertPart(await cached.get(origin.url, ranged(`bytes=${start}-${end - 1}`)), start, end, 'hit', body)
+    }
+  })
+
+  test('joined with another that is damaged by then leaves nothing wrong', async () => {
+    await using origin = await startFileOrigin(() => ({ body: BODY, etag: '"a"' }))
+    const store = new FaultyStore(new MemoryStore())
+    await using cached = await cachedOn(() => store, { onStoreError: () => {} })
+    const later = await cached.open(origin.url, ranged('bytes=100000-'))
+    await cached.get(origin.url, ranged('bytes=0-99999'))
+    store.faults.open = () => tooMuch()
+    assertPart(await readWhole(cached.cache, later), 100_000, 300_000, 'miss')
+    store.faults.open = undefined
+    assertWhole(await cached.get(origin.url), 'miss')
+    assertWhole(await cached.get(origin.url), 'hit')
   })
 
   test('that is too large to be joined stays as it is', async () => {

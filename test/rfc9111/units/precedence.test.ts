@@ -72,7 +72,19 @@ const ROWS: readonly { readonly what: string; earlier: Entry; later: Entry; read
   },
   { what: 'a whole and a part, without validators', earlier: whole([]), later: part([]), kept: 'later' },
   { what: 'a part and a later whole', earlier: part(), later: whole(), kept: 'later' },
-  { what: 'a part and a later part', earlier: part([ETAG], 6), later: part(), kept: 'later' }
+  {
+    what: 'a part and a later one of its version with fewer bytes',
+    earlier: part([ETAG], 6),
+    later: part(),
+    kept: 'earlier'
+  },
+  { what: 'a part and a later one of its version with as many bytes', earlier: part(), later: part(), kept: 'later' },
+  {
+    what: 'a part and a later one of another version',
+    earlier: part([ETAG], 6),
+    later: part([['ETag', '"b"']]),
+    kept: 'later'
+  }
 ]
 
 describe('of two responses of one variant is kept', () => {

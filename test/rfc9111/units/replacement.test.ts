@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { replacementOf } from '../../../lib/rfc9111/replacement.ts'
-import type { Entry } from '../../../lib/rfc9111/types.ts'
+import type { ByteRange, Entry } from '../../../lib/rfc9111/types.ts'
 import { ago, cc, get, ok, type StoredSpec, withBody, withPart } from '../rules/row.ts'
 import { DEFAULTS, requestOf, shelfOf } from '../rules/scene.ts'
 
@@ -10,7 +10,15 @@ interface Row {
   readonly section: string
   readonly given: { readonly stored: StoredSpec; readonly part: StoredSpec; readonly isCutOff?: boolean }
   /** What is kept and brought up to date is told by the lines that it then has. */
-  readonly expect: 'replace' | 'keep' | { readonly has: readonly string[]; readonly lacks?: readonly string[] }
+  readonly expect: 'replace' | 'keep' | { readonly has: readonly string[]; readonly lacks?: readonly string[] } | Joined
+}
+
+/** Of both: those bytes of the version, and, of the stored body, those before and after what came. */
+interface Joined {
+  readonly bytes: readonly [number, number]
+  readonly before?: ByteRange
+  readonly after?: ByteRange
+  readonly has: readonly string[]
 }
 
 /** Bytes of version "a" out of 10, that came so many seconds ago. */
@@ -88,6 +96,36 @@ const ROWS: readonly Row[] = [
     expect: 'replace'
   },
   {
+    id: 'parts that touch are joined, with the fields of the later one',
+    section: '§3.4',
+    given: { stored: part(0, 5, 5, 'X: old'), part: part(5, 8, 0, 'X: new') },
+    expect: { bytes: [0, 8], before: { start: 0, end: 5 }, has: ['X: new'] }
+  },
+  {
+    id: 'so are those of which the stored one came later',
+    section: '§3.4',
+    given: { stored: part(5, 8, 0, 'X: new'), part: part(0, 5, 5, 'X: old') },
+    expect: { bytes: [0, 8], after: { start: 0, end: 3 }, has: ['X: new'] }
+  },
+  {
+    id: 'and those that overlap',
+    section: '§3.4',
+    given: { stored: part(2, 6, 5), part: part(4, 10, 0) },
+    expect: { bytes: [2, 10], before: { start: 0, end: 2 }, has: ['ETag: "a"'] }
+  },
+  {
+    id: 'and what has come of a response that broke off',
+    section: '§3.4',
+    given: { stored: part(3, 9, 5), part: part(0, 5, 0), isCutOff: true },
+    expect: { bytes: [0, 9], after: { start: 2, end: 6 }, has: ['ETag: "a"'] }
+  },
+  {
+    id: 'a part that has all of the stored one takes its place',
+    section: '§3.3',
+    given: { stored: part(2, 6, 5), part: part(1, 7, 0) },
+    expect: 'replace'
+  },
+  {
     id: 'a whole of the same version stays',
     section: '§3.3',
     given: { stored: whole('"a"', 5), part: part(0, 5, 0) },
@@ -126,6 +164,14 @@ describe('what is stored by the time a part has come', () => {
       const became = replacementOf(stored, part, given.isCutOff ?? false, requestOf(get()), DEFAULTS)
       if (typeof expect === 'string') {
         return assert.deepEqual(became, expect === 'keep' ? { kind: 'keep', updates: [] } : { kind: 'replace' })
+      }
+      if ('bytes' in expect) {
+        assert(became.kind === 'join')
+        const [segment] = became.entry.segments
+        assert.deepEqual([became.entry.id, segment?.start, segment?.end], [part.id, ...expect.bytes])
+        assert.deepEqual([became.before, became.after], [expect.before, expect.after])
+        for (const line of expect.has) assert(became.entry.lines.some(([name, value]) => `${name}: ${value}` === line))
+        return
       }
       assert(became.kind === 'keep' && became.updates.length === 1)
       const [{ lines, expiresAtMs: _, ...facts }] = became.updates as [Entry]
