@@ -64,9 +64,9 @@ export async function openStores(name: StoreName, count: number, seed: string): 
     case 'file':
       return inDirectory(count, directory => new FileStore({ directory: join(directory, 'cache'), ...LIMITS }))
     case 'lmdb':
-      // Beyond its bound by a quarter, what is being read goes as well.
+      // Beyond its bound by a quarter, what is being read goes as well; what a slow machine replaces in a minute is less.
       return inDirectory(count, directory => {
-        return new LmdbStore({ directory: join(directory, 'cache'), ...LIMITS, maxSizeBytes: 64 * MEBIBYTE })
+        return new LmdbStore({ directory: join(directory, 'cache'), ...LIMITS, maxSizeBytes: 256 * MEBIBYTE })
       })
     case 'object':
       // Among several, a response that is being taken back may be found.
