@@ -17,7 +17,7 @@ export class Background {
   readonly #cache: HttpCache
   /** With the dispatcher that each goes through. */
   readonly #exchanges = new Map<OriginExchange, Dispatch>()
-  /** What is being fetched anew, by the names of flights: of what was for one alone, nobody else finds the flight. */
+  /** What is being fetched anew, whoever has asked for it. */
   readonly #refreshes = new Map<string, Flight>()
   /** What was fetched anew in vain a moment ago: an origin in trouble is not asked again with each hit. */
   readonly #inVain = new NamesForAWhile(PAUSE_MS, MAX_IN_VAIN)
@@ -33,28 +33,29 @@ export class Background {
    * store. RFC 5861 §3 */
   async refresh(ask: Ask, request: Request, plan: Plan): Promise<void> {
     const { guard, flights, settings } = this.#cache
+    const what = refreshName(request, plan)
     const name = flightName(request, ask.opts) ?? request.key
-    const isUnderWay = () => this.#isClosed || flights.find(name) !== undefined || this.#isRefreshing(name)
-    if (isUnderWay() || this.#planned.has(name) || this.#inVain.has(name)) return
+    const isUnderWay = () => this.#isClosed || flights.find(name) !== undefined || this.#isRefreshing(what)
+    if (isUnderWay() || this.#planned.has(what) || this.#inVain.has(what)) return
     const inBackground = { ...ask, client: undefined }
     if (!guard.givesLeases || !guard.isKnown(plan.asOf)) {
-      this.#refresh(name, inBackground, request, plan, flights.start(name, request.key))
+      this.#refresh(what, inBackground, request, plan, flights.start(name, request.key))
       return
     }
-    this.#planned.set(name, ask)
-    const answer = await guard.lease(`refresh ${name}`, settings.leaseMs)
+    this.#planned.set(what, ask)
+    const answer = await guard.lease(`refresh ${what}`, settings.leaseMs)
     const lease = typeof answer === 'object' ? answer : undefined
     const isMine = lease !== undefined || answer === undefined
     const current = lease === undefined ? plan : await this.#lookAgain(request, plan)
-    const isPlanned = this.#planned.get(name) === ask
-    if (isPlanned) this.#planned.delete(name)
+    const isPlanned = this.#planned.get(what) === ask
+    if (isPlanned) this.#planned.delete(what)
     if (!isPlanned || !isMine || current === undefined || isUnderWay()) {
       if (lease !== undefined) void guard.release(lease)
       return
     }
     const flight = flights.start(name, request.key)
     if (lease !== undefined) flight.watcher = new Tenure(lease, { guard, settings, client: undefined })
-    this.#refresh(name, inBackground, request, current, flight)
+    this.#refresh(what, inBackground, request, current, flight)
   }
 
   /** `over` is called when it is known whether the response is stored; perhaps more than once. */
@@ -74,7 +75,7 @@ export class Background {
 
   /** Ends what goes through one dispatcher. */
   release(next: Dispatch): void {
-    for (const [name, ask] of this.#planned) if (ask.next === next) this.#planned.delete(name)
+    for (const [what, ask] of this.#planned) if (ask.next === next) this.#planned.delete(what)
     for (const [exchange, through] of [...this.#exchanges]) if (through === next) exchange.cancel()
   }
 
@@ -85,15 +86,15 @@ export class Background {
     for (const exchange of [...this.#exchanges.keys()]) exchange.cancel()
   }
 
-  #isRefreshing(name: string): boolean {
-    return this.#refreshes.get(name)?.isOverdue(this.#cache.settings.coalesceTimeoutMs) === false
+  #isRefreshing(what: string): boolean {
+    return this.#refreshes.get(what)?.isOverdue(this.#cache.settings.coalesceTimeoutMs) === false
   }
 
-  #refresh(name: string, ask: Ask, request: Request, plan: Plan, flight: Flight): void {
-    this.#refreshes.set(name, flight)
+  #refresh(what: string, ask: Ask, request: Request, plan: Plan, flight: Flight): void {
+    this.#refreshes.set(what, flight)
     this.fetch(ask, request, plan, flight, () => {
-      if (this.#refreshes.get(name) === flight) this.#refreshes.delete(name)
-      if (flight.landing === 'nothing') this.#inVain.add(name)
+      if (this.#refreshes.get(what) === flight) this.#refreshes.delete(what)
+      if (flight.landing === 'nothing') this.#inVain.add(what)
     })
   }
 
@@ -111,4 +112,9 @@ export class Background {
       else return { ...plan, revalidation: decision.revalidation, stored: found.stored }
     }
   }
+}
+
+/** A stored response by the same name is fetched anew for all who get it. */
+function refreshName({ key }: Request, { stored }: Plan): string {
+  return `${key} ${stored[0]?.entry.variantKey}`
 }

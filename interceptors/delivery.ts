@@ -117,9 +117,9 @@ export class Delivery implements Destination {
       maxBufferedBytes: settings.maxBufferedBytes,
       onDrain: () => handler.resumeForStore(),
       onSettled: stored => this.#recorded(stored),
-      mayReplace: (lesser, isCutOff) => {
+      mayReplace: (lesser, isCutOff, canJoin) => {
         const options = { guard, policy: settings.policy, request, asOf: plan.asOf }
-        return mapMaybe(this.#othersLanded, () => mayReplace(options, lesser, isCutOff))
+        return mapMaybe(this.#othersLanded, () => mayReplace(options, lesser, isCutOff, canJoin))
       },
       putJoined: joined => guard.put(joined, plan.asOf)
     })

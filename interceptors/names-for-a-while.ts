@@ -17,12 +17,12 @@ export class NamesForAWhile {
 
   /** From now on. */
   add(name: string): void {
+    const nowMs = performance.now()
     this.#untilMs.delete(name)
-    this.#untilMs.set(name, performance.now() + this.#forMs)
-    if (this.#untilMs.size <= this.#maxNames) return
-    for (const oldest of this.#untilMs.keys()) {
+    this.#untilMs.set(name, nowMs + this.#forMs)
+    for (const [oldest, untilMs] of this.#untilMs) {
+      if (untilMs > nowMs && this.#untilMs.size <= this.#maxNames) return
       this.#untilMs.delete(oldest)
-      return
     }
   }
 

@@ -2,6 +2,7 @@ import { cutOff, MIN_KEPT_BYTES } from '../lib/rfc9111/parts.ts'
 import { isLesser } from '../lib/rfc9111/precedence.ts'
 import { isPartial, storedBytes } from '../lib/rfc9111/segments.ts'
 import type { ByteRange, Entry, FieldLines } from '../lib/rfc9111/types.ts'
+import { Blocks } from '../stores/blocks.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../stores/store.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Joining } from './replacement.ts'
@@ -24,7 +25,11 @@ export interface RecorderOptions {
   readonly onSettled: (stored: boolean) => void
   /** Whether less than a whole may still take the place of what is stored by now, or what it is to be joined with.
    * `isCutOff`: it was to be more. */
-  readonly mayReplace: (lesser: Entry, isCutOff: boolean) => MaybePromise<boolean | Joining>
+  readonly mayReplace: (
+    lesser: Entry,
+    isCutOff: boolean,
+    canJoin: (joining: Joining) => boolean
+  ) => MaybePromise<boolean | Joining>
   /** Begins the body of what is joined with what is stored by now. */
   readonly putJoined: (entry: Entry) => MaybePromise<BodyWriter | undefined>
 }
@@ -49,14 +54,14 @@ export class Recorder {
   /** As which it is to be committed, once everything is written. */
   #finished: Entry | undefined
   #isCutOff = false
-  #isJoined = false
+  #isAnew = false
   #waiting: (() => void) | undefined
-  /** All that came of a part, in case something is stored by then that comes before it; undefined: too much. */
-  #kept: Uint8Array[] | undefined
+  /** All that came of a small part, in case something is stored by then that comes before it. */
+  #kept: Blocks | undefined
 
   constructor(options: RecorderOptions) {
     this.#options = options
-    if (isPartial(options.entry) && options.knownBytes === 0) this.#kept = []
+    if (mayBePreceded(options)) this.#kept = new Blocks()
     this.#start(options.writer)
   }
 
@@ -68,7 +73,6 @@ export class Recorder {
       this.abort()
       return true
     }
-    if (this.#receivedBytes > this.#options.maxBufferedBytes) this.#kept = undefined
     this.#kept?.push(new Uint8Array(chunk))
     this.#queue.push(new Uint8Array(chunk))
     this.#queuedBytes += chunk.byteLength
@@ -186,30 +190,34 @@ export class Recorder {
   #commit(writer: BodyWriter, entry: Entry): void {
     this.#working = true
     const { guard, mayReplace } = this.#options
-    const isToBeAsked = isLesser(entry) && !this.#isJoined
-    void mapMaybe(isToBeAsked ? mayReplace(entry, this.#isCutOff) : true, may => {
+    // What was written anew is stored as of now: whether something newer has come is not for the store to tell.
+    const isToBeAsked = isLesser(entry) || this.#isAnew
+    const isCutOff = this.#isCutOff && isPartial(entry)
+    const canJoin = (joining: Joining) => this.#canJoin(joining)
+    void mapMaybe(isToBeAsked ? mayReplace(entry, isCutOff, canJoin) : true, may => {
       if (this.#settled) return
-      if (typeof may === 'object' && this.#canJoin(may)) return this.#join(writer, may)
-      const isWanted = typeof may === 'object' ? isLarger(entry, may.stored.entry) : may
-      if (isWanted) void mapMaybe(guard.commit(writer, entry), stored => this.#settle(stored))
+      if (typeof may === 'object') this.#join(writer, may)
+      else if (may) void mapMaybe(guard.commit(writer, entry), stored => this.#settle(stored))
       else this.abort()
     })
   }
 
   #canJoin({ entry, before }: Joining): boolean {
-    const { guard } = this.#options
-    return storedBytes(entry) <= guard.maxEntrySizeBytes && (before === undefined || this.#kept !== undefined)
+    return (
+      storedBytes(entry) <= this.#options.guard.maxEntrySizeBytes && (before === undefined || this.#kept !== undefined)
+    )
   }
 
   /** Adds what is stored by now, beginning anew where that comes first. */
   #join(writer: BodyWriter, { stored, entry, before, after }: Joining): void {
     const { guard, putJoined } = this.#options
     this.#finished = entry
-    this.#isJoined = true
     this.#working = false
     if (before !== undefined) {
-      this.#queue.push({ stored, range: before }, ...(this.#kept ?? []))
+      this.#queue.push({ stored, range: before }, ...(this.#kept?.finish() ?? []))
       this.#queuedBytes = this.#receivedBytes
+      this.#kept = undefined
+      this.#isAnew = true
       void guard.abort(writer)
       this.#writer = undefined
       this.#start(putJoined(entry))
@@ -235,6 +243,9 @@ export class Recorder {
   }
 }
 
-function isLarger(one: Entry, other: Entry): boolean {
-  return storedBytes(one) > storedBytes(other)
+/** Whether a part may have to be put behind another that comes meanwhile, and is small enough to be kept for that. */
+function mayBePreceded({ entry, knownBytes, maxBufferedBytes }: RecorderOptions): boolean {
+  const [first] = entry.segments
+  if (first === undefined || first.start === 0 || knownBytes > 0) return false
+  return isPartial(entry) && storedBytes(entry) <= maxBufferedBytes
 }

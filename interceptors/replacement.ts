@@ -1,5 +1,6 @@
 import type { Union } from '../lib/rfc9111/parts.ts'
 import { type Replacement, replacementOf } from '../lib/rfc9111/replacement.ts'
+import { storedBytes } from '../lib/rfc9111/segments.ts'
 import type { Entry, Policy, Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { MaybePromise, Position, Stored } from '../stores/store.ts'
@@ -26,7 +27,8 @@ export interface Joining extends Pick<Union, 'before' | 'after'> {
 export function mayReplace(
   { guard, policy, request, asOf }: ReplacementOptions,
   lesser: Entry,
-  isCutOff: boolean
+  isCutOff: boolean,
+  canJoin: (joining: Joining) => boolean
 ): MaybePromise<boolean | Joining> {
   const against = (entry: Entry): Replacement => replacementOf(entry, lesser, isCutOff, request, policy)
   const found = guard.find(
@@ -38,7 +40,11 @@ export function mayReplace(
     if (stored === undefined) return true
     const replacement = against(stored.entry)
     if (replacement.kind === 'replace') return true
-    if (replacement.kind === 'join') return { stored, ...replacement }
+    if (replacement.kind === 'join') {
+      const joining = { ...replacement, stored }
+      if (canJoin(joining)) return joining
+      if (storedBytes(lesser) > storedBytes(stored.entry)) return true
+    }
     const [freshened] = replacement.updates
     return freshened === undefined ? false : mapMaybe(guard.update(freshened, asOf), () => false)
   })

@@ -28,7 +28,7 @@ const MAX_PAUSE_MS = 200
 /** Neighbours do not ask in step. */
 const JITTER = 0.25
 /** Of those that begin before the last one's word has been forgotten. */
-const MAX_ROUNDS = 4
+const MAX_ROUNDS = 8
 
 /** No longer than that passes before who waits asks again. */
 export const LONGEST_PAUSE_MS = MAX_PAUSE_MS * (1 + JITTER)

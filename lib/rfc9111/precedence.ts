@@ -19,5 +19,6 @@ export function givesWay(entry: Entry, held: Entry, isHeldLater: boolean): boole
 function outranks(later: Entry, earlier: Entry): boolean {
   if (earlier.method === 'HEAD' || later.statusCode !== earlier.statusCode) return true
   if (later.method === 'HEAD') return !agreesWithHead(earlier, later)
-  return !isPartial(later) || storedBytes(later) >= storedBytes(earlier) || !isOfOneVersion(later, earlier)
+  if (!isPartial(later) || storedBytes(later) >= storedBytes(earlier)) return true
+  return later.completeLength !== earlier.completeLength || !isOfOneVersion(later, earlier)
 }

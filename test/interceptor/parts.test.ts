@@ -18,7 +18,7 @@ import { AsyncStore } from '../stores/async-store.ts'
 import { FaultyStore } from '../stores/faulty-store.ts'
 import { type Origin, type Reply, type SeenRequest, startOrigin } from '../support/origin.ts'
 import { rangedReply } from '../support/ranges.ts'
-import { CachedAgent, Clock, type Received, readWhole, until, withoutDates } from './cached-agent.ts'
+import { CachedAgent, Clock, gate, type Received, readWhole, until, withoutDates } from './cached-agent.ts'
 
 const MEBIBYTE = 1_048_576
 /** Makes large downloads 1 GiB. */
@@ -377,6 +377,34 @@ describe('a part', () => {
     store.faults.open = undefined
     assertWhole(await cached.get(origin.url), 'miss')
     assertWhole(await cached.get(origin.url), 'hit')
+  })
+
+  test('being joined with another does not take the place of a newer version that comes meanwhile', async () => {
+    const newer = randomBytes(300_000)
+    let served: Served = { body: BODY, etag: '"a"' }
+    await using origin = await startFileOrigin(() => served)
+    for (const last of [249_999, 299_999]) {
+      served = { body: BODY, etag: '"a"' }
+      const store = new FaultyStore(new MemoryStore())
+      await using cached = await cachedOn(() => store)
+      const part = await cached.open(origin.url, ranged(`bytes=100000-${last}`))
+      await cached.get(origin.url, ranged('bytes=0-99999'))
+      served = { body: newer, etag: '"b"' }
+      const whole = await cached.open(origin.url, { headers: { 'cache-control': 'no-cache' } })
+      const copied = gate()
+      store.faults.open = async real => {
+        await copied.opened
+        return real()
+      }
+      const opened = store.countOf('open')
+      assertPart(await readWhole(cached.cache, part), 100_000, last + 1, 'miss')
+      await until(() => store.countOf('open') > opened, 'the copy')
+      assertWhole(await readWhole(cached.cache, whole), 'miss', newer)
+      store.faults.open = undefined
+      copied.open()
+      await sleep(50)
+      assertWhole(await cached.get(origin.url), 'hit', newer)
+    }
   })
 
   test('that is too large to be joined stays as it is', async () => {

@@ -83,7 +83,8 @@ describe('stale-while-revalidate', () => {
       const askedMs = performance.now()
       await sleep(20)
       while (origin.requests.length === 2) {
-        await Promise.all(Array.from({ length: 20 }, () => cached.get(origin.url)))
+        const cookies = Array.from({ length: 20 }, (_, i) => ({ headers: { cookie: `id=${i}` } }))
+        await Promise.all(cookies.map(options => cached.get(origin.url, options)))
         await sleep(5)
       }
       assert.ok(performance.now() - askedMs > 800, 'the pause')

@@ -499,7 +499,7 @@ describe('those who come too late to read along', () => {
   test('make one request in place of the one that takes too long', async () => {
     const rest = gate()
     await using origin = await stoppedOrigin(rest)
-    await using cached = new CachedAgent({ coalesceTimeoutMs: 100 })
+    await using cached = new CachedAgent({ coalesceTimeoutMs: 1000 })
     const { whole } = await begin(cached, origin.url)
     const late = await Promise.all(Array.from({ length: 20 }, () => cached.get(origin.url)))
     assert.ok(late.every(({ bytes }) => bytes.equals(body)))

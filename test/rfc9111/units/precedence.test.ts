@@ -73,6 +73,12 @@ const ROWS: readonly { readonly what: string; earlier: Entry; later: Entry; read
   { what: 'a whole and a part, without validators', earlier: whole([]), later: part([]), kept: 'later' },
   { what: 'a part and a later whole', earlier: part(), later: whole(), kept: 'later' },
   {
+    what: 'a part and a later one of something longer',
+    earlier: part([ETAG], 6),
+    later: { ...part(), completeLength: LENGTH + 1 },
+    kept: 'later'
+  },
+  {
     what: 'a part and a later one of its version with fewer bytes',
     earlier: part([ETAG], 6),
     later: part(),

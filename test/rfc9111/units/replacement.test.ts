@@ -126,6 +126,12 @@ const ROWS: readonly Row[] = [
     expect: 'replace'
   },
   {
+    id: 'a part of another version that is newer stays',
+    section: '§3.3',
+    given: { stored: withPart(0, 2, 10, ago(0, ok(cc('max-age=60'), 'ETag: "b"'))), part: part(0, 5, 5) },
+    expect: 'keep'
+  },
+  {
     id: 'a whole of the same version stays',
     section: '§3.3',
     given: { stored: whole('"a"', 5), part: part(0, 5, 0) },
