@@ -77,10 +77,10 @@ export class Coalescing {
       shareOf: stream => this.#shareOf(stream, request),
       lookUp: () => this.#lookAgain(kept, request),
       fetch: () => this.#cache.fetch(kept, request, plan),
-      // The first of those that come too late to read along leads the others.
+      // The first of those that come too late to read along leads the others, and may have been served already.
       fetchAnew: () =>
         flight.isOverdue(settings.coalesceTimeoutMs)
-          ? this.fetchOrWait(kept, request, plan)
+          ? this.#cache.lookUp({ ...kept, storeDeadline: undefined }, request)
           : this.#cache.fetch(kept, request, plan)
     }).board()
     return true

@@ -12,7 +12,7 @@ import { FaultyStore } from '../stores/faulty-store.ts'
 import { type Heard, handlerOf, type Reaction } from '../support/handlers.ts'
 import { type Origin, startOrigin } from '../support/origin.ts'
 import { rangedReply } from '../support/ranges.ts'
-import { CachedAgent, Clock, type Gate, gate, until, withoutDates } from './cached-agent.ts'
+import { CachedAgent, Clock, type Gate, gate, type Received, until, withoutDates } from './cached-agent.ts'
 
 const MEBIBYTE = 1_048_576
 const FRESH = { 'cache-control': 'max-age=60' }
@@ -499,9 +499,14 @@ describe('those who come too late to read along', () => {
   test('make one request in place of the one that takes too long', async () => {
     const rest = gate()
     await using origin = await stoppedOrigin(rest)
-    await using cached = new CachedAgent({ coalesceTimeoutMs: 1000 })
+    await using cached = new CachedAgent({ coalesceTimeoutMs: 500 })
     const { whole } = await begin(cached, origin.url)
-    const late = await Promise.all(Array.from({ length: 20 }, () => cached.get(origin.url)))
+    const asking: Promise<Received>[] = []
+    for (let i = 0; i < 20; i++) {
+      asking.push(cached.get(origin.url))
+      if (i % 5 === 0) await sleep(50)
+    }
+    const late = await Promise.all(asking)
     assert.ok(late.every(({ bytes }) => bytes.equals(body)))
     assert.equal(origin.requests.length, 2)
     rest.open()
