@@ -32,9 +32,8 @@ if (subject !== undefined) {
 async function obey({ kind, bytes, concurrency, forMs }: Order): Promise<number> {
   if (subject === undefined) return Number.NaN
   if (kind === 'prepare') await subject.prepare(bytes)
-  else if (kind === 'close') {
-    await subject.close()
-  } else return perSecond(subject[kind], bytes, concurrency, forMs)
+  else if (kind === 'close') await subject.close()
+  else return perSecond(subject[kind], bytes, concurrency, forMs)
   return Number.NaN
 }
 

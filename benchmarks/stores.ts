@@ -3,8 +3,8 @@
 //   npm run bench:stores [-- --short] [name ...]
 //
 // A hit goes through `dispatch`, and its body is read; a lookup (get and open) and a store are done by the store's own
-// interface. Each figure is the median of the rounds, and so is each ratio: of those within a round. undici's SqliteCacheStore takes part where Node has `node:sqlite`,
-// and what needs Redis where there is a redis-server.
+// interface. Each figure is the median of the rounds, and each ratio that of the ratios within a round. undici's
+// SqliteCacheStore takes part where Node has `node:sqlite`, and what needs Redis where there is a redis-server.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
