@@ -1,6 +1,5 @@
 import type { Union } from '../lib/rfc9111/parts.ts'
 import { type Replacement, replacementOf } from '../lib/rfc9111/replacement.ts'
-import { storedBytes } from '../lib/rfc9111/segments.ts'
 import type { Entry, Policy, Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { MaybePromise, Position, Stored } from '../stores/store.ts'
@@ -39,13 +38,11 @@ export function mayReplace(
   return mapMaybe(found, stored => {
     if (stored === undefined) return true
     const replacement = against(stored.entry)
-    if (replacement.kind === 'replace') return true
-    if (replacement.kind === 'join') {
-      const joining = { ...replacement, stored }
-      if (canJoin(joining)) return joining
-      if (storedBytes(lesser) > storedBytes(stored.entry)) return true
-    }
-    const [freshened] = replacement.updates
+    const joining = replacement.kind === 'join' ? { ...replacement, stored } : undefined
+    if (joining !== undefined && canJoin(joining)) return joining
+    const became = replacement.kind === 'join' ? replacement.otherwise : replacement
+    if (became.kind === 'replace') return true
+    const [freshened] = became.updates
     return freshened === undefined ? false : mapMaybe(guard.update(freshened, asOf), () => false)
   })
 }

@@ -1,22 +1,27 @@
 import { freshen, isKept } from './entry.ts'
 import { isOfSameVersion, type Union, unionOf, withRange } from './parts.ts'
 import { givesWay } from './precedence.ts'
-import { isPartial } from './segments.ts'
+import { isPartial, storedBytes } from './segments.ts'
 import type { Entry, Policy, Request } from './types.ts'
 
-/** What becomes of a stored response when a part, or a response to HEAD, all of which has come, is to take its place:
- * `updates` bring up to date what stays; `entry` is of both, with those bytes of the stored body before, and after, those
- * that came. Where they are not joined, the larger stays. */
-export type Replacement =
-  | { readonly kind: 'replace' }
-  | { readonly kind: 'keep'; readonly updates: readonly Entry[] }
-  | ({ readonly kind: 'join'; readonly entry: Entry; readonly updates: readonly Entry[] } & Pick<
-      Union,
-      'before' | 'after'
-    >)
+/** What becomes of a stored response when a part, or a response to HEAD, all of which has come, is to take its place. */
+export type Replacement = ReplaceOrKeep | Joined
 
-const REPLACE: Replacement = { kind: 'replace' }
-const KEEP: Replacement = { kind: 'keep', updates: [] }
+type ReplaceOrKeep =
+  | { readonly kind: 'replace' }
+  /** `updates` bring it up to date. */
+  | { readonly kind: 'keep'; readonly updates: readonly Entry[] }
+
+/** Two parts become one. */
+interface Joined extends Pick<Union, 'before' | 'after'> {
+  readonly kind: 'join'
+  readonly entry: Entry
+  /** Where that cannot be done: the larger of them. */
+  readonly otherwise: ReplaceOrKeep
+}
+
+const REPLACE: ReplaceOrKeep = { kind: 'replace' }
+const KEEP: ReplaceOrKeep = { kind: 'keep', updates: [] }
 
 /** Neither takes the place of a body that says more of its version, or of one that is newer; nor what is left of a response
  * that broke off that of any whole. Of two parts of a version both are kept, or the larger. §3.3, §3.4, §4.3.5 */
@@ -47,10 +52,11 @@ function besidePart(stored: Entry, part: Entry, request: Request, policy: Policy
   const isUpToDate = stored.responseTimeMs >= part.responseTimeMs
   const freshened = isUpToDate ? stored : freshen(stored, part, policy)
   if (!isKept(freshened, request, policy)) return REPLACE
-  const updates = isUpToDate ? [] : [freshened]
-  if (union === 'stored one') return { kind: 'keep', updates }
+  const keep: ReplaceOrKeep = { kind: 'keep', updates: isUpToDate ? [] : [freshened] }
+  if (union === 'stored one') return keep
   const { range, before, after } = union
   if (before === undefined && after === undefined) return REPLACE
   const entry = withRange({ ...freshened, id: part.id }, range, completeLength)
-  return { kind: 'join', entry, updates, before, after }
+  const otherwise = storedBytes(part) > storedBytes(stored) ? REPLACE : keep
+  return { kind: 'join', entry, before, after, otherwise }
 }
