@@ -1,20 +1,15 @@
 import type { Join } from '../lib/rfc9111/decide-response.ts'
-import { isSafe } from '../lib/rfc9111/methods.ts'
 import { isResumable } from '../lib/rfc9111/parts.ts'
-import { storedBytes } from '../lib/rfc9111/segments.ts'
 import type { ByteRange, Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
 import { Audience } from './audience.ts'
 import type { HttpCache } from './cache.ts'
 import { type Client, type Head, nobodyWaits } from './client.ts'
-import { withDeadline } from './deadline.ts'
 import type { Flight, Landing } from './flights.ts'
-import { mapMaybe } from './maybe-promise.ts'
 import type { OriginHandler } from './origin-handler.ts'
 import { trailersHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
-import { type Ask, type Plan, storedOf } from './plan.ts'
-import { Recorder } from './recorder.ts'
-import { mayReplace } from './replacement.ts'
+import type { Ask, Plan } from './plan.ts'
+import { Recording } from './recording.ts'
 import { RestOfBody } from './rest-of-body.ts'
 import type { Destination } from './stored-beginning.ts'
 import { Straggler } from './straggler.ts'
@@ -30,15 +25,6 @@ export interface DeliveryOptions {
   onLanded(): void
 }
 
-/** What is being stored, and what for. */
-interface Recording {
-  readonly recorder: Recorder
-  readonly request: Request
-  readonly entry: Entry
-  /** What of a stored body comes before and after the origin's bytes. */
-  readonly join: Join | undefined
-}
-
 /** The content of one response on its way to those who read it, and to the store. */
 export class Delivery implements Destination {
   readonly #options: DeliveryOptions
@@ -48,8 +34,6 @@ export class Delivery implements Destination {
   #isOver = false
   #isForStore = false
   #recording: Recording | undefined
-  /** Settles when it is known what becomes of responses for the same key that were complete before this one. */
-  #othersLanded: Promise<void> | undefined
   /** How much the origin has promised to add to what was stored; undefined: its body stands for itself. */
   #missingBytes: number | undefined
 
@@ -103,28 +87,18 @@ export class Delivery implements Destination {
     expectedBytes: number | undefined
   ): string | undefined {
     const { cache, plan, handler } = this.#options
-    const { guard, settings } = cache
-    const joined = join === undefined ? undefined : storedOf(plan, join.with)
-    if (join !== undefined && joined === undefined) return 'body-vanished'
-    const writer = guard.put(entry, isSafe(request.method) ? plan.asOf : undefined)
-    if (writer === undefined) return 'declined-by-store'
-    const recorder = new Recorder({
-      guard,
+    const recording = Recording.beginOrReason({
+      cache,
+      plan,
+      request,
       entry,
-      writer,
+      join,
       expectedBytes,
-      knownBytes: join === undefined ? 0 : storedBytes(join.with),
-      maxBufferedBytes: settings.maxBufferedBytes,
       onDrain: () => handler.resumeForStore(),
-      onSettled: stored => this.#recorded(stored),
-      mayReplace: (lesser, isCutOff, canJoin) => {
-        const options = { guard, policy: settings.policy, request, asOf: plan.asOf }
-        return mapMaybe(this.#othersLanded, () => mayReplace(options, lesser, isCutOff, canJoin))
-      },
-      putJoined: joined => guard.put(joined, plan.asOf)
+      onSettled: stored => this.#recorded(stored)
     })
-    this.#recording = { recorder, request, entry, join }
-    if (joined !== undefined && join?.before !== undefined) recorder.copy(joined, join.before)
+    if (typeof recording === 'string') return recording
+    this.#recording = recording
     // Of what may turn out too large, only the origin could give them the rest.
     if (expectedBytes !== undefined || isResumable(entry)) {
       this.#audience.leaveBehind = (client, offset) => this.#leaveBehind(client, offset)
@@ -167,7 +141,7 @@ export class Delivery implements Destination {
   end(trailers: FieldLines): boolean {
     if (this.#missingBytes !== undefined && this.#missingBytes !== 0) return false
     if (this.#recording === undefined) this.land('nothing')
-    else this.#finish(this.#recording, trailers)
+    else this.#recording.finish(trailers)
     this.#isOver = true
     this.#audience.end(trailersHead(trailers))
     return true
@@ -179,11 +153,7 @@ export class Delivery implements Destination {
     this.#isOver = true
     for (const { client } of this.#stragglers) client.fail(error)
     this.#stragglers.clear()
-    if (this.#recording !== undefined) {
-      const { recorder, request } = this.#recording
-      if (request.method === 'GET') this.#conclude(this.#recording, () => recorder.cutOff())
-      else recorder.abort()
-    }
+    this.#recording?.interrupt()
     this.land('nothing')
   }
 
@@ -207,7 +177,7 @@ export class Delivery implements Destination {
 
   /** Nothing of it is to be stored. */
   forget(): void {
-    this.#recording?.recorder.abort()
+    this.#recording?.forget()
   }
 
   /** Tells those who wait what has become of the response; later calls tell them nothing. */
@@ -223,7 +193,7 @@ export class Delivery implements Destination {
   }
 
   pass(chunk: Buffer): void {
-    if (this.#recording?.recorder.write(chunk) === false) this.#options.handler.pauseForStore()
+    if (this.#recording?.write(chunk) === false) this.#options.handler.pauseForStore()
     this.#audience.receive(chunk)
     // Too late to join, and nothing will be stored: nobody has reason to wait.
     const isAwaited = this.#flight !== undefined && this.#flight.landing === undefined
@@ -232,26 +202,6 @@ export class Delivery implements Destination {
 
   whenFree(): Promise<void> | undefined {
     return this.#options.handler.whenFree()
-  }
-
-  #finish(recording: Recording, trailers: FieldLines): void {
-    const { recorder, join } = recording
-    const stored = join === undefined ? undefined : storedOf(this.#options.plan, join.with)
-    if (stored !== undefined && join?.after !== undefined) recorder.copy(stored, join.after)
-    this.#conclude(recording, () => recorder.finish(trailers))
-  }
-
-  /** Nothing more comes for the store. Who asks for the same right after looks again once it has done its work; what is less
-   * than a whole waits for what has come before it. */
-  #conclude({ recorder, request }: Recording, end: () => void): void {
-    const { flights, settings } = this.#options.cache
-    const landing = flights.landingOf(request.key)
-    if (landing !== undefined) {
-      this.#othersLanded = withDeadline(landing, settings.storeTimeoutMs, 'commit').then(nothing, nothing)
-    }
-    end()
-    const settled = recorder.whenSettled()
-    if (settled !== undefined) flights.noteLanding(request.key, settled)
   }
 
   #admit(client: Client, head: Head, outcome: Outcome): boolean {
@@ -310,5 +260,3 @@ export class Delivery implements Destination {
     if (!straggler.client.isFinished) new RestOfBody(straggler, entry, ask, request.fields).send()
   }
 }
-
-function nothing(): void {}

@@ -1,0 +1,112 @@
+import type { Join } from '../lib/rfc9111/decide-response.ts'
+import { isSafe } from '../lib/rfc9111/methods.ts'
+import { storedBytes } from '../lib/rfc9111/segments.ts'
+import type { Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
+import type { BodyWriter, MaybePromise, Stored } from '../stores/store.ts'
+import type { HttpCache } from './cache.ts'
+import { withDeadline } from './deadline.ts'
+import { mapMaybe } from './maybe-promise.ts'
+import { type Plan, storedOf } from './plan.ts'
+import { Recorder } from './recorder.ts'
+import { mayReplace } from './replacement.ts'
+
+export interface RecordingOptions {
+  readonly cache: HttpCache
+  readonly plan: Plan
+  readonly request: Request
+  readonly entry: Entry
+  /** What of a stored body comes before and after the origin's bytes. */
+  readonly join: Join | undefined
+  /** What is to be stored, or Content-Length said; undefined where the body is framed otherwise. */
+  readonly expectedBytes: number | undefined
+  /** The origin may go on after `write` returned false. */
+  onDrain(): void
+  /** Called once. */
+  onSettled(stored: boolean): void
+}
+
+/** One response on its way into the store: joined with what is stored, and in its order among those for the same key. */
+export class Recording {
+  readonly request: Request
+  readonly entry: Entry
+  readonly #cache: HttpCache
+  readonly #recorder: Recorder
+  readonly #join: Join | undefined
+  readonly #joined: Stored | undefined
+  /** Settles when it is known what becomes of responses for the same key that were complete before this one. */
+  #othersLanded: Promise<void> | undefined
+
+  private constructor(options: RecordingOptions, writer: MaybePromise<BodyWriter | undefined>) {
+    const { cache, plan, request, entry, join } = options
+    const { guard, settings } = cache
+    this.request = request
+    this.entry = entry
+    this.#cache = cache
+    this.#join = join
+    this.#joined = join && storedOf(plan, join.with)
+    this.#recorder = new Recorder({
+      guard,
+      entry,
+      writer,
+      expectedBytes: options.expectedBytes,
+      knownBytes: join === undefined ? 0 : storedBytes(join.with),
+      maxBufferedBytes: settings.maxBufferedBytes,
+      onDrain: () => options.onDrain(),
+      onSettled: stored => options.onSettled(stored),
+      mayReplace: (lesser, isCutOff, canJoin) => {
+        const place = { guard, policy: settings.policy, request, asOf: plan.asOf }
+        return mapMaybe(this.#othersLanded, () => mayReplace(place, lesser, isCutOff, canJoin))
+      },
+      putJoined: joined => guard.put(joined, plan.asOf)
+    })
+    if (this.#joined !== undefined && join?.before !== undefined) this.#recorder.copy(this.#joined, join.before)
+  }
+
+  /** A word: why not. */
+  static beginOrReason(options: RecordingOptions): Recording | string {
+    const { cache, plan, request, entry, join } = options
+    if (join !== undefined && storedOf(plan, join.with) === undefined) return 'body-vanished'
+    const writer = cache.guard.put(entry, isSafe(request.method) ? plan.asOf : undefined)
+    if (writer === undefined) return 'declined-by-store'
+    return new Recording(options, writer)
+  }
+
+  /** False: the origin should pause until `onDrain`. */
+  write(chunk: Uint8Array): boolean {
+    return this.#recorder.write(chunk)
+  }
+
+  /** All has come. */
+  finish(trailers: FieldLines): void {
+    const after = this.#join?.after
+    if (this.#joined !== undefined && after !== undefined) this.#recorder.copy(this.#joined, after)
+    this.#conclude(() => this.#recorder.finish(trailers))
+  }
+
+  /** Nothing more comes: what has come is stored if it may be. */
+  interrupt(): void {
+    if (this.request.method === 'GET') this.#conclude(() => this.#recorder.cutOff())
+    else this.#recorder.abort()
+  }
+
+  /** Nothing of it is to be stored. */
+  forget(): void {
+    this.#recorder.abort()
+  }
+
+  /** Who asks for the same right after looks again once the store has done its work; what is less than a whole waits for
+   * what has come before it. */
+  #conclude(end: () => void): void {
+    const { flights, settings } = this.#cache
+    const { key } = this.request
+    const landing = flights.landingOf(key)
+    if (landing !== undefined) {
+      this.#othersLanded = withDeadline(landing, settings.storeTimeoutMs, 'commit').then(nothing, nothing)
+    }
+    end()
+    const settled = this.#recorder.whenSettled()
+    if (settled !== undefined) flights.noteLanding(key, settled)
+  }
+}
+
+function nothing(): void {}
