@@ -24,10 +24,9 @@ const MAX_BEGINNING_BYTES = 65_536
  * only while all of them do. Who falls further behind than is buffered is left behind, where it can have the rest in
  * another way; else the connection waits for it. */
 export class Audience {
-  /** Takes over one that has fallen behind, after so many bytes; undefined: all are waited for. */
-  leaveBehind: ((client: Client, offset: number) => void) | undefined
   readonly #options: AudienceOptions
   readonly #members = new Set<Member>()
+  #leaveBehind: ((client: Client, offset: number) => void) | undefined
   #beginning: Uint8Array[] | undefined
   #receivedBytes = 0
   #isPaused = false
@@ -38,6 +37,11 @@ export class Audience {
 
   get isEmpty(): boolean {
     return this.#members.size === 0
+  }
+
+  /** `leaveBehind` takes over one that has fallen behind, after so many bytes; undefined: all are waited for. */
+  letLeave(leaveBehind: ((client: Client, offset: number) => void) | undefined): void {
+    this.#leaveBehind = leaveBehind
   }
 
   /** Keeps the beginning of what comes: others may join. */
@@ -132,9 +136,9 @@ export class Audience {
     if (bufferedBytes <= this.#options.maxBufferedBytes) return false
     // The only one there is sets the pace itself.
     const isAlone = this.#members.size === 1 && !this.#options.isWantedElsewhere()
-    if (this.leaveBehind === undefined || isAlone) return false
+    if (this.#leaveBehind === undefined || isAlone) return false
     this.#members.delete(member)
-    this.leaveBehind(member.client, member.deliveredBytes)
+    this.#leaveBehind(member.client, member.deliveredBytes)
     return true
   }
 

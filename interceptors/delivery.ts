@@ -4,7 +4,7 @@ import type { ByteRange, Entry, FieldLines, Request } from '../lib/rfc9111/types
 import { Audience } from './audience.ts'
 import type { HttpCache } from './cache.ts'
 import { type Client, type Head, nobodyWaits } from './client.ts'
-import type { Flight, Landing } from './flights.ts'
+import type { Crew, Flight, Landing } from './flights.ts'
 import type { OriginHandler } from './origin-handler.ts'
 import { trailersHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
@@ -26,7 +26,7 @@ export interface DeliveryOptions {
 }
 
 /** The content of one response on its way to those who read it, and to the store. */
-export class Delivery implements Destination {
+export class Delivery implements Crew, Destination {
   readonly #options: DeliveryOptions
   readonly #audience: Audience
   readonly #stragglers = new Set<Straggler>()
@@ -44,7 +44,7 @@ export class Delivery implements Destination {
       upstream: options.handler,
       maxBufferedBytes: options.cache.settings.maxBufferedBytes,
       isWantedElsewhere: () => [...this.#stragglers].some(({ client }) => !client.paused),
-      onLeft: reason => this.#someoneLeft(reason)
+      onLeft: reason => this.someoneLeft(reason)
     })
   }
 
@@ -53,7 +53,14 @@ export class Delivery implements Destination {
     const flight = this.#flight
     if (client !== undefined) this.#audience.begin(client)
     this.#isForStore = client === undefined
-    if (flight !== undefined) flight.onLeft = () => this.#someoneLeft(nobodyWaits())
+    if (flight !== undefined) flight.crew = this
+  }
+
+  /** Goes on for those who are left, as long as there are any. */
+  someoneLeft(reason: Error = nobodyWaits()): void {
+    const isRead = !this.#audience.isEmpty || this.#stragglers.size > 0 || this.#flight?.isAwaited
+    const isWanted = this.#isForStore || isRead
+    if (!isWanted && !this.#isOver) this.#options.handler.abort(reason)
   }
 
   /** Leaves those who wait to the next request. */
@@ -68,7 +75,7 @@ export class Delivery implements Destination {
   leaveToReaders(reason: Error): void {
     this.#isForStore = false
     this.forget()
-    this.#someoneLeft(reason)
+    this.someoneLeft(reason)
   }
 
   /** Others would wait in vain; without anybody who reads, the rest is of no use. `isKnown`: the next requests for it
@@ -101,7 +108,7 @@ export class Delivery implements Destination {
     this.#recording = recording
     // Of what may turn out too large, only the origin could give them the rest.
     if (expectedBytes !== undefined || isResumable(entry)) {
-      this.#audience.leaveBehind = (client, offset) => this.#leaveBehind(client, offset)
+      this.#audience.letLeave((client, offset) => this.#leaveBehind(client, offset))
     }
     return undefined
   }
@@ -212,20 +219,13 @@ export class Delivery implements Destination {
     })
   }
 
-  /** Goes on for those who are left, as long as there are any. */
-  #someoneLeft(reason: Error): void {
-    const isRead = !this.#audience.isEmpty || this.#stragglers.size > 0 || this.#flight?.isAwaited
-    const isWanted = this.#isForStore || isRead
-    if (!isWanted && !this.#isOver) this.#options.handler.abort(reason)
-  }
-
   /** Where nothing is stored, one that does not keep up gets the rest from the origin, if that may serve it. */
   #leaveToOrigin(entry: Entry, request: Request): void {
     if (!isResumable(entry)) return
     const { ask } = this.#options
-    this.#audience.leaveBehind = (client, offset) => {
+    this.#audience.letLeave((client, offset) => {
       new RestOfBody({ client, offset }, entry, ask, request.fields).send()
-    }
+    })
   }
 
   /** One that does not keep up reads on in another way, once it is known whether the response is stored. */
@@ -234,7 +234,7 @@ export class Delivery implements Destination {
       paceChanged: () => this.#audience.reconsider(),
       left: () => {
         if (!this.#stragglers.delete(straggler)) return
-        this.#someoneLeft(nobodyWaits())
+        this.someoneLeft()
         this.#audience.reconsider()
       }
     })
@@ -242,7 +242,7 @@ export class Delivery implements Destination {
   }
 
   #recorded(stored: boolean): void {
-    this.#audience.leaveBehind = undefined
+    this.#audience.letLeave(undefined)
     if (!stored && this.#recording !== undefined) this.#leaveToOrigin(this.#recording.entry, this.#recording.request)
     const stragglers = [...this.#stragglers]
     this.#stragglers.clear()

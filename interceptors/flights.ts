@@ -35,10 +35,15 @@ export interface Watcher {
   landed(landing: Landing): void
 }
 
+/** One that sees to a flight. */
+export interface Crew {
+  /** One that waited waits no longer. */
+  someoneLeft(): void
+}
+
 /** One request on its way to the origin, and those who wait for what it brings. */
 export class Flight {
-  /** Called when one that waited has left. */
-  onLeft: (() => void) | undefined
+  crew: Crew | undefined
   watcher: Watcher | undefined
   readonly key: CacheKey
   readonly #waiting = new Set<Passenger>()
@@ -73,7 +78,7 @@ export class Flight {
     if (this.#stream !== undefined && passenger.streaming(this.#stream)) return () => {}
     this.#waiting.add(passenger)
     return () => {
-      if (this.#waiting.delete(passenger)) this.onLeft?.()
+      if (this.#waiting.delete(passenger)) this.crew?.someoneLeft()
     }
   }
 

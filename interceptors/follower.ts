@@ -24,7 +24,7 @@ export interface FollowerOptions {
 /** A request that waits for what another has already been sent for, and reads along as soon as there is something. */
 export class Follower implements Passenger, Source {
   readonly #options: FollowerOptions
-  #leave: () => void = () => {}
+  #leave: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
   #isDone = false
 
@@ -70,14 +70,14 @@ export class Follower implements Passenger, Source {
   abort(reason: Error): void {
     this.#end()
     this.#options.client.fail(reason)
-    this.#leave()
+    this.#leave?.()
   }
 
   #waitAtMost(timeoutMs: number, then: 'fetch' | 'fetchAnew'): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#goOn(then)
-      this.#leave()
+      this.#leave?.()
     }, timeoutMs)
   }
 

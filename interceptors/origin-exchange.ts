@@ -29,8 +29,6 @@ const REASONS_OF_THE_MOMENT: ReadonlySet<string> = new Set(['body-vanished', 'de
 /** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
  * stored. */
 export class OriginExchange implements OriginEvents {
-  /** Called when it is known whether the response is stored; perhaps more than once. */
-  onOver: (() => void) | undefined
   readonly #cache: HttpCache
   readonly #ask: Ask
   /** undefined: the cache has no part in it but to say so. */
@@ -43,6 +41,7 @@ export class OriginExchange implements OriginEvents {
   /** This exchange where it is a POST, which no position guards: its own deletion comes after it began. */
   #change: Change | undefined
   #unwatch: (() => void) | undefined
+  #onOver: (() => void) | undefined
   #isOvertaken = false
 
   constructor(cache: HttpCache, ask: Ask, request: Request | undefined, plan: Plan, flight?: Flight) {
@@ -58,14 +57,16 @@ export class OriginExchange implements OriginEvents {
       handler: this.#handler,
       onLanded: () => {
         this.#unwatch?.()
-        this.onOver?.()
+        this.#onOver?.()
       }
     })
   }
 
-  /** Dispatches the request. What the inner dispatcher throws at once is thrown on. */
-  send(): boolean {
+  /** Dispatches the request. What the inner dispatcher throws at once is thrown on. `onOver` is called when it is known
+   * whether the response is stored; perhaps more than once. */
+  send(onOver?: () => void): boolean {
     const { next, client } = this.#ask
+    this.#onOver = onOver
     this.#delivery.begin(client)
     if (this.#request?.method === 'POST') this.#watchFor(this.#request.key)
     try {

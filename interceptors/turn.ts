@@ -1,6 +1,6 @@
 import type { Lease, LeaseAnswer } from '../stores/store.ts'
 import type { Client, Source } from './client.ts'
-import type { Flight, Watcher } from './flights.ts'
+import type { Crew, Flight, Watcher } from './flights.ts'
 import { mapMaybe } from './maybe-promise.ts'
 import type { StoreGuard } from './store-guard.ts'
 
@@ -35,7 +35,7 @@ export const LONGEST_PAUSE_MS = MAX_PAUSE_MS * (1 + JITTER)
 
 /** A request that waits until no other process is fetching the same thing, in front of a flight that has begun. Where its
  * client leaves, it goes on for those of this process who wait for the flight. */
-export class Turn implements Source, Watcher {
+export class Turn implements Crew, Source, Watcher {
   readonly #options: TurnOptions
   readonly #untilMs: number
   /** How often what it asks for had just been done for others. */
@@ -54,11 +54,18 @@ export class Turn implements Source, Watcher {
     const { client, flight } = this.#options
     client.source = this
     flight.watcher = this
-    flight.onLeft = () => this.#someoneLeft()
+    flight.crew = this
     this.#ask()
   }
 
-  // Watcher of its own flight, which others may end
+  // Crew, and watcher of its own flight, which others may end
+
+  someoneLeft(): void {
+    const { client, flight } = this.#options
+    if (this.#isOver || !client.isFinished || flight.isAwaited) return
+    this.#end()
+    flight.land('nothing')
+  }
 
   seen(): void {}
 
@@ -77,7 +84,7 @@ export class Turn implements Source, Watcher {
 
   abort(reason: Error): void {
     this.#options.client.fail(reason)
-    this.#someoneLeft()
+    this.someoneLeft()
   }
 
   #ask(): void {
@@ -125,13 +132,6 @@ export class Turn implements Source, Watcher {
     const pauseMs = this.#pauseMs * (1 - JITTER + 2 * JITTER * Math.random())
     this.#pauseMs = Math.min(this.#pauseMs * PAUSE_GROWTH, MAX_PAUSE_MS)
     this.#timer = setTimeout(() => this.#ask(), Math.min(pauseMs, leftMs))
-  }
-
-  #someoneLeft(): void {
-    const { client, flight } = this.#options
-    if (this.#isOver || !client.isFinished || flight.isAwaited) return
-    this.#end()
-    flight.land('nothing')
   }
 
   #goOn(way: 'lookUp' | 'fetch'): void {
