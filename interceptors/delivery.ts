@@ -121,9 +121,7 @@ export class Delivery implements Crew, Destination {
     audience.keepBeginning()
     this.#flight.share({
       entry,
-      get isOpen() {
-        return audience.isOpen
-      },
+      isOpen: () => audience.isOpen,
       join: (client, head, outcome) => this.#admit(client, head, outcome)
     })
   }

@@ -14,7 +14,7 @@ export type Landing = 'stored' | 'nothing'
 export interface Stream {
   readonly entry: Entry
   /** Whether it is not too late to join. */
-  readonly isOpen: boolean
+  isOpen(): boolean
   /** Gives the client the response from its first byte on. False: it is too late for that. */
   join(client: Client, head: Head, outcome: Outcome): boolean
 }
@@ -66,7 +66,7 @@ export class Flight {
 
   /** Whether it is too late to read along, and has been on its way for longer than anybody waits for the rest of it. */
   isOverdue(timeoutMs: number): boolean {
-    return this.#stream?.isOpen === false && performance.now() > this.#streamsSinceMs + timeoutMs
+    return this.#stream?.isOpen() === false && performance.now() > this.#streamsSinceMs + timeoutMs
   }
 
   get isAwaited(): boolean {
