@@ -106,7 +106,11 @@ export class Flight {
     this.#landing = landing
     this.#stream = undefined
     this.#onLanded(this)
-    this.watcher?.landed(landing)
+    const { watcher } = this
+    // A landed flight may be remembered for a while, by the map it was in: not so what saw to it, and to the response.
+    this.crew = undefined
+    this.watcher = undefined
+    watcher?.landed(landing)
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const passenger of waiting) passenger.landed(landing)
