@@ -27,6 +27,10 @@ const CONCURRENCIES = [1, 64]
 /** What others are compared with. */
 const BASE = 'undici MemoryCacheStore'
 
+/** As a process is that has run for a while. glibc keeps as much of what is freed as the largest block was that it ever had
+ * back; until that is some megabytes, it is chance whether the pages of each body are fetched from the system anew. */
+const SETTLED_HEAP = { MALLOC_TRIM_THRESHOLD_: String(64 * 1024 * 1024) }
+
 /** What has to hold: a store does at least so many times as much of that as another subject. */
 interface Target {
   readonly kind: Kind
@@ -75,7 +79,8 @@ try {
 process.exitCode = failed ? 1 : 0
 
 async function start(name: string, ground: Ground): Promise<Worker | undefined> {
-  const child = fork(join(import.meta.dirname, 'store-process.ts'), [name, JSON.stringify(ground)])
+  const env = { ...process.env, ...SETTLED_HEAP }
+  const child = fork(join(import.meta.dirname, 'store-process.ts'), [name, JSON.stringify(ground)], { env })
   const [{ kinds, unavailable }] = await once(child, 'message')
   if (unavailable !== undefined) {
     console.log(`${name}: ${unavailable}`)
