@@ -11,6 +11,10 @@ export interface Order {
   readonly forMs: number
 }
 
+/** What a service holds on to. Of a heap of a few megabytes, V8 collects everything again and again as soon as bodies in
+ * memory outside of it come and go, or does not, as chance has it. */
+Object.assign(globalThis, { ballast: Array.from({ length: 16 }, () => new Array<number>(1_000_000).fill(0.5)) })
+
 const [name = '', ground = '{}'] = process.argv.slice(2)
 const subject = await SUBJECTS[name]?.(JSON.parse(ground)).catch(error => {
   process.send?.({ unavailable: String(error.message) })
