@@ -149,13 +149,18 @@ function miss({ stored, otherVariants }: Candidates): StoredDecision {
 function demandOf(directives: RequestDirectives, judgement: Judgement, age: number): Grounds | undefined {
   if (directives.noCache) return { reason: 'request-no-cache', section: '§5.2.1.4' }
   const { maxAge, minFresh } = directives
-  if (maxAge !== undefined && age > maxAge * 1000 && !isImmutableReload(maxAge, judgement, age)) {
+  if (maxAge !== undefined && exceeds(age, maxAge) && !isImmutableReload(maxAge, judgement, age)) {
     return { reason: 'request-max-age', section: '§5.2.1.1' }
   }
   if (minFresh !== undefined && judgement.lifetime.ms - age < minFresh * 1000) {
     return { reason: 'request-min-fresh', section: '§5.2.1.3' }
   }
   return undefined
+}
+
+/** Stricter than §5.2.1.1: an age of 0 does not meet max-age=0, which is how fetch and browsers ask for a validation. */
+function exceeds(age: number, maxAge: number): boolean {
+  return maxAge === 0 || age > maxAge * 1000
 }
 
 /** RFC 8246 §2: a reload does not validate what is immutable as long as it is fresh. */

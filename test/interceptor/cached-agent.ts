@@ -20,9 +20,10 @@ export interface Received {
 
 export type RequestOptions = Omit<NonNullable<Parameters<typeof request>[1]>, 'dispatcher'> & { cache?: unknown }
 
-/** A clock that stands still until it is told. */
+/** A clock that stands still until it is told. It begins with the present second: stores that processes share go by the
+ * system's clock. */
 export class Clock {
-  nowMs = Date.UTC(2026, 10, 23, 12)
+  nowMs = Math.floor(Date.now() / 1000) * 1000
   readonly now = (): number => this.nowMs
 
   advance(seconds: number): void {

@@ -12,6 +12,9 @@ export const requestDirectives: readonly Row[] = [
   rule('§5.2.1.1', 'max-age=0 asks for a validation')
     .given({ stored: ago(1, MINUTE), request: get(cc('max-age=0')) })
     .expect({ request: 'revalidate request-max-age' }),
+  rule('§5.2.1.1', 'max-age=0 asks for a validation of what has come in the same millisecond')
+    .given({ stored: ago(0, MINUTE), request: get(cc('max-age=0')) })
+    .expect({ request: 'revalidate request-max-age' }),
   rule('§5.2.1.1', 'a malformed max-age is max-age=0')
     .given({ stored: ago(1, MINUTE), request: get(cc('max-age=never')) })
     .expect({ request: 'revalidate request-max-age' }),
@@ -32,7 +35,7 @@ export const requestDirectives: readonly Row[] = [
     .expect({ request: 'revalidate stale' }),
   rule('§5.2.1.1', 'max-age=0 asks for a fresh response even where none is older')
     .given({ stored: ago(0, ok(cc('max-age=0, stale-while-revalidate=60'))), request: get(cc('max-age=0')) })
-    .expect({ request: 'revalidate stale' }),
+    .expect({ request: 'revalidate request-max-age' }),
   rule('§5.2.1.1', 'of two max-age in a request the first counts')
     .given({ stored: ago(10, MINUTE), request: get(cc('max-age=5, max-age=50')) })
     .expect({ request: 'revalidate request-max-age' }),
