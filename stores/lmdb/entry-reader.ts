@@ -11,7 +11,14 @@ import type { LmdbDatabase } from './database.ts'
 import { isDeleted, isOvertaken } from './deletions.ts'
 import { DIGEST_BYTES, digestOf, keyDigestIn, keyDigestOf, rangeOf, spaceOf } from './digests.ts'
 import { type KeyRow, parseKeyRow } from './key-row.ts'
-import { type KnownKey, type LookupSource, type OpenChunks, StoredInLmdb } from './known-key.ts'
+import {
+  type KnownKey,
+  type LookupSource,
+  type OpenChunks,
+  StoredInChunks,
+  type StoredInLmdb,
+  StoredInRecord
+} from './known-key.ts'
 import type { Marks } from './marks.ts'
 import type { Opening } from './opening.ts'
 import { type ParsedRecord, parseRecord, type RecordHead } from './record-bytes.ts'
@@ -184,8 +191,10 @@ export class EntryReader implements LookupSource {
     try {
       const { entry, body } = this.#serializer.decode(payload)
       if (entry.key !== key || entry.variantKey !== head.variantDigest.toString('hex')) return undefined
-      if (head.body === undefined && body?.byteLength !== storedBytes(entry)) return this.#remove(name)
-      return new StoredInLmdb({ ...entry, variantKey }, head, name, body, this.#openChunks)
+      const asAsked = { ...entry, variantKey }
+      if (head.body !== undefined) return new StoredInChunks(asAsked, head, name, head.body, this.#openChunks)
+      if (body?.byteLength !== storedBytes(entry)) return this.#remove(name)
+      return new StoredInRecord(asAsked, head, name, body)
     } catch (error) {
       this.#remove(name)
       if (error instanceof CacheError) return undefined
@@ -193,11 +202,8 @@ export class EntryReader implements LookupSource {
     }
   }
 
-  readonly #openChunks: OpenChunks = (stored, range) => {
-    const { body } = stored.head
-    if (body === undefined) throw new CacheError('ERR_CACHE_BODY', 'a stored body is not in chunks')
-    return readChunks(this.#database(), body, range, () => this.#remove(stored.name, stored.entry.id))
-  }
+  readonly #openChunks: OpenChunks = ({ chunks, name, entry }, range) =>
+    readChunks(this.#database(), chunks, range, () => this.#remove(name, entry.id))
 
   #live(database: LmdbDatabase, marks: Marks, name: Uint8Array): ParsedRecord | undefined {
     const parsed = readRecord(database.tables, name)

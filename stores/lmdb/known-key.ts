@@ -1,8 +1,7 @@
-import { Buffer } from 'node:buffer'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { sliceBlocks } from '../body-range.ts'
 import type { Body, Lookup, Stored } from '../store.ts'
-import type { RecordHead } from './record-bytes.ts'
+import type { ChunkedBody, RecordHead } from './record-bytes.ts'
 
 /** What has been read of a cache key, and is kept for as long as nobody changes it. */
 export interface KnownKey {
@@ -18,46 +17,66 @@ export interface KnownKey {
   byteLength: number
 }
 
-/** What reads the chunks of a body. */
-export type OpenChunks = (stored: StoredInLmdb, range: ByteRange) => AsyncIterable<Uint8Array>
+/** Reads the chunks of a body. */
+export type OpenChunks = (stored: StoredInChunks, range: ByteRange) => AsyncIterable<Uint8Array>
 
 /** A stored response, decoded. */
-export class StoredInLmdb implements Stored {
+export abstract class StoredInLmdb implements Stored {
   readonly entry: Entry
   readonly head: RecordHead
   readonly name: Uint8Array
+  /** Of the body that is kept here. */
+  abstract readonly bodyBytes: number
   /** When it was last noted as used. */
   usedAtMs = 0
-  readonly #body: Uint8Array | undefined
-  readonly #openChunks: OpenChunks
 
-  constructor(entry: Entry, head: RecordHead, name: Uint8Array, body: Uint8Array | undefined, openChunks: OpenChunks) {
+  constructor(entry: Entry, head: RecordHead, name: Uint8Array) {
     this.entry = entry
     this.head = head
     this.name = name
-    this.#body = body
-    this.#openChunks = openChunks
   }
 
-  /** Of the body that is kept here. */
+  abstract open(range?: ByteRange): Body | undefined
+}
+
+/** One whose body is in the record, and is kept with it. */
+export class StoredInRecord extends StoredInLmdb {
+  readonly #body: Uint8Array
+
+  constructor(entry: Entry, head: RecordHead, name: Uint8Array, body: Uint8Array) {
+    super(entry, head, name)
+    this.#body = body
+  }
+
   get bodyBytes(): number {
-    return this.#body?.byteLength ?? 0
+    return this.#body.byteLength
   }
 
   open(range?: ByteRange): Body | undefined {
-    if (this.#body !== undefined) return range === undefined ? this.#body : sliceBlocks([this.#body], range)
-    const { body } = this.head
-    if (body === undefined) return undefined
-    const { byteLength } = body
-    if (range !== undefined && range.end > byteLength) return undefined
-    return this.#openChunks(this, range ?? { start: 0, end: byteLength })
+    return range === undefined ? this.#body : sliceBlocks([this.#body], range)
+  }
+}
+
+/** One whose body is in chunks of its own, which are copied out of the map as they are read. */
+export class StoredInChunks extends StoredInLmdb {
+  readonly chunks: ChunkedBody
+  readonly bodyBytes = 0
+  readonly #open: OpenChunks
+
+  constructor(entry: Entry, head: RecordHead, name: Uint8Array, chunks: ChunkedBody, open: OpenChunks) {
+    super(entry, head, name)
+    this.chunks = chunks
+    this.#open = open
   }
 
-  /** Chunks have been copied out of the map, what is kept here is. */
+  open(range?: ByteRange): Body | undefined {
+    const { byteLength } = this.chunks
+    if (range !== undefined && range.end > byteLength) return undefined
+    return this.#open(this, range ?? { start: 0, end: byteLength })
+  }
+
   take(range?: ByteRange): Body | undefined {
-    const body = this.open(range)
-    if (body instanceof Uint8Array) return Buffer.from(body)
-    return Array.isArray(body) ? body.map(piece => Buffer.from(piece)) : body
+    return this.open(range)
   }
 }
 
