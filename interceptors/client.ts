@@ -91,8 +91,8 @@ export abstract class Client implements Dispatcher.DispatchController {
       Object.assign(this.#context, inner, { fromCache, [OUTCOME]: this.#holder })
       return
     }
-    this.#context =
-      inner === undefined ? { fromCache, [OUTCOME]: this.#holder } : { ...inner, fromCache, [OUTCOME]: this.#holder }
+    const own = { fromCache, [OUTCOME]: this.#holder }
+    this.#context = inner === undefined ? own : Object.assign({}, inner, own)
     try {
       this.deliverStart(this.#context)
     } catch (error) {

@@ -32,7 +32,8 @@ export class Coalescing {
   withUnderWay(ask: Ask, request: Request): Ask {
     if (ask.waited !== undefined) return ask
     const name = flightName(request, ask.opts)
-    return name === undefined ? ask : { ...ask, underWay: this.#cache.flights.find(name) }
+    const underWay = name === undefined ? undefined : this.#cache.flights.find(name)
+    return underWay === undefined ? ask : { ...ask, underWay }
   }
 
   /** One request to the origin at a time for what several ask for. Who has waited in vain asks for itself. */

@@ -10,52 +10,39 @@ export interface Forwarding {
   readonly reason: string
 }
 
-const UNKNOWN = {
-  fromCache: false,
-  ageSeconds: undefined,
-  freshForSeconds: undefined,
-  stored: false,
-  forward: undefined,
-  forwardStatus: undefined,
-  collapsed: false
-} as const
-
 /** Served from the store as it is. `collapsed`: after waiting for another request's response. */
 export function hitOutcome(answer: Answer, reason: string, stale: boolean, collapsed: boolean): Outcome {
   const { ageSeconds, freshForSeconds } = answer
-  return {
+  return outcomeOf({
     fromCache: true,
     outcome: stale ? 'stale' : 'hit',
     ageSeconds,
     freshForSeconds,
     stored: true,
     reason,
-    forward: undefined,
-    forwardStatus: undefined,
     collapsed
-  }
+  })
 }
 
 /** The origin's response, not stored, and why not. */
 export function forwardedOutcome(forwarding: Forwarding, reason: string): Outcome {
   const { forward } = forwarding
-  if (isBypass(forward)) return { ...UNKNOWN, outcome: 'bypass', reason: forwarding.reason, forward }
-  return { ...UNKNOWN, outcome: 'miss', reason, forward }
+  if (isBypass(forward)) return outcomeOf({ outcome: 'bypass', reason: forwarding.reason, forward })
+  return outcomeOf({ outcome: 'miss', reason, forward })
 }
 
 /** The origin's response, on its way into the store. */
 export function storedOutcome({ forward, reason }: Forwarding, entry: Entry, policy: Policy): Outcome {
   const judgement = judge(entry, policy)
   const age = ageMs(entry, judgement, entry.responseTimeMs)
-  return {
-    ...UNKNOWN,
+  return outcomeOf({
     outcome: isBypass(forward) ? 'bypass' : 'miss',
     ageSeconds: Math.floor(age / 1000),
     freshForSeconds: Math.floor((judgement.lifetime.ms - age) / 1000),
     stored: true,
     reason,
     forward
-  }
+  })
 }
 
 /** What was stored in part, with the rest that has come. `refusal`: why all of it is not going to be stored. */
@@ -63,14 +50,13 @@ export function completedOutcome({ forward }: Forwarding, answer: Answer, refusa
   const { ageSeconds, freshForSeconds } = answer
   const reason = refusal ?? forward
   const stored = refusal === undefined
-  return { ...UNKNOWN, outcome: 'miss', ageSeconds, freshForSeconds, stored, reason, forward, forwardStatus: 206 }
+  return outcomeOf({ outcome: 'miss', ageSeconds, freshForSeconds, stored, reason, forward, forwardStatus: 206 })
 }
 
 /** Served from the store after the origin has confirmed it. */
 export function validatedOutcome({ forward }: Forwarding, { ageSeconds, freshForSeconds }: Answer): Outcome {
   const forwardStatus = 304
-  return {
-    ...UNKNOWN,
+  return outcomeOf({
     fromCache: true,
     outcome: 'revalidated',
     ageSeconds,
@@ -79,19 +65,34 @@ export function validatedOutcome({ forward }: Forwarding, { ageSeconds, freshFor
     reason: 'validated',
     forward,
     forwardStatus
-  }
+  })
 }
 
 /** Served from the store because the origin failed. */
 export function staleOutcome({ ageSeconds, freshForSeconds }: Answer, reason: string): Outcome {
-  return { ...UNKNOWN, fromCache: true, outcome: 'stale', ageSeconds, freshForSeconds, stored: true, reason }
+  return outcomeOf({ fromCache: true, outcome: 'stale', ageSeconds, freshForSeconds, stored: true, reason })
 }
 
 /** Answered with 504: nothing stored may be used, and the origin may not be asked or cannot be reached. */
 export function unsatisfiableOutcome(reason: string): Outcome {
-  return { ...UNKNOWN, outcome: 'unsatisfiable', reason }
+  return outcomeOf({ outcome: 'unsatisfiable', reason })
 }
 
 function isBypass(forward: ForwardReason): boolean {
   return forward === 'bypass' || forward === 'method'
+}
+
+/** All properties, those left out undefined or false: outcomes have one shape. */
+function outcomeOf({
+  fromCache = false,
+  outcome,
+  ageSeconds,
+  freshForSeconds,
+  stored = false,
+  reason,
+  forward,
+  forwardStatus,
+  collapsed = false
+}: Partial<Outcome> & Pick<Outcome, 'outcome' | 'reason'>): Outcome {
+  return { fromCache, outcome, ageSeconds, freshForSeconds, stored, reason, forward, forwardStatus, collapsed }
 }

@@ -20,7 +20,9 @@ const MAX_KNOWN_ORIGINS = 1000
 
 /** Options that name an origin where one is known, as late undici 8 makes them: a redirect interceptor below needs it too. */
 export function withOrigin(opts: DispatchOptions, origin: string | undefined): DispatchOptions {
-  return origin === undefined || (opts.origin !== undefined && opts.origin !== null) ? opts : { ...opts, origin }
+  return origin === undefined || (opts.origin !== undefined && opts.origin !== null)
+    ? opts
+    : Object.assign({}, opts, { origin })
 }
 
 /** Options whose headers can be read twice, here and by undici: the pairs of an iterable become a flat list. What are no

@@ -103,7 +103,8 @@ export class CachedClient extends Client {
       if (!closed && !destroyed) throw new errors.ClientClosedError()
     }
     const dispatch = ended ? inner : this[STATE].dispatch
-    if (origin !== undefined) return dispatch(opts.origin === origin ? opts : { ...opts, origin }, handler)
+    if (origin !== undefined)
+      return dispatch(opts.origin === origin ? opts : Object.assign({}, opts, { origin }), handler)
     if (opts.origin === undefined || opts.origin === null || String(opts.origin).startsWith(ANY_ORIGIN)) {
       throw new CacheError('ERR_CACHE_ORIGIN', 'the request names no origin, and the client was made without one')
     }
@@ -251,7 +252,7 @@ function isStore(cache: CacheStore | CacheOptions): cache is CacheStore {
 }
 
 function withHolder(opts: Dispatcher.DispatchOptions, holder: OutcomeHolder): Dispatcher.DispatchOptions {
-  return { ...opts, [OUTCOME]: holder } as Dispatcher.DispatchOptions
+  return Object.assign({}, opts, { [OUTCOME]: holder })
 }
 
 function markFromCache<T extends object>(data: T): T & FromCache {

@@ -33,10 +33,10 @@ export function decodeRecord<Encoded>(encoded: Encoded, parse: (encoded: Encoded
 export function readRecord(value: unknown): StoredRecord {
   const { version, entry, body } = readProperties<StoredRecord>(value, 'record')
   if (version !== RECORD_VERSION) throw notRecord('version')
-  const record = { version: RECORD_VERSION, entry: readEntry(readProperties<Entry>(entry, 'entry')) } as const
-  if (body === undefined) return record
+  const checked = readEntry(readProperties<Entry>(entry, 'entry'))
+  if (body === undefined) return { version: RECORD_VERSION, entry: checked }
   if (!isUint8Array(body)) throw notRecord('body')
-  return { ...record, body }
+  return { version: RECORD_VERSION, entry: checked, body }
 }
 
 function readEntry(entry: Unchecked<Entry>): Entry {

@@ -181,10 +181,10 @@ export class MemoryStore implements CacheStore {
   #store(entry: Entry, arrival: number, blocks: readonly Uint8Array[]): boolean {
     const held = this.#keys.get(entry.key)?.variants.get(entry.variantKey)
     if (held !== undefined && this.#givesWay(entry, arrival, held)) return false
-    const record: StoredRecord = { version: RECORD_VERSION, entry }
-    if (blocks.length <= 1) return this.#insert({ ...record, body: blocks[0] ?? new Uint8Array() }, arrival, undefined)
-    if (this.#keepsRecords) return this.#insert(record, arrival, blocks)
-    return this.#insert({ ...record, body: new Uint8Array(Buffer.concat(blocks)) }, arrival, undefined)
+    const recordWith = (body: Uint8Array): StoredRecord => ({ version: RECORD_VERSION, entry, body })
+    if (blocks.length <= 1) return this.#insert(recordWith(blocks[0] ?? new Uint8Array()), arrival, undefined)
+    if (this.#keepsRecords) return this.#insert({ version: RECORD_VERSION, entry }, arrival, blocks)
+    return this.#insert(recordWith(new Uint8Array(Buffer.concat(blocks))), arrival, undefined)
   }
 
   /** A slow response does not replace one that was asked for after it arrived, nor less than a body the body. */

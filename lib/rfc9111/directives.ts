@@ -19,6 +19,8 @@ export interface ResponseDirectives {
   readonly proxyRevalidate: boolean
   readonly mustUnderstand: boolean
   readonly immutable: boolean
+  /** Whether they came from a field of the target list: then Expires and Cache-Control are silent. RFC 9213 §2.2 */
+  readonly targeted: boolean
 }
 
 /** The directives of a request; a malformed number counts as the strictest. §5.2.1 */
@@ -53,10 +55,10 @@ export function requestDirectives(fields: Fields): RequestDirectives {
 /** The directives of Cache-Control alone; RFC 9213's fields come before it. */
 export function cacheControlDirectives(fields: Fields): ResponseDirectives {
   const value = combinedValue(fields, 'cache-control')
-  return responseDirectivesOf(value === undefined ? new Map() : parseDirectives(value))
+  return responseDirectivesOf(value === undefined ? new Map() : parseDirectives(value), false)
 }
 
-export function responseDirectivesOf(map: DirectiveMap): ResponseDirectives {
+export function responseDirectivesOf(map: DirectiveMap, targeted: boolean): ResponseDirectives {
   const noCache = fieldNames(map, 'no-cache')
   const isPrivate = fieldNames(map, 'private')
   return {
@@ -73,7 +75,8 @@ export function responseDirectivesOf(map: DirectiveMap): ResponseDirectives {
     mustRevalidate: map.has('must-revalidate'),
     proxyRevalidate: map.has('proxy-revalidate'),
     mustUnderstand: map.has('must-understand'),
-    immutable: map.has('immutable')
+    immutable: map.has('immutable'),
+    targeted
   }
 }
 

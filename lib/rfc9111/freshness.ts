@@ -1,7 +1,7 @@
 import { dateValueMs } from './age.ts'
+import type { ResponseDirectives } from './directives.ts'
 import { fieldsOf, firstValue } from './fields.ts'
 import { parseHttpDate } from './http-date.ts'
-import type { EffectiveDirectives } from './targeted.ts'
 import type { Policy, Response } from './types.ts'
 
 /** Where a lifetime comes from: the origin's word, a heuristic, the policy's default, or nowhere. */
@@ -22,7 +22,7 @@ const HEURISTIC_FRACTION = 0.1
 /** §4.2.1 and, for a response that does not say, §4.2.2. */
 export function freshnessLifetime(
   response: Response,
-  directives: EffectiveDirectives,
+  directives: ResponseDirectives,
   policy: Policy
 ): FreshnessLifetime {
   const explicit = explicitLifetimeMs(response, directives, policy.shared)
@@ -37,7 +37,7 @@ export function freshnessLifetime(
 /** §4.2.1, the first that applies: s-maxage, max-age, Expires; undefined where none is given. Milliseconds. */
 export function explicitLifetimeMs(
   response: Response,
-  directives: EffectiveDirectives,
+  directives: ResponseDirectives,
   shared: boolean
 ): number | undefined {
   if (shared && directives.sMaxage !== undefined) return directives.sMaxage * 1000
@@ -51,7 +51,7 @@ export function explicitLifetimeMs(
 }
 
 /** §4.2.2: for statuses defined so, for what is marked public, and for what the policy lists. */
-function allowsHeuristic(statusCode: number, directives: EffectiveDirectives, policy: Policy): boolean {
+function allowsHeuristic(statusCode: number, directives: ResponseDirectives, policy: Policy): boolean {
   return isHeuristicallyCacheable(statusCode) || directives.public || policy.statusCodes?.has(statusCode) === true
 }
 

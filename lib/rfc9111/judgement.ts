@@ -1,14 +1,15 @@
 import { correctedInitialAgeMs, currentAgeMs } from './age.ts'
+import type { ResponseDirectives } from './directives.ts'
 import { fieldsOf } from './fields.ts'
 import { type FreshnessLifetime, freshnessLifetime } from './freshness.ts'
-import { type EffectiveDirectives, effectiveDirectives } from './targeted.ts'
+import { effectiveDirectives } from './targeted.ts'
 import type { Fields, Policy, Response } from './types.ts'
 
 /** What a response means under a policy: all that does not change with time. */
 export interface Judgement {
   readonly policy: Policy
   readonly fields: Fields
-  readonly directives: EffectiveDirectives
+  readonly directives: ResponseDirectives
   readonly lifetime: FreshnessLifetime
   readonly correctedInitialAgeMs: number
 }

@@ -1,6 +1,6 @@
+import type { ResponseDirectives } from './directives.ts'
 import { fieldsOf, listedNames } from './fields.ts'
 import { formatHttpDate } from './http-date.ts'
-import type { EffectiveDirectives } from './targeted.ts'
 import type { FieldLines, Policy } from './types.ts'
 import { entityTag, isStrong } from './validators.ts'
 
@@ -27,7 +27,7 @@ const NOT_UPDATED = new Set(['content-length', 'content-encoding', 'content-rang
  * in a shared cache, private) names (§5.2.2.4, §5.2.2.7). A Date is added where there is none (RFC 9110 §6.6.1). */
 export function storedLines(
   lines: FieldLines,
-  directives: EffectiveDirectives,
+  directives: ResponseDirectives,
   policy: Policy,
   responseTimeMs: number
 ): FieldLines {

@@ -2,13 +2,8 @@ import { cacheControlDirectives, type ResponseDirectives, responseDirectivesOf }
 import { type BareItem, parseDictionary } from './structured-fields.ts'
 import type { Fields, Policy } from './types.ts'
 
-/** The directives in force, and whether they came from a targeted field: then Expires and Cache-Control are silent. */
-export interface EffectiveDirectives extends ResponseDirectives {
-  readonly targeted: boolean
-}
-
 /** RFC 9213 §2.2: the first field of the target list that is there, valid and not empty; else Cache-Control. */
-export function effectiveDirectives(fields: Fields, policy: Pick<Policy, 'targetList'>): EffectiveDirectives {
+export function effectiveDirectives(fields: Fields, policy: Pick<Policy, 'targetList'>): ResponseDirectives {
   for (const name of policy.targetList) {
     const dictionary = parseDictionary(fields, name)
     if (dictionary === undefined) continue
@@ -19,9 +14,9 @@ export function effectiveDirectives(fields: Fields, policy: Pick<Policy, 'target
       const argument = argumentOf(value, directive)
       if (argument !== IGNORED) map.set(directive, argument)
     }
-    return { ...responseDirectivesOf(map), targeted: true }
+    return responseDirectivesOf(map, true)
   }
-  return { ...cacheControlDirectives(fields), targeted: false }
+  return cacheControlDirectives(fields)
 }
 
 const IGNORED = Symbol('ignored')

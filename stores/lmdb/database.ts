@@ -43,6 +43,8 @@ export class LmdbDatabase {
   #tasks: Task[] = []
   #scheduled = false
   #current = false
+  /** The number of the last change in the map that reads see; undefined: it has to be read. */
+  #changes: number | undefined
   #syncedTransaction: number | undefined
   #closed = false
   /** Whether a write has found its files gone, or replaced. */
@@ -86,8 +88,10 @@ export class LmdbDatabase {
 
   /** The number of the last change; undefined while there was none. */
   changes(): number | undefined {
+    if (this.#current && this.#changes !== undefined) return this.#changes
     const bytes = this.tables.marks.getBinaryFast(MARKS)
-    return bytes === undefined ? undefined : changesIn(bytes)
+    this.#changes = bytes === undefined ? undefined : changesIn(bytes)
+    return this.#changes
   }
 
   /** The marks as they are now; undefined where there are none, or damaged ones. */
@@ -141,6 +145,7 @@ export class LmdbDatabase {
 
   readonly #outdate = (): void => {
     this.#current = false
+    this.#changes = undefined
   }
 
   #schedule(): void {
@@ -214,6 +219,7 @@ export class LmdbDatabase {
       void tables.marks.put(MARKS, encodeMarks(marks))
       written = marks
     })
+    this.#outdate()
     this.#root.resetReadTxn()
     for (const settle of settled) settle()
     if (written !== undefined) this.onCommit?.(written)

@@ -107,8 +107,7 @@ export class EntryWriter {
   /** Nothing of a request's fields is written: the digest stands for the variant key. */
   #encode(entry: Entry, variantDigest: Buffer, body: Uint8Array | undefined): Uint8Array {
     const digested: Entry = { ...entry, variantKey: variantDigest.toString('hex') }
-    const record: StoredRecord = { version: RECORD_VERSION, entry: digested }
-    return this.#serializer.encode(body === undefined ? record : { ...record, body })
+    return this.#serializer.encode({ version: RECORD_VERSION, entry: digested, body })
   }
 
   #decode(payload: Uint8Array): StoredRecord | undefined {

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
-import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
+import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import { type ChunkedBody, encodeRecord, parseRecord, type RecordHead } from './record-bytes.ts'
 
@@ -23,9 +23,10 @@ export class Records {
   }
 
   encode(entry: Entry, variantDigest: string, body: Uint8Array | ChunkedBody, keptUntilMs: number): Buffer {
-    const record: StoredRecord = { version: RECORD_VERSION, entry: { ...entry, variantKey: variantDigest } }
-    const payload = this.#serializer.encode(body instanceof Uint8Array ? { ...record, body } : record)
-    return encodeRecord({ keptUntilMs, body: body instanceof Uint8Array ? undefined : body }, payload)
+    const digested: Entry = { ...entry, variantKey: variantDigest }
+    const [inline, chunked] = body instanceof Uint8Array ? [body] : [undefined, body]
+    const payload = this.#serializer.encode({ version: RECORD_VERSION, entry: digested, body: inline })
+    return encodeRecord({ keptUntilMs, body: chunked }, payload)
   }
 
   /** undefined where it is damaged, or no record of this key and variant. */

@@ -22,7 +22,8 @@ const RESPONSE = {
   mustRevalidate: false,
   proxyRevalidate: false,
   mustUnderstand: false,
-  immutable: false
+  immutable: false,
+  targeted: false
 }
 
 const REQUEST = {
@@ -64,7 +65,8 @@ describe("a response's directives", () => {
       mustRevalidate: true,
       proxyRevalidate: true,
       mustUnderstand: true,
-      immutable: true
+      immutable: true,
+      targeted: false
     })
   })
 
