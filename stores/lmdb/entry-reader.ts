@@ -27,6 +27,8 @@ import { readRecord, recordNames, removeRecord } from './rows.ts'
 /** Objects around a decoded record. */
 const OVERHEAD_BYTES = 1000
 const MAX_LOOKED_AT = 32
+/** What is kept decoded is let go of by its last use, known that exactly. */
+const KEPT_RECENCY_MS = 1000
 
 /** Everything that is asked of the database, answered at once. What was decoded is kept, and believed for as long as the
  * number of the last change says so: one small read a hit. */
@@ -54,7 +56,7 @@ export class EntryReader implements LookupSource {
   /** What is stored for a key; undefined: nothing. */
   find(key: CacheKey): KnownKey | undefined {
     const database = this.#database()
-    const known = this.#known?.get(key)
+    const known = this.#known?.peek(key)
     if (known !== undefined && known.changes === database.changes()) return known
     return this.#verify(database, known, key)
   }
@@ -62,6 +64,10 @@ export class EntryReader implements LookupSource {
   /** The responses among them that a request selects. */
   select(known: KnownKey, variantOf: (fieldNames: readonly string[]) => VariantKey): StoredInLmdb[] {
     const nowMs = Date.now()
+    if (nowMs - known.usedAtMs >= KEPT_RECENCY_MS) {
+      known.usedAtMs = nowMs
+      this.#known?.get(known.key)
+    }
     const found: StoredInLmdb[] = []
     for (const list of known.lists) {
       const variantKey = variantOf(list)
@@ -155,7 +161,8 @@ export class EntryReader implements LookupSource {
     const { lists, stamp } = row
     const { changes, position } = marks
     const byteLength = OVERHEAD_BYTES + key.length
-    const fresh: KnownKey = { key, rowName, lists, stamp, changes, position, variants: new Map(), byteLength }
+    const variants = new Map<VariantKey, StoredInLmdb>()
+    const fresh: KnownKey = { key, rowName, lists, stamp, changes, position, variants, byteLength, usedAtMs: 0 }
     this.#known?.set(key, fresh)
     return fresh
   }

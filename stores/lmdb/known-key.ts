@@ -15,6 +15,8 @@ export interface KnownKey {
   position: number
   readonly variants: Map<VariantKey, StoredInLmdb>
   byteLength: number
+  /** When it was last moved to the front of what is kept. */
+  usedAtMs: number
 }
 
 /** Reads the chunks of a body. */
