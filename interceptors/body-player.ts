@@ -185,11 +185,10 @@ export class ReadBodyPlayer extends BodyPlayer {
   #fail(error: Error): void {
     this.dispose()
     const isAllDelivered = this.#remainingBytes === 0
-    if (!isLate(error)) {
-      this.#onDamage()
-      // It was wrong.
-      if (isAllDelivered) return this.abort(error)
-    } else if (isAllDelivered) {
+    if (isDamage(error)) this.#onDamage()
+    if (isAllDelivered) {
+      // Only its end is late; else it was wrong.
+      if (!isLate(error)) return this.abort(error)
       this.#next = { done: true, value: undefined }
       return this.play()
     }
@@ -203,6 +202,14 @@ export function damageIn(next: IteratorResult<Uint8Array>, remainingBytes: numbe
   if (next.done === true) return remainingBytes === 0 ? undefined : new DamagedBody('ended early')
   if (!(next.value instanceof Uint8Array)) return new DamagedBody('holds something else than bytes')
   return next.value.byteLength <= remainingBytes ? undefined : new DamagedBody('is longer than it was')
+}
+
+/** Errors of the system, a connection or a service: what could not be read just now may be whole. */
+const OF_THE_MOMENT = /^(?:E[A-Z0-9]+|UND_ERR_\w+|ERR_CACHE_(?:TIMEOUT|STORE|CLOSED))$/
+
+/** Whether a body failed because it is not, or no longer, what was stored. */
+export function isDamage(error: unknown): boolean {
+  return !OF_THE_MOMENT.test(String(Object(error).code))
 }
 
 /** A body that is not the one that was stored: there is no telling what came of it before. */

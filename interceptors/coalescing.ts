@@ -33,7 +33,7 @@ export class Coalescing {
     if (ask.waited !== undefined) return ask
     const name = flightName(request, ask.opts)
     const underWay = name === undefined ? undefined : this.#cache.flights.find(name)
-    return underWay === undefined ? ask : { ...ask, underWay }
+    return underWay === ask.underWay ? ask : { ...ask, underWay }
   }
 
   /** One request to the origin at a time for what several ask for. Who has waited in vain asks for itself. */

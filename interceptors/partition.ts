@@ -13,8 +13,14 @@ export function partitionBy(
   if (option === false) return undefined
   if (option === 'authorization') return fields => combinedValue(fields, 'authorization')
   if (option === 'authorization+cookie') return byCredentials
-  if (typeof option === 'function') return option
+  if (typeof option === 'function') return fields => nameOf(option(fields))
   throw optionError('partition', "'authorization', 'authorization+cookie', false or a function", option)
+}
+
+/** What is no name, such as the promise of one, would be the same for everybody. */
+function nameOf(partition: unknown): string | undefined {
+  if (partition === undefined || typeof partition === 'string') return partition
+  throw optionError('partition', 'a function that returns a string or undefined', partition)
 }
 
 function byCredentials(fields: Fields): string | undefined {

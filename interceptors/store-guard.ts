@@ -15,13 +15,13 @@ import type {
   PutOptions,
   Stored
 } from '../stores/store.ts'
-import { release } from './body-player.ts'
+import { DamagedBody, release } from './body-player.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { answered, isLate, type Patience, remainingMs, withDeadline } from './deadline.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings, StoreOperation } from './options.ts'
 import { OwedDeletions } from './owed-deletions.ts'
-import { checkedBody, checkedLease, checkedLookup, notInContract } from './store-answers.ts'
+import { checkedBody, checkedLease, checkedLookup } from './store-answers.ts'
 
 const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: () => UNKNOWN }
 
@@ -177,7 +177,7 @@ export class StoreGuard {
     try {
       const read = Promise.resolve(iterator.next())
       const next = await withDeadline(read, storeTimeoutMs, 'read', undefined, remaining)
-      if (typeof next !== 'object' || next === null) throw notInContract('read')
+      if (typeof next !== 'object' || next === null) throw new DamagedBody('goes on with nothing')
       answered(patience, storeTimeoutMs)
       this.#breakers.read.succeeded()
       return next
@@ -218,6 +218,13 @@ export class StoreGuard {
     this.#owed.note(key, deletion)
     // Nobody waits for a store that is known to hang.
     return isPromise(deletion) && this.#breakers.delete.isOpen ? false : deletion
+  }
+
+  /** Removes what is stored for a key, where that is still the damaged response: another may have come in its place. */
+  deleteDamaged({ id, key, vary, variantKey }: Entry): MaybePromise<boolean> {
+    const variantOf = (names: readonly string[]) => (names.join() === vary.join() ? variantKey : '')
+    const held = this.find(key, variantOf, entry => entry.id === id)
+    return mapMaybe(held, stored => (stored === undefined ? false : this.delete(key)))
   }
 
   /** For a caller who is told of the failure, and waits as long as it takes. */

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CacheError } from '../lib/errors.ts'
 import type { ByteRange } from '../lib/rfc9111/types.ts'
 import type { Stored } from '../stores/store.ts'
-import { damageIn, heldPieces, release } from './body-player.ts'
+import { damageIn, heldPieces, isDamage, release } from './body-player.ts'
 import { isLate } from './deadline.ts'
 import type { StoreGuard } from './store-guard.ts'
 
@@ -51,9 +51,9 @@ async function* readPieces(
       yield next.value
     }
   } catch (error) {
-    if (!isLate(error)) void guard.delete(entry.key)
+    if (isDamage(error)) void guard.deleteDamaged(entry)
     // Only its end is late.
-    else if (remainingBytes === 0) return
+    else if (isLate(error) && remainingBytes === 0) return
     throw error
   } finally {
     release(iterator)

@@ -88,8 +88,7 @@ export function hasContent({ body }: DispatchOptions): boolean {
 
 /** '' is everybody's of a shared cache; what a private cache keeps is never a shared one's, in one store as well. */
 function partitionOf(fields: Fields, settings: Settings): string {
-  const partition = settings.partitionOf?.(fields)
-  const name = partition === undefined ? '' : String(partition)
+  const name = settings.partitionOf?.(fields) ?? ''
   if (settings.policy.shared) return name === '' ? '' : `shared ${name}`
   return `private ${name}`
 }

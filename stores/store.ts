@@ -9,8 +9,10 @@ export type MaybePromise<T> = T | Promise<T>
  * deletion wins over every response whose request began before it, whatever the clocks say. */
 export type Position = unknown
 
-/** A stored body: at once, in pieces or as it is read. Iterating may fail where the bytes turn out damaged; the iterator's
- * `return()`, if there is one, lets go of what is held open, before the first `next()` as well. */
+/** A stored body: at once, in pieces or as it is read. Iterating may fail where the bytes turn out damaged, which
+ * deletes the response; but not with the code of the system (`EIO`), of undici, or with ERR_CACHE_STORE, which say that they
+ * cannot be read just now. The iterator's `return()`, if there is one, lets go of what is held open, before the first
+ * `next()` as well. */
 export type Body = Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint8Array>
 
 /** What a store can do beyond the least. */

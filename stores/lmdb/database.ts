@@ -187,6 +187,11 @@ export class LmdbDatabase {
         while (count < tasks.length && (count === 0 || performance.now() < deadline)) tasks[count++]?.run(batch)
       })
     } catch (error) {
+      // Before the first of them: it is the database that fails.
+      if (count === 0) {
+        for (const task of tasks) task.fail(error)
+        return
+      }
       if (count === 1) tasks[0]?.fail(error)
       else for (const task of tasks.slice(0, count)) this.#runAlone(task)
     }

@@ -184,7 +184,10 @@ export class EntryReader implements LookupSource {
     known.variants.set(variantKey, stored)
     // The strings and objects of an entry take more than its bytes, a body what it is.
     known.byteLength += stored.bodyBytes + 3 * Math.max(0, length - stored.bodyBytes) + OVERHEAD_BYTES
-    if (this.#known?.peek(known.key) === known) this.#known.set(known.key, known)
+    if (this.#known?.peek(known.key) !== known) return stored
+    // Removed first: the size of what is there already is not looked at again.
+    this.#known.delete(known.key)
+    this.#known.set(known.key, known)
     return stored
   }
 

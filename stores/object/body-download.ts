@@ -72,7 +72,7 @@ export class BodyDownload implements AsyncIterableIterator<Uint8Array> {
     return this.#ahead !== undefined
   }
 
-  /** Rejects with a CacheError, ERR_CACHE_BODY, where the next chunk is damaged or cannot be read. */
+  /** Rejects with a CacheError: ERR_CACHE_BODY where the next chunk is damaged, ERR_CACHE_STORE where it cannot be read. */
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     const turn = this.#turn.then(() => this.#step())
     this.#turn = attempt(turn)
@@ -96,7 +96,7 @@ export class BodyDownload implements AsyncIterableIterator<Uint8Array> {
       // Left meanwhile: that is no fault.
       if (!this.#isOpen) return this.return()
       this.#close()
-      throw new CacheError('ERR_CACHE_BODY', 'a stored body cannot be read', { cause })
+      throw new CacheError('ERR_CACHE_STORE', 'a stored body cannot be read', { cause })
     }
     if (chunk === undefined) {
       this.#close()

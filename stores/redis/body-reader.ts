@@ -53,7 +53,11 @@ async function* readOn(
       renewedAtMs = Date.now()
       runScript(place.connection, KEEP, [place.key], []).catch(() => {})
     }
-    chunk = await next
+    try {
+      chunk = await next
+    } catch (cause) {
+      throw new CacheError('ERR_CACHE_STORE', 'a stored body cannot be read', { cause })
+    }
   }
 }
 

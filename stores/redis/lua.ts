@@ -154,7 +154,7 @@ local function store(key, field, record, id, replaced, list, tags, body, chunks,
   if body ~= '' then
     local name = key .. ':' .. body
     if redis.call('HLEN', name) ~= tonumber(chunks) then return 0 end
-    if ttl < 0 then redis.call('PERSIST', name) else redis.call('PEXPIRE', name, ttl + ${GRACE_MS}) end
+    if ttl < 0 or ttl >= FOREVER then redis.call('PERSIST', name) else redis.call('PEXPIRE', name, ttl + ${GRACE_MS}) end
   end
   if held and held[4] ~= body then leave(key, held[4]) end
   local at, count = now(), 1

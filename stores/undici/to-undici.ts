@@ -34,12 +34,7 @@ export class StoreForUndici implements UndiciCacheStore {
 
   get(key: UndiciKey): MaybePromise<UndiciResult | undefined> {
     return this.#attempt(undefined, () =>
-      mapMaybe(this.#lookup(key), lookup => {
-        if (lookup === undefined) return undefined
-        const found = newestOf(lookup, key)
-        if (found === undefined || !isReusable(found.result, key)) this.#remember(key, lookup)
-        return found === undefined ? undefined : this.#withBody(found.stored, found.result)
-      })
+      mapMaybe(this.#lookup(key), lookup => (lookup === undefined ? undefined : this.#newest(key, lookup)))
     )
   }
 
@@ -76,6 +71,16 @@ export class StoreForUndici implements UndiciCacheStore {
 
   #find(key: UndiciKey): MaybePromise<Lookup> {
     return this.#store.get(cacheKeyOf(key), variantOf(key.method, key.headers))
+  }
+
+  /** The newest of what was found; of what a tier further away has, where that cannot be reused. */
+  #newest(key: UndiciKey, lookup: Lookup): MaybePromise<UndiciResult | undefined> {
+    const found = newestOf(lookup, key)
+    if (found === undefined || !isReusable(found.result, key)) {
+      if (lookup.deeper !== undefined) return mapMaybe(lookup.deeper(), deeper => this.#newest(key, deeper))
+      this.#remember(key, lookup)
+    }
+    return found === undefined ? undefined : this.#withBody(found.stored, found.result)
   }
 
   #rememberAnew(key: UndiciKey): MaybePromise<void> {

@@ -31,7 +31,7 @@ interface Scene extends AsyncDisposable {
   /** Answers requests for ranges in place of an origin that serves them. */
   answer: ((request: SeenRequest) => Reply | undefined | Promise<Reply | undefined>) | undefined
   /** The rest of each body is lost from now on, after so many pieces. */
-  lose(how: 'fails' | 'hangs', afterPieces?: number): void
+  lose(how: 'fails' | 'cannot be read' | 'hangs', afterPieces?: number): void
   /** The fields of the requests for the rest. */
   asked(): (readonly (string | undefined)[])[]
 }
@@ -39,10 +39,11 @@ interface Scene extends AsyncDisposable {
 /** A cache that holds what its origin has. */
 async function scene(reply: Reply = STRONG, options: CacheOptions = {}): Promise<Scene> {
   const store = new AsyncStore({ maxEntrySizeBytes: 16 * MEBIBYTE })
-  const loss: { how?: 'fails' | 'hangs'; afterPieces: number } = { afterPieces: Infinity }
+  const loss: { how?: 'fails' | 'cannot be read' | 'hangs'; afterPieces: number } = { afterPieces: Infinity }
   readInPieces(store, async pieces => {
     if (pieces < loss.afterPieces) return
     if (loss.how === 'fails') throw new Error('gone')
+    if (loss.how === 'cannot be read') throw Object.assign(new Error('read EIO'), { code: 'EIO' })
     await new Promise(() => {})
   })
   const told: StoreOperation[] = []
@@ -124,7 +125,7 @@ async function assertBreaksOff({ cached, origin }: Scene, error: object, options
 const OFFSET = KEPT_PIECES * PIECE_BYTES
 
 describe('what a store loses of a body on its way', { concurrency: 4 }, () => {
-  for (const how of ['fails', 'hangs'] as const) {
+  for (const how of ['fails', 'cannot be read', 'hangs'] as const) {
     test(`comes from the origin where the store ${how}, from the byte on that is missing; and that is a hit, told once`, async () => {
       await using it = await scene()
       it.lose(how)
@@ -133,11 +134,25 @@ describe('what a store loses of a body on its way', { concurrency: 4 }, () => {
       assert.deepEqual([info.outcome, info.fromCache, headers['content-length']], ['hit', true, `${BODY.byteLength}`])
       assert.deepEqual(it.asked(), [[`bytes=${OFFSET}-`, '"a"']])
       assert.deepEqual(it.told, ['read'])
-      // What is only late may be whole.
+      // What could not be read just now may be whole.
       if (how === 'fails') await until(() => it.store.memory.entryCount === 0)
       else assert.equal(it.store.memory.entryCount, 1)
     })
   }
+
+  test('stays stored where it is another response by now that was damaged', async () => {
+    await using it = await scene()
+    it.lose('fails', 4)
+    const { body } = await it.cached.open(it.origin.url)
+    it.reply = { headers: { ...FRESH, etag: '"b"' }, body: BODY }
+    const reload = { headers: { 'cache-control': 'no-cache' } }
+    await it.cached.get(it.origin.url, reload)
+    await until(() => it.store.operations.filter(operation => operation === 'commit').length === 2)
+    await sleep(50)
+    await assert.rejects(body.arrayBuffer())
+    await sleep(50)
+    assert.equal(it.store.memory.entryCount, 1)
+  })
 
   const forms: Record<string, [Reply, RequestOptions?]> = {
     'a body in chunks': [{ ...STRONG, chunked: true }],

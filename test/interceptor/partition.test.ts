@@ -59,6 +59,13 @@ describe('a private cache', () => {
     }
   })
 
+  test('refuses a request whose partition has no name: it would be that of everybody', async () => {
+    const named = [async () => 'ann', () => ({}), () => null, () => 1] as unknown as (() => string)[]
+    for (const partition of named) {
+      await assert.rejects(answers({ type: 'private', partition }, 'max-age=60', [ANN]), { code: 'ERR_CACHE_OPTION' })
+    }
+  })
+
   test('does not tell cookies apart, unless it is told to', async () => {
     const people = [ANN_COOKIE, OTHER_COOKIE]
     const [first, second] = await answers({ type: 'private' }, 'max-age=60', people)

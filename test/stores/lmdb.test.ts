@@ -3,12 +3,14 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, syml
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Agent, request } from 'undici'
 import { cacheInterceptor } from 'undici-http-cache'
 import { LmdbStore, type LmdbStoreOptions } from 'undici-http-cache/stores/lmdb'
 import { removeStore, scratchStore } from './lmdb-stores.ts'
 import { find } from './lmdb-subject.ts'
-import { bytesOf, entryOf, piecesOf, store } from './responses.ts'
+import { bytesOf, entryOf, noise, piecesOf, store } from './responses.ts'
 
 const KEY = 'https://store.test/a'
 const MEBIBYTE = 1_048_576
@@ -250,3 +252,21 @@ it('answers a hit behind the interceptor in the same tick, after a restart too, 
   await second.close()
   server.close()
 })
+
+it('keeps decoded what it may, bodies counted', async context => {
+  const target = opened(context, { maxMemorySizeBytes: MEBIBYTE })
+  const keys = Array.from({ length: 200 }, (_, i) => `${KEY}${i}`)
+  for (const key of keys) await store(target, entryOf(key), [noise(60_000)])
+  for (const key of keys) assert.ok(find(target, key))
+  collectGarbage()
+  const before = process.memoryUsage().arrayBuffers
+  for (const key of keys) await (await find(target, key))?.open()
+  collectGarbage()
+  const growth = process.memoryUsage().arrayBuffers - before
+  assert.ok(growth < 2 * MEBIBYTE, `${growth} bytes`)
+})
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  for (let i = 0; i < 3; i++) runInNewContext('gc')()
+}

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { cacheInterceptor } from 'undici-http-cache'
 import { MemoryStore } from 'undici-http-cache/stores/memory'
+import { TieredStore } from 'undici-http-cache/stores/tiered'
 import { fromUndiciStore } from 'undici-http-cache/stores/undici'
 import type { CacheStore } from '../../stores/store.ts'
 import { ask } from '../support/ask.ts'
@@ -15,8 +16,15 @@ import { StreamingStore } from './undici-stores.ts'
 const STORES: readonly { name: string; make: () => CacheStore }[] = [
   { name: 'a MemoryStore', make: () => new MemoryStore() },
   { name: 'an asynchronous store', make: () => new AsyncStore() },
+  { name: 'tiers of which only the last is believed', make: tiersOfWhichTheLastIsBelieved },
   { name: "undici's contract and back", make: () => fromUndiciStore(new StreamingStore()) }
 ]
+
+function tiersOfWhichTheLastIsBelieved(): CacheStore {
+  const lower = new AsyncStore()
+  const shared = Object.assign(lower, { capabilities: { ...lower.capabilities, shared: true } })
+  return new TieredStore([new MemoryStore(), shared], { maxTrustMs: 0 })
+}
 
 for (const { name, make } of STORES) {
   test(`undici's cache is served from ${name}`, async () => {
