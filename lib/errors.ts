@@ -5,7 +5,7 @@ export const ERROR_CODES = {
   ERR_CACHE_RECORD: 'what a store holds is no record, or one of another version',
   ERR_CACHE_BODY: 'a stored body ended early, or is not the one that was stored',
   ERR_CACHE_TIMEOUT: 'a store did not answer within storeTimeoutMs',
-  ERR_CACHE_STORE: 'a store answered with something its contract does not allow',
+  ERR_CACHE_STORE: 'a store answered with something its contract does not allow, or could not be read',
   ERR_CACHE_CLOSED: 'a store was used after close()',
   ERR_CACHE_UNSUPPORTED: 'a store cannot do what it was asked for; its capabilities say so'
 } as const

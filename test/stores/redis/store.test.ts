@@ -52,6 +52,15 @@ async function nameOf(target: Opened, kind: 'hash' | 'body' | 'tag'): Promise<st
 }
 
 describe('RedisStore', { skip: missingRedis }, () => {
+  it('keeps large bodies however long they are to be kept', async () => {
+    await using target = opened()
+    for (const expiresAtMs of [1e15, 8e18, 1e22, Infinity]) {
+      const key = `${KEY}${expiresAtMs}`
+      await store(target, entryOf(key, { expiresAtMs }), [CHUNKED])
+      assert.ok((await bytesOf(await (await find(target, key))?.open())).equals(CHUNKED), `${expiresAtMs}`)
+    }
+  })
+
   it('hits with one command, with and without Vary', async () => {
     await using target = opened()
     const vary = ['accept', 'accept-language']
