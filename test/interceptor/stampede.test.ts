@@ -528,7 +528,7 @@ describe('those who come too late to read along', () => {
 test('a body that the store cannot open is fetched once for all who want it', async () => {
   for (const fault of [() => undefined, () => new Promise(() => {})]) {
     await using origin = await startOrigin(async () => {
-      await sleep(20)
+      await sleep(500) // longer than the last of them may wait for the store
       return { headers: FRESH, body: 'x' }
     })
     const store = new FaultyStore(new AsyncStore())
