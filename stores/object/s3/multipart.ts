@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { elementIn, readError, readText } from './answers.ts'
 import { notInProtocol, type S3Client } from './client.ts'
 
@@ -15,6 +16,8 @@ export class MultipartUpload {
   readonly #signal: AbortSignal
   readonly #tags: string[] = []
   readonly #sending = new Set<Promise<void>>()
+  /** Buffers of parts that the service has. */
+  readonly #sent: Buffer[] = []
 
   constructor(client: S3Client, name: string, partSizeBytes: number, signal: AbortSignal) {
     this.#client = client
@@ -48,28 +51,39 @@ export class MultipartUpload {
     return uploadId
   }
 
+  /** Pieces are copied into buffers that are used again: held until their part is sent, each would be among the old objects
+   * by then, and stay in memory until everything is looked through. */
   async #sendParts(uploadId: string, body: AsyncIterable<Uint8Array>): Promise<void> {
-    let pieces: Uint8Array[] = []
-    let size = 0
+    let part = this.#emptyPart()
+    let filled = 0
     let count = 0
     for await (const piece of body) {
-      pieces.push(piece)
-      size += piece.byteLength
-      if (size < this.#partSizeBytes) continue
-      await this.#start(uploadId, ++count, pieces, size)
-      pieces = []
-      size = 0
+      for (let taken = 0; taken < piece.byteLength; ) {
+        const length = Math.min(piece.byteLength - taken, part.byteLength - filled)
+        part.set(piece.subarray(taken, taken + length), filled)
+        taken += length
+        filled += length
+        if (filled < part.byteLength) continue
+        await this.#start(uploadId, ++count, part)
+        part = this.#emptyPart()
+        filled = 0
+      }
     }
-    if (size > 0 || count === 0) await this.#start(uploadId, ++count, pieces, size)
+    if (filled > 0 || count === 0) await this.#start(uploadId, ++count, part.subarray(0, filled))
     await Promise.all(this.#sending)
   }
 
+  #emptyPart(): Buffer {
+    return this.#sent.pop() ?? Buffer.allocUnsafeSlow(this.#partSizeBytes)
+  }
+
   /** Begins to send a part, once there is room for it. */
-  async #start(uploadId: string, number: number, pieces: readonly Uint8Array[], size: number): Promise<void> {
+  async #start(uploadId: string, number: number, part: Buffer): Promise<void> {
     while (this.#sending.size >= MAX_SENDING) await Promise.race(this.#sending)
     this.#signal.throwIfAborted()
-    const sending: Promise<void> = this.#sendPart(uploadId, number, pieces, size).then(() => {
+    const sending: Promise<void> = this.#sendPart(uploadId, number, [part], part.byteLength).then(() => {
       this.#sending.delete(sending)
+      if (part.byteLength === this.#partSizeBytes) this.#sent.push(part)
     })
     // Whoever waits for it is told: it stays.
     sending.catch(() => {})
