@@ -99,6 +99,6 @@ export function checkedLease(answer: LeaseAnswer | undefined): LeaseAnswer {
 }
 
 /** For an answer that is none. */
-export function notInContract(method: string): CacheError {
+function notInContract(method: string): CacheError {
   return new CacheError('ERR_CACHE_STORE', `the store's ${method} answered with something its contract does not allow`)
 }

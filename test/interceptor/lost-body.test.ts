@@ -21,6 +21,8 @@ const STRONG: Reply = { headers: { ...FRESH, etag: '"a"' }, body: BODY }
 /** More than bodies are read ahead. */
 const KEPT_PIECES = 2
 
+type How = 'fails' | 'cannot be read' | 'hangs'
+
 interface Scene extends AsyncDisposable {
   readonly origin: Origin
   readonly store: AsyncStore
@@ -31,7 +33,7 @@ interface Scene extends AsyncDisposable {
   /** Answers requests for ranges in place of an origin that serves them. */
   answer: ((request: SeenRequest) => Reply | undefined | Promise<Reply | undefined>) | undefined
   /** The rest of each body is lost from now on, after so many pieces. */
-  lose(how: 'fails' | 'cannot be read' | 'hangs', afterPieces?: number): void
+  lose(how: How, afterPieces?: number): void
   /** The fields of the requests for the rest. */
   asked(): (readonly (string | undefined)[])[]
 }
@@ -39,7 +41,7 @@ interface Scene extends AsyncDisposable {
 /** A cache that holds what its origin has. */
 async function scene(reply: Reply = STRONG, options: CacheOptions = {}): Promise<Scene> {
   const store = new AsyncStore({ maxEntrySizeBytes: 16 * MEBIBYTE })
-  const loss: { how?: 'fails' | 'cannot be read' | 'hangs'; afterPieces: number } = { afterPieces: Infinity }
+  const loss: { how?: How; afterPieces: number } = { afterPieces: Infinity }
   readInPieces(store, async pieces => {
     if (pieces < loss.afterPieces) return
     if (loss.how === 'fails') throw new Error('gone')
