@@ -159,7 +159,7 @@ export class Audience {
   /** For what may happen in a callback of another response: undici bears no connection to be resumed while it parses what
    * comes by another. */
   #paceSoon(): void {
-    queueMicrotask(() => this.#pace())
+    void Promise.resolve().then(() => this.#pace())
   }
 }
 

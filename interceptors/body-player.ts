@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { setImmediate } from 'node:timers'
 import { CacheError } from '../lib/errors.ts'
 import type { Body } from '../stores/store.ts'
 import type { Client, Head, Source } from './client.ts'

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+
 const FAILURES_TO_OPEN = 5
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000

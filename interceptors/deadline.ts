@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import { CacheError } from '../lib/errors.ts'
 
 /** By so much a timer may be early. */

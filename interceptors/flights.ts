@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { requestDirectives } from '../lib/rfc9111/directives.ts'
 import { combinedValue } from '../lib/rfc9111/fields.ts'
 import { hasOriginConditions, hasOwnConditions } from '../lib/rfc9111/preconditions.ts'

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { Client, Head, Source } from './client.ts'
 import type { Flight, Landing, Passenger, Stream } from './flights.ts'
 import type { Outcome } from './outcome.ts'

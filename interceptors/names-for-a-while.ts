@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+
 /** Names that count for a limited time. */
 export class NamesForAWhile {
   readonly #forMs: number

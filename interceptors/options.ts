@@ -65,7 +65,7 @@ export interface CacheOptions {
   onStoreError?: (error: unknown, operation: StoreOperation) => void
   /** The name in the Cache-Status field (RFC 9211), a token or any string; false sends none. Default: 'undici-http-cache'. */
   cacheStatus?: string | false
-  /** The clock: milliseconds since the epoch. Default: Date.now. */
+  /** The clock: milliseconds since the epoch. Default: () => Date.now(), which sees a replaced Date. */
   now?: () => number
 }
 
@@ -186,7 +186,7 @@ export function readOptions(options: CacheOptions): Settings {
     maxBufferedBytes: positive('maxBufferedBytes', options.maxBufferedBytes, 1_048_576),
     onStoreError: callback('onStoreError', options.onStoreError) ?? (() => {}),
     cacheStatus: checkedCacheStatus(options.cacheStatus),
-    now: callback('now', options.now) ?? Date.now
+    now: callback('now', options.now) ?? (() => Date.now())
   }
 }
 

@@ -192,7 +192,7 @@ export class OriginExchange implements OriginEvents {
       overtaken: () => {
         this.#isOvertaken = true
         // Not at once: that may resume this connection, which undici does not bear while it parses what comes by another.
-        queueMicrotask(() => this.#delivery.forget())
+        void Promise.resolve().then(() => this.#delivery.forget())
       }
     }
     this.#unwatch = this.#cache.flights.watch(this.#change)

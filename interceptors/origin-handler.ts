@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { Dispatcher } from 'undici'
 import type { FieldLines } from '../lib/rfc9111/types.ts'
 import { nobodyWaits, type Source } from './client.ts'

@@ -1,3 +1,4 @@
+import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
 import type { Lease } from '../stores/store.ts'
 import type { Client } from './client.ts'
 import { type Landing, UNSHARED_MS, type Watcher } from './flights.ts'

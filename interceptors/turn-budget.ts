@@ -1,3 +1,6 @@
+import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers'
+
 const MAX_HITS = 128
 const MAX_BYTES = 4_194_304
 const MAX_MS = 1

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { Lease, LeaseAnswer } from '../stores/store.ts'
 import type { Client, Source } from './client.ts'
 import type { Crew, Flight, Watcher } from './flights.ts'

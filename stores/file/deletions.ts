@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CacheError } from '../../lib/errors.ts'
 import { DeletionView, encodeLine, LINE_BYTES, type LogPosition } from './deletion-view.ts'

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers'
 import { attempt } from './faults.ts'
 import type { Tree } from './tree.ts'
 

@@ -1,5 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { existsSync } from 'node:fs'
+import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { CacheError } from '../../lib/errors.ts'
 import { lastTransactionOf, noteSynced, prepareDataFile } from './data-file.ts'
@@ -83,7 +85,7 @@ export class LmdbDatabase {
     if (this.#current) return
     this.#root.resetReadTxn()
     this.#current = true
-    process.nextTick(this.#outdate)
+    void Promise.resolve().then(this.#outdate)
   }
 
   /** The number of the last change; undefined while there was none. */

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
 import { CacheError } from '../../lib/errors.ts'
 import { LmdbDatabase } from './database.ts'
 import { openAlone } from './exclusion.ts'

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { performance } from 'node:perf_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, LmdbDatabase } from './database.ts'
 import { forgetDeletions, isDeleted } from './deletions.ts'

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { performance } from 'node:perf_hooks'
 import type { Calls } from './calls.ts'
 import type { Marks } from './marks.ts'
 import { deletedKeyPath, idOf, newId, timeOfId } from './object-names.ts'

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers'
 import { CacheError } from '../../lib/errors.ts'
 
 /** One use of a driver: it ends when the driver has answered, or is told to end; no driver can make anybody wait for

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { setImmediate } from 'node:timers'
 import { isCluster } from './client.ts'
 
 type MaybeSocket = Socket | undefined

@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer'
+import { clearInterval, setInterval } from 'node:timers'
 import type { RedisOptions } from 'ioredis'
 
 /** What is needed of a connection that listens; ioredis 5 and 6 have it. */

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { CacheKey } from '../../lib/rfc9111/types.ts'
 import type { InvalidationListener, Invalidations } from '../store.ts'
 import { mastersOf } from './client.ts'

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheStore, Lease, LeaseAnswer } from '../store.ts'
 import { type Check, KEY, OTHER_KEY } from './subject.ts'

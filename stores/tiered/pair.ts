@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { givesLeases } from '../leases.ts'
 import type {

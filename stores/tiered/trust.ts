@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import type { EntryId } from '../../lib/rfc9111/types.ts'
 
 /** Entries that are remembered; who is forgotten is asked for again. */

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { CacheError } from '../../lib/errors.ts'
 import type { UndiciResult } from './contract.ts'
 

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { CacheError } from '../../lib/errors.ts'
 import type { CacheKey } from '../../lib/rfc9111/types.ts'
 import type { BodyWriter, CacheStore, Lookup, MaybePromise, Position, Stored } from '../store.ts'

@@ -1,5 +1,6 @@
 // What an adapter makes of stores by undici's contract that do less than they should, or something else.
 import assert from 'node:assert/strict'
+import { syncBuiltinESMExports } from 'node:module'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -108,6 +109,11 @@ test('does not write a body once more that comes back longer or shorter', async 
 
 test('does not wait for a store that never finishes writing', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
+  syncBuiltinESMExports()
+  t.after(() => {
+    t.mock.timers.reset()
+    syncBuiltinESMExports()
+  })
   const inner = new AddingStore()
   const add = inner.createWriteStream
   const store = fromUndiciStore(inner)
