@@ -6,6 +6,7 @@ import type { CacheKey, Entry, Request } from '../lib/rfc9111/types.ts'
 import type { Client, Head } from './client.ts'
 import { NamesForAWhile } from './names-for-a-while.ts'
 import type { Outcome } from './outcome.ts'
+import { SetsByKey } from './sets-by-key.ts'
 import type { DispatchOptions } from './to-request.ts'
 
 /** How a flight ended for those who waited: with something stored that may serve them, or with nothing. */
@@ -134,8 +135,10 @@ export class Flights {
   readonly #timeoutMs: number
   /** Those that may be joined. */
   readonly #flights = new Map<string, Flight>()
+  /** The names of those, by key: a deletion looks at nothing else. */
+  readonly #names = new SetsByKey<string>()
   readonly #all = new Set<Flight>()
-  readonly #changes = new Set<Change>()
+  readonly #changes = new SetsByKey<Change>()
   readonly #landings = new Map<CacheKey, Promise<unknown>>()
   /** What was last seen not to be shareable. */
   readonly #unshared = new NamesForAWhile(UNSHARED_MS, MAX_UNSHARED)
@@ -157,12 +160,15 @@ export class Flights {
       key,
       landed => {
         this.#all.delete(landed)
-        if (this.#flights.get(name) === landed) this.#flights.delete(name)
+        if (this.#flights.get(name) === landed) this.#remove(name, key)
       },
       isShareable => this.#saw(name, isShareable)
     )
     this.#all.add(flight)
-    if (!this.isUnshared(name)) this.#flights.set(name, flight)
+    if (!this.isUnshared(name)) {
+      this.#flights.set(name, flight)
+      this.#names.add(key, name)
+    }
     return flight
   }
 
@@ -184,29 +190,38 @@ export class Flights {
     })
   }
 
-  /** Has the change told of what overtakes it, until the returned function is called. */
+  /** Has the change told of what overtakes it, once, unless the returned function was called before. */
   watch(change: Change): () => void {
-    this.#changes.add(change)
-    return () => this.#changes.delete(change)
+    this.#changes.add(change.key, change)
+    return () => this.#changes.delete(change.key, change)
   }
 
   /** What is stored for the key, or everything, is being deleted: who asks from now on does not join what was asked for
    * before. The store's positions keep what that brings from being stored; a change has none, and is told, unless the
    * deletion is its own (`by`). */
   overtake(key?: CacheKey, by?: Change): void {
-    for (const [name, flight] of this.#flights) {
-      if (key !== undefined && flight.key !== key) continue
-      this.#flights.delete(name)
+    for (const name of key === undefined ? [...this.#flights.keys()] : this.#names.of(key)) {
+      const flight = this.#flights.get(name)
+      if (flight === undefined) continue
+      this.#remove(name, flight.key)
       flight.watcher?.overtaken()
     }
-    for (const change of this.#changes) {
-      if (change !== by && (key === undefined || change.key === key)) change.overtaken()
+    for (const change of key === undefined ? this.#changes.all() : this.#changes.of(key)) {
+      if (change === by) continue
+      // Once is enough, however many changes of one key are under way.
+      this.#changes.delete(change.key, change)
+      change.overtaken()
     }
   }
 
   /** Releases everybody. */
   close(): void {
     for (const flight of [...this.#all]) flight.land('nothing')
+  }
+
+  #remove(name: string, key: CacheKey): void {
+    this.#flights.delete(name)
+    this.#names.delete(key, name)
   }
 
   #saw(name: string, isShareable: boolean): void {

@@ -1,0 +1,27 @@
+const NONE: readonly never[] = []
+
+/** What belongs to keys: each step costs as much whether there are a few keys or a million. */
+export class SetsByKey<T> {
+  readonly #sets = new Map<string, Set<T>>()
+
+  add(key: string, member: T): void {
+    const set = this.#sets.get(key)
+    if (set === undefined) this.#sets.set(key, new Set([member]))
+    else set.add(member)
+  }
+
+  delete(key: string, member: T): void {
+    const set = this.#sets.get(key)
+    if (set?.delete(member) && set.size === 0) this.#sets.delete(key)
+  }
+
+  /** What belongs to a key by now. */
+  of(key: string): readonly T[] {
+    const set = this.#sets.get(key)
+    return set === undefined ? NONE : [...set]
+  }
+
+  all(): readonly T[] {
+    return [...this.#sets.values()].flatMap(set => [...set])
+  }
+}
