@@ -6,6 +6,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
+import { undiciPackage } from './registry.ts'
 
 const root = dirname(import.meta.dirname)
 const directory = mkdtempSync(join(tmpdir(), 'undici-http-cache-'))
@@ -20,10 +21,9 @@ try {
   bin('publint/src/cli.js', ['run', '--strict', tarball], root)
 
   console.log('are the types wrong?')
-  // Every subpath needs `exports`, which TypeScript's oldest module resolution does not know.
-  bin('@arethetypeswrong/cli/dist/index.js', [tarball, '--profile', 'node16', '--no-definitely-typed'], root)
+  bin('@arethetypeswrong/cli/dist/index.js', [tarball, '--profile', 'strict', '--no-definitely-typed'], root)
 
-  const consumers = ['undici', 'undici8'].map(name => makeConsumer(name, tarball))
+  const consumers = ['7', '8'].map(major => makeConsumer(major, tarball))
   consumers.forEach(checkConsumer)
   consumers.forEach(checkSubpaths)
   console.log('the package is fit to publish')
@@ -38,10 +38,10 @@ interface Consumer {
   runs: boolean
 }
 
-/** A project that has installed the tarball and the undici which node_modules holds under `name`, and nothing else. */
-function makeConsumer(name: string, tarball: string): Consumer {
-  const { version } = readJson(join(root, 'node_modules', name, 'package.json'))
-  const project = join(directory, name)
+/** A project that has installed the tarball and this undici, and nothing else. */
+function makeConsumer(major: string, tarball: string): Consumer {
+  const { version } = readJson(join(undiciPackage(major), 'package.json'))
+  const project = join(directory, `undici-${major}`)
   mkdirSync(project)
   writeFileSync(join(project, 'package.json'), '{ "private": true }\n')
   install(project, [tarball, `undici@${version}`])

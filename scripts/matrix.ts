@@ -5,10 +5,11 @@
 // that have next to nothing to do with the pair, and runs those that depend on Node alone once for each. What is not
 // installed comes from the registry, and is kept in node_modules/.cache.
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { fetchPackage, undiciPackage } from './registry.ts'
 
 interface Pair {
   /** A major version: its newest release, or the running Node where that is one. */
@@ -136,23 +137,6 @@ function nodeBinary(major: string): string {
   const windows = process.platform === 'win32'
   const name = `node-${windows ? 'win' : process.platform}-${process.arch}`
   return join(fetchPackage(name, major), windows ? 'bin/node.exe' : 'bin/node')
-}
-
-function undiciPackage(version: string): string {
-  return version === '8' ? join(root, 'node_modules/undici8') : fetchPackage('undici', version)
-}
-
-/** A package of the registry, fetched the first time. */
-function fetchPackage(name: string, version: string): string {
-  const directory = join(root, 'node_modules/.cache/matrix', `${name}@${version}`)
-  const fetched = join(directory, 'node_modules', name)
-  if (!existsSync(fetched)) {
-    mkdirSync(directory, { recursive: true })
-    const args = ['install', '--prefix', directory, '--no-save', '--no-audit', '--no-fund', `${name}@${version}`]
-    const { status, stderr } = spawnSync('npm', args, { encoding: 'utf8', shell: process.platform === 'win32' })
-    if (status !== 0) throw new Error(`npm install ${name}@${version}: ${stderr}`)
-  }
-  return fetched
 }
 
 /** A copy of the sources in which `undici` is the given package. */

@@ -5,9 +5,11 @@
 // with --store, if each test ends as it does in memory; 1 if not; 2 where it could not run.
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { undiciPackage } from '../../scripts/registry.ts'
 import type { StoreUnderTest } from './stores/store-under-test.ts'
 import { applies, KINDS, type Kind, kindOf, type Mode, type Results, STATUSES, type Status, Suite } from './suite.ts'
 
@@ -20,7 +22,7 @@ const { values: options } = parseArgs({
     cdn: { type: 'boolean', default: false }, // with a target list, and the cdn_only tests count
     id: { type: 'string' }, // this test only, and all of its messages
     chunk: { type: 'string', default: '25' }, // tests side by side
-    undici: { type: 'string', default: 'undici' }, // undici8: the other supported one
+    undici: { type: 'string', default: '7' }, // 8: the other supported one
     store: { type: 'string' }, // one of stores/, in place of the memory store
     json: { type: 'string' }, // where to write every result, with its reason
     update: { type: 'boolean', default: false }, // writes results/
@@ -102,7 +104,7 @@ function checkBuild(): void {
 
 async function measure(suite: Suite, mode: Mode): Promise<Results> {
   const { cacheInterceptor } = await import('undici-http-cache')
-  const { Agent, fetch }: typeof import('undici') = await import(options.undici)
+  const { Agent, fetch }: typeof import('undici') = createRequire(import.meta.url)(undiciPackage(options.undici))
   const other = options.store === undefined ? undefined : await startStore(options.store)
   const cache = cacheInterceptor({
     type: type === 'private' ? 'private' : 'shared',
@@ -159,7 +161,9 @@ function printTotals(suite: Suite, mode: Mode): void {
     options.defaults && '(default options)',
     options.cdn && '(target list)'
   ]
-  console.log(`${what.filter(Boolean).join(' ')}, ${mode} mode, ${options.undici}, Node ${process.versions.node}`)
+  console.log(
+    `${what.filter(Boolean).join(' ')}, ${mode} mode, undici ${options.undici}, Node ${process.versions.node}`
+  )
   console.log(`${Object.keys(results).length} of ${suite.tests.size} tests in ${seconds} s\n`)
   const line = (title: string, cells: readonly (string | number)[]) =>
     console.log(title.padEnd(13) + cells.map(cell => String(cell).padStart(11)).join(''))
