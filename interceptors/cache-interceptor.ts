@@ -18,8 +18,8 @@ export interface CacheInterceptor {
   /** Where responses are kept. */
   readonly store: CacheStore
   /** What this cache did for a response of undici's `request()` or `stream()`, or of any `fetch`; undefined where the
-   * response did not pass through it, and for fetch where `cacheStatus` is false. */
-  info(response: object): CacheInfo | undefined
+   * response did not pass through it, where there is none, and for fetch where `cacheStatus` is false. */
+  info(response: object | null | undefined): CacheInfo | undefined
   /** Removes what is stored for a URL, or everything; a response under way is not stored afterwards. Rejects with the
    * store's error where the store fails, and with a TypeError (ERR_CACHE_OPTION) for a bad target. */
   purge(target?: PurgeTarget): Promise<void>
@@ -42,7 +42,7 @@ export function cacheInterceptor(options: CacheOptions = {}): CacheInterceptor {
       cache.handle(dispatch, opts, handler as AnyHandler)
   return Object.assign(interceptor, {
     store: settings.store,
-    info: (response: object) => infoOfResponse(response, settings.cacheStatus),
+    info: (response: object | null | undefined) => infoOfResponse(response, settings.cacheStatus),
     purge: (target?: PurgeTarget) => (target === undefined ? cache.purgeAll() : purgeTarget(cache, target)),
     close: () => cache.close(),
     [RELEASE]: (dispatch: Dispatcher.Dispatch) => cache.release(dispatch)

@@ -11,8 +11,9 @@ export function rememberOutcome(response: object, outcome: Outcome): void {
 }
 
 /** What the cache did for a response: from undici's context, else from what Cache-Status says in the name of `name`.
- * `name` undefined: the field is not looked at. */
-export function infoOfResponse(response: object, name: string | undefined): CacheInfo | undefined {
+ * `name` undefined: the field is not looked at. undefined for what is no response. */
+export function infoOfResponse(response: unknown, name: string | undefined): CacheInfo | undefined {
+  if (typeof response !== 'object' || response === null) return undefined
   const outcome = known.get(response) ?? outcomeOfContext((response as { context?: unknown }).context)
   if (outcome !== undefined) {
     const { fromCache, ageSeconds, freshForSeconds, stored, reason } = outcome
@@ -35,8 +36,13 @@ export function outcomeOfContext(context: unknown): Outcome | undefined {
 function fieldsOfResponse(response: object): Fields | undefined {
   const { headers } = response as { headers?: unknown }
   if (typeof headers !== 'object' || headers === null) return undefined
-  if (typeof (headers as Headers).get !== 'function') return headers as Fields
   const { get } = headers as Headers
-  const read = (name: string) => get.call(headers, name) ?? undefined
+  const read = (name: string) =>
+    textOf(typeof get === 'function' ? get.call(headers, name) : (headers as Record<string, unknown>)[name])
   return { 'cache-status': read('cache-status'), age: read('age') }
+}
+
+function textOf(value: unknown): string | undefined {
+  if (Array.isArray(value)) return value.join(', ')
+  return typeof value === 'string' ? value : undefined
 }

@@ -399,6 +399,17 @@ describe('two caches one above the other', () => {
   })
 })
 
+test('cacheInfo() and info() of what is no response are undefined, and throw nothing', () => {
+  const cache = cacheInterceptor()
+  for (const nothing of [undefined, null, {}, [], new Map(), 'text', 1, Symbol('s'), () => {}, Object.create(null)]) {
+    assert.equal(cacheInfo(nothing as object), undefined)
+    assert.equal(cache.info(nothing as object), undefined)
+  }
+  for (const value of [undefined, null, 1, true, {}, [], [1]]) {
+    assert.equal(cacheInfo({ headers: { 'cache-status': value, age: value } }), undefined)
+  }
+})
+
 test('cacheInfo() of what did not pass through a cache is undefined', async () => {
   await using origin = await startOrigin()
   const response = await request(origin.url, { dispatcher: agent })
