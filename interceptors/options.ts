@@ -1,4 +1,5 @@
 import { optionError } from '../lib/errors.ts'
+import { namedOrigin } from '../lib/rfc9111/origin.ts'
 import type { Policy } from '../lib/rfc9111/types.ts'
 import { givesLeases } from '../stores/leases.ts'
 import { MemoryStore } from '../stores/memory.ts'
@@ -235,12 +236,12 @@ function isOriginMatcher(member: unknown): boolean {
   return typeof member === 'string' || member instanceof RegExp
 }
 
+/** The origin in its normal form. */
 function originOf(name: string, value: string | URL): string {
-  const text = String(value)
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw optionError(name, "an origin such as 'https://host'", value)
-  }
-  return new URL(text).origin
+  const origin = namedOrigin(String(value))
+  if (origin === undefined)
+    throw optionError(name, "an origin such as 'https://host', without a path or a query", value)
+  return origin
 }
 
 function checkedCacheStatus(value: CacheOptions['cacheStatus']): string | undefined {

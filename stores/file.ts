@@ -21,6 +21,7 @@ import { acceptDirectory, Tree } from './file/tree.ts'
 import { Turns } from './file/turns.ts'
 import { Uses } from './file/uses.ts'
 import type { BodyWriter, CacheStore, Lookup, PutOptions } from './store.ts'
+import { checkedTag } from './tags.ts'
 
 export type { FileHandle, FileStats, FileSystem } from './file/file-system.ts'
 
@@ -144,7 +145,7 @@ export class FileStore implements CacheStore {
   /** In effect at once; the files go with the next sweep. */
   async deleteByTag(tag: string): Promise<void> {
     this.#assertOpen()
-    await this.#removal.deleteTag(tag)
+    await this.#removal.deleteTag(checkedTag(tag))
     this.#sweeper.request(DELAY_AFTER_TAG_MS)
   }
 

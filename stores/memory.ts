@@ -9,6 +9,7 @@ import { Blocks } from './blocks.ts'
 import { sliceBlocks } from './body-range.ts'
 import { sizeInMemory } from './memory-size.ts'
 import type { Body, BodyWriter, CacheStore, Lookup, PutOptions, Stored } from './store.ts'
+import { checkedTag } from './tags.ts'
 import { Tombstones } from './tombstones.ts'
 
 export interface MemoryStoreOptions {
@@ -152,8 +153,9 @@ export class MemoryStore implements CacheStore {
   }
 
   deleteByTag(tag: string): void {
-    this.#tombstones.add('tag', tag)
-    for (const slot of [...(this.#byTag.get(tag) ?? [])]) this.#recency.delete(slot)
+    const carried = checkedTag(tag)
+    this.#tombstones.add('tag', carried)
+    for (const slot of [...(this.#byTag.get(carried) ?? [])]) this.#recency.delete(slot)
   }
 
   clear(): void {

@@ -20,6 +20,7 @@ import { Records } from './object/records.ts'
 import { Removal } from './object/removal.ts'
 import { Sweep } from './object/sweep.ts'
 import type { BodyWriter, CacheStore, Capabilities, Lookup, PutOptions } from './store.ts'
+import { checkedTag } from './tags.ts'
 
 export type {
   CallOptions,
@@ -148,7 +149,7 @@ export class ObjectStore implements CacheStore {
 
   /** Goes through all that is stored: in effect at once for this process, for others as it goes. */
   async deleteByTag(tag: string): Promise<void> {
-    await this.#sweep.deleteTag(tagDigestOf(tag))
+    await this.#sweep.deleteTag(tagDigestOf(checkedTag(tag)))
   }
 
   /** Goes through all that is stored: in effect at once for this process, for others as it goes. */

@@ -16,6 +16,7 @@ import { Names, shortDigestOf } from './redis/names.ts'
 import { acceptConnection, acceptCount, acceptNamespace, acceptTtl } from './redis/options.ts'
 import { Records } from './redis/records.ts'
 import type { BodyWriter, CacheStore, Invalidations, LeaseAnswer, Lookup, PutOptions } from './store.ts'
+import { checkedTag } from './tags.ts'
 
 export type { RedisClient } from './redis/client.ts'
 
@@ -140,7 +141,7 @@ export class RedisStore implements CacheStore {
 
   /** Takes time in proportion to what carries the tag. */
   async deleteByTag(tag: string): Promise<void> {
-    await this.#deletions.deleteTag(tag)
+    await this.#deletions.deleteTag(checkedTag(tag))
   }
 
   /** Removes what this namespace and serializer have stored. Takes time in proportion to all that is in Redis. */

@@ -123,7 +123,8 @@ export interface CacheStore {
   update(entry: Entry, options?: Pick<PutOptions, 'asOf'>): MaybePromise<boolean>
   /** Removes every variant of `key`. */
   delete(key: CacheKey): MaybePromise<void>
-  /** Removes every entry that carries the tag. */
+  /** Removes every entry that carries the tag. The stores of this package take an origin as it is written, too:
+   * `origin:https://host/` is the tag `origin:https://host`. */
   deleteByTag(tag: string): MaybePromise<void>
   clear(): MaybePromise<void>
   /** Gives the right of that name to one at a time of all who share the store, for `ttlMs` from now on, after which it

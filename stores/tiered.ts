@@ -10,6 +10,7 @@ import type {
   MaybePromise,
   PutOptions
 } from './store.ts'
+import { checkedTag } from './tags.ts'
 import { Listening } from './tiered/listening.ts'
 import { Pair } from './tiered/pair.ts'
 import { Trust } from './tiered/trust.ts'
@@ -78,8 +79,8 @@ export class TieredStore implements CacheStore {
     return this.#tiers.delete(key)
   }
 
-  deleteByTag(tag: string): Promise<void> {
-    return this.#tiers.deleteByTag(tag)
+  async deleteByTag(tag: string): Promise<void> {
+    await this.#tiers.deleteByTag(checkedTag(tag))
   }
 
   clear(): Promise<void> {

@@ -1,5 +1,6 @@
 import { fieldsOf } from './fields.ts'
 import { judge } from './judgement.ts'
+import { originTag } from './origin.ts'
 import { staleIfErrorSeconds, staleWhileRevalidateSeconds } from './staleness.ts'
 import { refusalToStore } from './storability.ts'
 import { storedLines, updatedLines } from './stored-fields.ts'
@@ -28,7 +29,7 @@ export function makeEntry(id: EntryId, request: Request, response: Response, pol
       responseTimeMs: response.responseTimeMs,
       completeLength: undefined,
       segments: [],
-      tags: [`origin:${new URL(request.targetUri).origin}`],
+      tags: [originTag(request.targetUri)],
       // Named here though set below: what gets a property beyond those it is spread from has a shape of its own to V8, and
       // every look at it is slow.
       expiresAtMs: 0

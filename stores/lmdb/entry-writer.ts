@@ -3,6 +3,7 @@ import { givesWay, isLesser } from '../../lib/rfc9111/precedence.ts'
 import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import { checkedTag } from '../tags.ts'
 import type { Batch } from './database.ts'
 import { isDeleted, isOvertaken, noteDeletion } from './deletions.ts'
 import { DIGEST_BYTES, digestOf, keyDigestOf, SPACE_BYTES, spaceOf, tagDigestOf } from './digests.ts'
@@ -79,7 +80,7 @@ export class EntryWriter {
   }
 
   async deleteByTag(tag: string): Promise<void> {
-    const digest = tagDigestOf(tag)
+    const digest = tagDigestOf(checkedTag(tag))
     await this.#opening.opened().database.write(batch => noteDeletion(batch, 'tag', digest))
   }
 

@@ -30,11 +30,21 @@ const ROWS: { readonly [name in keyof CacheOptions]-?: Row } = {
     bad: [[199], [600], [200.5], ['200'], 200, null, [NaN], new Set([200])]
   },
   origins: {
-    good: [[], ['https://example.com', 'http://localhost:8080'], [/example/], [/a/g, 'https://a.example']],
+    good: [
+      ...[[], ['https://example.com', 'http://localhost:8080', 'HTTPS://Example.com:443/']],
+      ...[[/example/], [/a/g, 'https://a.example']]
+    ],
     bad: [
       ['example.com'],
       ['ftp://example.com'],
       ['/path'],
+      ['https://example.com/api'],
+      ['https://example.com//'],
+      ['https://example.com/?q'],
+      ['https://example.com?'],
+      ['https://example.com#f'],
+      ['https://user@example.com'],
+      ['https://a.example', 'https://b.example/b'],
       [null],
       'https://example.com',
       /example/,
@@ -59,8 +69,11 @@ const ROWS: { readonly [name in keyof CacheOptions]-?: Row } = {
     bad: ['CDN-Cache-Control', [''], ['with space'], ['a:b'], [1], null, new Set(['a'])]
   },
   origin: {
-    good: ['https://example.com', 'http://example.com:8080/path', new URL('https://example.com')],
-    bad: ['example.com', '', 'ftp://example.com', 'data:,x', null, 1, {}]
+    good: ['https://example.com', 'http://example.com:8080/', new URL('https://example.com')],
+    bad: [
+      ...['example.com', '', 'ftp://example.com', 'data:,x', null, 1, {}],
+      ...['http://example.com:8080/path', 'https://example.com?q', new URL('https://example.com/path')]
+    ]
   },
   storeTimeoutMs: LIMIT,
   coalesceTimeoutMs: { good: [0, 1, 2_147_483_647], bad: [-1, NaN, Infinity, 2_147_483_648, '1', null] },

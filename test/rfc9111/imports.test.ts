@@ -33,7 +33,10 @@ const RULES: readonly Rule[] = [
   { files: 'stores/undici', values: ['stores/', 'serializers/', 'lib/errors.ts', 'lib/rfc9111/'], packages: true },
   {
     files: 'stores/',
-    values: ['stores/', 'serializers/', 'lib/errors.ts', 'lib/rfc9111/segments.ts', 'lib/rfc9111/precedence.ts'],
+    values: [
+      ...['stores/', 'serializers/', 'lib/errors.ts'],
+      ...['lib/rfc9111/segments.ts', 'lib/rfc9111/precedence.ts', 'lib/rfc9111/origin.ts']
+    ],
     types: ['lib/rfc9111/'],
     packages: true
   },
