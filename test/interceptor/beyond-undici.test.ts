@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Agent, type Dispatcher } from 'undici'
-import { cacheInterceptor, MemoryStore } from '../../lib/index.ts'
+import { cacheInterceptor, MemoryStore } from 'undici-http-cache'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
 import { sampleRecord } from '../serializers/arbitrary-record.ts'
 import { startOrigin } from '../support/origin.ts'

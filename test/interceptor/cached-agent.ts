@@ -4,7 +4,7 @@
 //   const { status, body, info } = await cached.get(`${origin.url}/a`)
 import type { IncomingHttpHeaders } from 'node:http'
 import { Agent, type Dispatcher, request } from 'undici'
-import { type CacheInfo, type CacheInterceptor, type CacheOptions, cacheInterceptor } from '../../lib/index.ts'
+import { type CacheInfo, type CacheInterceptor, type CacheOptions, cacheInterceptor } from 'undici-http-cache'
 import type { Origin, Reply, Responder } from '../support/origin.ts'
 
 /** A response, read to its end. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CacheOptions } from '../../lib/index.ts'
+import type { CacheOptions } from 'undici-http-cache'
 import { AsyncStore } from '../stores/async-store.ts'
 import { type Origin, type Reply, type Responder, type SeenRequest, startOrigin } from '../support/origin.ts'
 import {

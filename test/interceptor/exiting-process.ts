@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, request } from 'undici'
-import { type CacheOptions, cacheInterceptor } from '../../lib/index.ts'
+import { type CacheOptions, cacheInterceptor } from 'undici-http-cache'
 import { AsyncStore } from '../stores/async-store.ts'
 import { FaultyStore } from '../stores/faulty-store.ts'
 import { startOrigin } from '../support/origin.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Dispatcher } from 'undici'
-import { MemoryStore } from '../../lib/index.ts'
+import { MemoryStore } from 'undici-http-cache'
 import { AsyncStore } from '../stores/async-store.ts'
 import { startOrigin } from '../support/origin.ts'
 import { CachedAgent, gate, until } from './cached-agent.ts'

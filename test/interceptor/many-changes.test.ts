@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate } from 'node:timers'
 import type { Dispatcher } from 'undici'
+import { cacheInterceptor } from 'undici-http-cache'
 import type { AnyHandler } from '../../interceptors/handler-adapter.ts'
-import { cacheInterceptor } from '../../lib/index.ts'
 
 const FEW = 1000
 const MANY = 10_000

@@ -1,7 +1,7 @@
 // Options are checked when they are given.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type CacheOptions, cacheInterceptor, httpxCacheDefaults, MemoryStore } from '../../lib/index.ts'
+import { type CacheOptions, cacheInterceptor, httpxCacheDefaults, MemoryStore } from 'undici-http-cache'
 
 interface Row {
   readonly good: readonly unknown[]

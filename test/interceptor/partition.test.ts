@@ -1,7 +1,7 @@
 // Whose responses answer whom.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { CacheOptions } from '../../lib/index.ts'
+import type { CacheOptions } from 'undici-http-cache'
 import { startOrigin } from '../support/origin.ts'
 import { CachedAgent } from './cached-agent.ts'
 

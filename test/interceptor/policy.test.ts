@@ -1,7 +1,7 @@
 // What each option changes in the traffic.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type CacheOptions, httpxCacheDefaults } from '../../lib/index.ts'
+import { type CacheOptions, httpxCacheDefaults } from 'undici-http-cache'
 import { type Reply, startOrigin } from '../support/origin.ts'
 import { CachedAgent, Clock, type RequestOptions, withoutDates } from './cached-agent.ts'
 

@@ -1,7 +1,7 @@
-import { JsonBytesSerializer } from '../../serializers/json-bytes.ts'
-import { JsonStringSerializer } from '../../serializers/json-string.ts'
-import { MessagePackSerializer } from '../../serializers/message-pack.ts'
-import { ObjectSerializer } from '../../serializers/object.ts'
+import { JsonBytesSerializer } from 'undici-http-cache/serializers/json-bytes'
+import { JsonStringSerializer } from 'undici-http-cache/serializers/json-string'
+import { MessagePackSerializer } from 'undici-http-cache/serializers/message-pack'
+import { ObjectSerializer } from 'undici-http-cache/serializers/object'
 import type { Serializer } from '../../serializers/serializer.ts'
 
 export const byteSerializers: readonly Serializer<Uint8Array>[] = [

@@ -6,7 +6,7 @@ import { anyRecord, sampleRecord } from './arbitrary-record.ts'
 // msgpackr has its native part, which is optional, read strings; this file's process goes without.
 process.env['MSGPACKR_NATIVE_ACCELERATION_DISABLED'] = 'true'
 const { isNativeAccelerationEnabled } = await import('msgpackr')
-const { MessagePackSerializer } = await import('../../serializers/message-pack.ts')
+const { MessagePackSerializer } = await import('undici-http-cache/serializers/message-pack')
 
 const serializer = new MessagePackSerializer()
 

@@ -1,8 +1,8 @@
 // A store outside the process, as far as its callers can tell: everything takes a while, bodies come in pieces.
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { StoreOperation } from '../../lib/index.ts'
+import type { StoreOperation } from 'undici-http-cache'
+import { MemoryStore, type MemoryStoreOptions } from 'undici-http-cache/stores/memory'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
-import { MemoryStore, type MemoryStoreOptions } from '../../stores/memory.ts'
 import type { BodyWriter, CacheStore, Lookup, PutOptions, Stored } from '../../stores/store.ts'
 
 /** Settles when the operation may go on. */

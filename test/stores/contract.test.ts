@@ -1,8 +1,8 @@
 // Every store of this process passes the contract suite, with every serializer it takes.
 import { deserialize, serialize } from 'node:v8'
+import { MemoryStore } from 'undici-http-cache/stores/memory'
 import { testStore } from 'undici-http-cache/stores/testing'
 import type { Serializer } from '../../serializers/serializer.ts'
-import { MemoryStore } from '../../stores/memory.ts'
 import { serializers } from '../serializers/serializers.ts'
 import { LeasingStore } from './leasing-store.ts'
 

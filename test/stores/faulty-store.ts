@@ -1,5 +1,5 @@
 // A store one of whose operations goes wrong, as a test says.
-import type { StoreOperation } from '../../lib/index.ts'
+import type { StoreOperation } from 'undici-http-cache'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import type { Body, BodyWriter, CacheStore, Lookup, MaybePromise, PutOptions, Stored } from '../../stores/store.ts'
 

@@ -1,11 +1,11 @@
 // What is the memory store's own; what it shares with every store is in contract.test.ts.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { CacheError } from '../../lib/errors.ts'
+import { CacheError } from 'undici-http-cache'
+import { MemoryStore, type MemoryStoreOptions } from 'undici-http-cache/stores/memory'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
 import type { Serializer, StoredRecord } from '../../serializers/serializer.ts'
-import { MemoryStore, type MemoryStoreOptions } from '../../stores/memory.ts'
 import { sampleRecord } from '../serializers/arbitrary-record.ts'
 import { serializers } from '../serializers/serializers.ts'
 

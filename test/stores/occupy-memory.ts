@@ -1,12 +1,12 @@
 // Stores many responses of one shape, as the interceptor does, and says what they occupy: run by memory-size.test.ts with
 // --expose-gc.
 import { randomUUID } from 'node:crypto'
+import { MemoryStore } from 'undici-http-cache/stores/memory'
 import { readOptions } from '../../interceptors/options.ts'
 import { decideRequest } from '../../lib/rfc9111/decide-request.ts'
 import { decideResponse, NO_REVALIDATION } from '../../lib/rfc9111/decide-response.ts'
 import type { FieldLine, Policy, Request } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
-import { MemoryStore } from '../../stores/memory.ts'
 import { serializers } from '../serializers/serializers.ts'
 
 export interface Shape {
