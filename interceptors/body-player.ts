@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
-import { setImmediate } from 'node:timers'
 import { CacheError } from '../lib/errors.ts'
+import { nextTurn } from '../lib/event-loop.ts'
 import type { Body } from '../stores/store.ts'
 import type { Client, Head, Source } from './client.ts'
 import { isLate } from './deadline.ts'
@@ -93,7 +93,7 @@ export class HeldBodyPlayer extends BodyPlayer {
       const piece = this.#pieces[this.#index]
       if (piece === undefined) return this.end()
       if (turnBytes > MAX_TURN_BYTES) {
-        setImmediate(() => this.play())
+        void nextTurn().then(() => this.play())
         return
       }
       turnBytes += Math.min(piece.byteLength - this.#offset, STEP_BYTES)

@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'
+import { monotonicMs } from '../lib/event-loop.ts'
 
 const FAILURES_TO_OPEN = 5
 const FIRST_PAUSE_MS = 500
@@ -19,7 +19,7 @@ export class CircuitBreaker {
   /** Whether to try: always while it is closed; while it is open, once after each pause. */
   allows(): boolean {
     if (!this.isOpen) return true
-    const nowMs = performance.now()
+    const nowMs = monotonicMs()
     if (nowMs < this.#nextTrialAtMs) return false
     // The others wait for what becomes of this one.
     this.#nextTrialAtMs = nowMs + this.#pauseMs
@@ -40,6 +40,6 @@ export class CircuitBreaker {
     else if (this.#onTrial) this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS)
     else return
     this.#onTrial = false
-    this.#nextTrialAtMs = performance.now() + this.#pauseMs
+    this.#nextTrialAtMs = monotonicMs() + this.#pauseMs
   }
 }

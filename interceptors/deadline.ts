@@ -1,13 +1,13 @@
-import { performance } from 'node:perf_hooks'
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import { CacheError } from '../lib/errors.ts'
+import { monotonicMs } from '../lib/event-loop.ts'
 
 /** By so much a timer may be early. */
 const EARLY_MS = 2
 
 /** How long a request waits for a store of which it makes several calls: for all of them no longer than for one. */
 export interface Patience {
-  /** When it goes on without the store, by performance.now(); undefined: it has not had to wait yet. */
+  /** When it goes on without the store, by monotonicMs(); undefined: it has not had to wait yet. */
   storeDeadline?: { atMs: number } | undefined
 }
 
@@ -15,7 +15,7 @@ export interface Patience {
  * Milliseconds, >= 0. */
 export function remainingMs(patience: Patience | undefined, timeoutMs: number): number {
   if (patience === undefined) return timeoutMs
-  const nowMs = performance.now()
+  const nowMs = monotonicMs()
   if (patience.storeDeadline === undefined) {
     patience.storeDeadline = { atMs: nowMs + timeoutMs }
     return timeoutMs
@@ -29,7 +29,7 @@ export function remainingMs(patience: Patience | undefined, timeoutMs: number): 
 export function answered(patience: Patience | undefined, timeoutMs: number): void {
   const deadline = patience?.storeDeadline
   if (deadline === undefined) return
-  const nowMs = performance.now()
+  const nowMs = monotonicMs()
   if (deadline.atMs - nowMs <= EARLY_MS) deadline.atMs = nowMs + timeoutMs
 }
 

@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'
+import { monotonicMs } from '../lib/event-loop.ts'
 import { requestDirectives } from '../lib/rfc9111/directives.ts'
 import { combinedValue } from '../lib/rfc9111/fields.ts'
 import { hasOriginConditions, hasOwnConditions } from '../lib/rfc9111/preconditions.ts'
@@ -68,7 +68,7 @@ export class Flight {
 
   /** Whether it is too late to read along, and has been on its way for longer than anybody waits for the rest of it. */
   isOverdue(timeoutMs: number): boolean {
-    return this.#stream?.isOpen() === false && performance.now() > this.#streamsSinceMs + timeoutMs
+    return this.#stream?.isOpen() === false && monotonicMs() > this.#streamsSinceMs + timeoutMs
   }
 
   get isAwaited(): boolean {
@@ -88,7 +88,7 @@ export class Flight {
   share(stream: Stream): void {
     if (this.#landing !== undefined) return
     this.#stream = stream
-    this.#streamsSinceMs = performance.now()
+    this.#streamsSinceMs = monotonicMs()
     this.#onSeen(true)
     this.watcher?.seen(true)
     for (const passenger of [...this.#waiting]) {

@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'
+import { monotonicMs } from '../lib/event-loop.ts'
 
 /** Names that count for a limited time. */
 export class NamesForAWhile {
@@ -14,12 +14,12 @@ export class NamesForAWhile {
 
   has(name: string): boolean {
     const untilMs = this.#untilMs.get(name)
-    return untilMs !== undefined && untilMs > performance.now()
+    return untilMs !== undefined && untilMs > monotonicMs()
   }
 
   /** From now on. */
   add(name: string): void {
-    const nowMs = performance.now()
+    const nowMs = monotonicMs()
     this.#untilMs.delete(name)
     this.#untilMs.set(name, nowMs + this.#forMs)
     for (const [oldest, untilMs] of this.#untilMs) {

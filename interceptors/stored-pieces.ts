@@ -1,5 +1,5 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CacheError } from '../lib/errors.ts'
+import { nextTurn } from '../lib/event-loop.ts'
 import type { ByteRange } from '../lib/rfc9111/types.ts'
 import type { Stored } from '../stores/store.ts'
 import { damageIn, heldPieces, isDamage, release } from './body-player.ts'

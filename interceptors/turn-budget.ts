@@ -1,5 +1,4 @@
-import { performance } from 'node:perf_hooks'
-import { setImmediate } from 'node:timers'
+import { monotonicMs, soon } from '../lib/event-loop.ts'
 
 const MAX_HITS = 128
 const MAX_BYTES = 4_194_304
@@ -31,6 +30,8 @@ export class TurnBudget {
   defer(bytes: number, answer: () => void): void {
     this.#waiting.push({ bytes, answer })
     this.#arrangeTurn()
+    // Should the turn that is due be lost.
+    soon(this.#turn)
   }
 
   #spend(bytes: number): void {
@@ -42,14 +43,14 @@ export class TurnBudget {
   }
 
   #isOverTime(): boolean {
-    return this.#hits % HITS_PER_LOOK === 0 && performance.now() - this.#startedAtMs > MAX_MS
+    return this.#hits % HITS_PER_LOOK === 0 && monotonicMs() - this.#startedAtMs > MAX_MS
   }
 
   #arrangeTurn(): void {
     if (this.#isDue) return
     this.#isDue = true
-    this.#startedAtMs = performance.now()
-    setImmediate(this.#turn)
+    this.#startedAtMs = monotonicMs()
+    soon(this.#turn)
   }
 
   readonly #turn = (): void => {

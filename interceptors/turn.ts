@@ -1,5 +1,5 @@
-import { performance } from 'node:perf_hooks'
 import { clearTimeout, setTimeout } from 'node:timers'
+import { monotonicMs } from '../lib/event-loop.ts'
 import type { Lease, LeaseAnswer } from '../stores/store.ts'
 import type { Client, Source } from './client.ts'
 import type { Crew, Flight, Watcher } from './flights.ts'
@@ -49,7 +49,7 @@ export class Turn implements Crew, Source, Watcher {
 
   constructor(options: TurnOptions) {
     this.#options = options
-    this.#untilMs = performance.now() + options.timeoutMs
+    this.#untilMs = monotonicMs() + options.timeoutMs
   }
 
   begin(): void {
@@ -128,7 +128,7 @@ export class Turn implements Crew, Source, Watcher {
   }
 
   #wait(): void {
-    const leftMs = this.#untilMs - performance.now()
+    const leftMs = this.#untilMs - monotonicMs()
     if (leftMs <= 0) return this.#goOn('fetch')
     this.#hasWaited = true
     const pauseMs = this.#pauseMs * (1 - JITTER + 2 * JITTER * Math.random())

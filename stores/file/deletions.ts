@@ -1,6 +1,6 @@
-import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CacheError } from '../../lib/errors.ts'
+import { monotonicMs } from '../../lib/event-loop.ts'
 import { DeletionView, encodeLine, LINE_BYTES, type LogPosition } from './deletion-view.ts'
 import { isAbsent } from './faults.ts'
 import { type FileStats, TO_APPEND } from './file-system.ts'
@@ -54,7 +54,7 @@ export class Deletions {
   /** As `refresh`, but content with a look that began a moment ago: deleting takes longer than that. undefined: no wait. */
   glance(): Promise<void> | undefined {
     if (this.#view === undefined) return this.refresh()
-    const sinceMs = performance.now() - MOMENT_MS
+    const sinceMs = monotonicMs() - MOMENT_MS
     if (this.#lookedAtMs > sinceMs) return undefined
     return this.#running !== undefined && this.#lookingSinceMs > sinceMs ? this.#running : this.refresh()
   }
@@ -73,7 +73,7 @@ export class Deletions {
   async add(kind: 'key' | 'tag' | 'all', name?: string, meanwhile?: () => Promise<unknown>): Promise<void> {
     const writtenAtMs = await this.#write(kind, name)
     await meanwhile?.()
-    while (performance.now() - writtenAtMs <= MOMENT_MS) await sleep(MOMENT_MS)
+    while (monotonicMs() - writtenAtMs <= MOMENT_MS) await sleep(MOMENT_MS)
   }
 
   async #write(kind: 'key' | 'tag' | 'all', name: string | undefined): Promise<number> {
@@ -84,7 +84,7 @@ export class Deletions {
       // What follows the seal of a log counts for nothing.
       if (this.#view !== view) continue
       if (view.lineCount > MAX_LINES) await this.#seal(view)
-      return performance.now()
+      return monotonicMs()
     }
     throw new CacheError('ERR_CACHE_STORE', `the log of deletions in ${this.#tree.storage} cannot be written`)
   }
@@ -108,7 +108,7 @@ export class Deletions {
 
   #start(): Promise<void> {
     this.#queued = undefined
-    this.#lookingSinceMs = performance.now()
+    this.#lookingSinceMs = monotonicMs()
     this.#running = this.#look()
     return this.#running
   }

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { nextTurn } from '../../lib/event-loop.ts'
 import { attempt, ignoreAbsent, isMissing } from './faults.ts'
 import { openFolder, removeFolder } from './key-files.ts'
 import { digestOf, isRecordName, keyNameOf, tagDigestOf } from './names.ts'

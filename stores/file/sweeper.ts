@@ -1,7 +1,6 @@
-import { performance } from 'node:perf_hooks'
 import { clearTimeout, setTimeout } from 'node:timers'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CacheError } from '../../lib/errors.ts'
+import { monotonicMs, soon } from '../../lib/event-loop.ts'
 import { attempt } from './faults.ts'
 import { removeLeftovers } from './leftovers.ts'
 import type { Parts } from './parts.ts'
@@ -14,6 +13,8 @@ const FIRST_DELAY_MS = 1000
 const RETRY_MS = 10_000
 /** In the background it works for so long, and then lets as much pass. */
 const SLICE_MS = 3
+/** A timer that is so late has been lost. */
+const LATE_MS = 1000
 /** Where more than that beyond the limit has been written, the rest must wait for the sweep. */
 const TOLERANCE = 1.25
 const SHARE = 16
@@ -67,8 +68,10 @@ export class Sweeper {
 
   /** Sweeps in the background, before long. */
   request(delayMs: number): void {
-    const dueAtMs = Date.now() + delayMs
-    if (this.#isClosed || dueAtMs >= this.#dueAtMs) return
+    const nowMs = monotonicMs()
+    const dueAtMs = nowMs + delayMs
+    if (nowMs > this.#pausedAtMs + LATE_MS) this.#wake?.()
+    if (this.#isClosed || (dueAtMs >= this.#dueAtMs && nowMs < this.#dueAtMs + LATE_MS)) return
     clearTimeout(this.#timer)
     this.#dueAtMs = dueAtMs
     this.#timer = setTimeout(() => {
@@ -148,16 +151,20 @@ export class Sweeper {
   }
 
   async #pause(): Promise<void> {
-    await nextTurn()
+    await this.#woken(soon)
     if (this.#waiting > 0) return
-    if (!this.#isClosed && performance.now() - this.#pausedAtMs > SLICE_MS) {
-      await new Promise<void>(resolve => {
-        this.#wake = resolve
-        setTimeout(resolve, SLICE_MS).unref()
-      })
-      this.#pausedAtMs = performance.now()
+    if (!this.#isClosed && monotonicMs() - this.#pausedAtMs > SLICE_MS) {
+      await this.#woken(wake => setTimeout(wake, SLICE_MS).unref())
+      this.#pausedAtMs = monotonicMs()
     }
     if (this.#isClosed) throw closed()
+  }
+
+  #woken(arrange: (wake: () => void) => void): Promise<void> {
+    return new Promise(resolve => {
+      this.#wake = resolve
+      arrange(resolve)
+    })
   }
 }
 

@@ -1,8 +1,8 @@
 import { homedir } from 'node:os'
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path'
-import { performance } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { CacheError, optionError } from '../../lib/errors.ts'
+import { monotonicMs } from '../../lib/event-loop.ts'
 import { isMissing, isThereAlready } from './faults.ts'
 import { DIRECTORY_MODE, FILE_MODE, type FileHandle, type FileSystem, TO_CREATE, TO_READ } from './file-system.ts'
 import { bodyName, randomName } from './names.ts'
@@ -138,7 +138,7 @@ export class Tree {
   /** `requireOwn` for who is about to read in a folder of entries, and content with a look of the last second.
    * undefined: no wait. */
   glance(shardPath: string): Promise<unknown> | undefined {
-    const sinceMs = performance.now() - GLANCE_MS
+    const sinceMs = monotonicMs() - GLANCE_MS
     const storage = this.#lookAt(this.storage, sinceMs)
     const entries = this.#lookAt(this.entries, sinceMs)
     const shard = this.#lookAt(shardPath, sinceMs)

@@ -1,8 +1,11 @@
 import { clearTimeout, setTimeout } from 'node:timers'
+import { monotonicMs } from '../../lib/event-loop.ts'
 import { attempt } from './faults.ts'
 import type { Tree } from './tree.ts'
 
 const FLUSH_INTERVAL_MS = 600_000
+/** A timer that is so late has been lost. */
+const LATE_MS = 1000
 const MAX_PENDING = 10_000
 const BATCH = 16
 
@@ -12,6 +15,7 @@ export class Uses {
   readonly #tree: Tree
   #pending = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
+  #dueAtMs = Infinity
 
   constructor(tree: Tree) {
     this.#tree = tree
@@ -19,8 +23,11 @@ export class Uses {
 
   note(recordName: string): void {
     this.#pending.set(recordName, Date.now())
-    if (this.#pending.size >= MAX_PENDING) void this.flush()
-    this.#timer ??= setTimeout(() => void this.flush(), FLUSH_INTERVAL_MS).unref()
+    const nowMs = monotonicMs()
+    if (this.#pending.size >= MAX_PENDING || nowMs > this.#dueAtMs + LATE_MS) void this.flush()
+    if (this.#timer !== undefined) return
+    this.#timer = setTimeout(() => void this.flush(), FLUSH_INTERVAL_MS).unref()
+    this.#dueAtMs = nowMs + FLUSH_INTERVAL_MS
   }
 
   /** What has not been written yet, in milliseconds since the epoch. */
@@ -31,6 +38,7 @@ export class Uses {
   async flush(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#dueAtMs = Infinity
     const uses = [...this.#pending]
     this.#pending = new Map()
     if (uses.length === 0 || (await attempt(this.#tree.requireOwn(this.#tree.entries).then(() => true))) !== true)

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CacheError } from '../../lib/errors.ts'
+import { nextTurn } from '../../lib/event-loop.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { bytesOfChunk } from './body-sink.ts'
 import type { LmdbDatabase } from './database.ts'

@@ -1,9 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { existsSync } from 'node:fs'
-import { performance } from 'node:perf_hooks'
-import { setImmediate } from 'node:timers'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { CacheError } from '../../lib/errors.ts'
+import { monotonicMs, nextTurn, soon } from '../../lib/event-loop.ts'
 import { lastTransactionOf, noteSynced, prepareDataFile } from './data-file.ts'
 import { lackOfRoom, type WriteKind } from './disk-room.ts'
 import { closeAlone } from './exclusion.ts'
@@ -43,7 +42,6 @@ export class LmdbDatabase {
   readonly place: Place
   readonly #root: RootDatabase<Buffer, Uint8Array>
   #tasks: Task[] = []
-  #scheduled = false
   #current = false
   /** The number of the last change in the map that reads see; undefined: it has to be read. */
   #changes: number | undefined
@@ -115,13 +113,13 @@ export class LmdbDatabase {
         },
         fail: reject
       })
-      this.#schedule()
+      soon(this.#runTasks)
     })
   }
 
   /** Resolves once everything that was asked for is written. */
   async flush(): Promise<void> {
-    while (this.#tasks.length > 0) await new Promise(resolve => setImmediate(resolve))
+    while (this.#tasks.length > 0) await nextTurn()
   }
 
   /** Brings what has been committed to the disk, so that it outlives a crash of the system. */
@@ -150,17 +148,12 @@ export class LmdbDatabase {
     this.#changes = undefined
   }
 
-  #schedule(): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
-    setImmediate(() => {
-      this.#scheduled = false
-      if (this.#closed) return
-      const tasks = this.#tasks
-      this.#tasks = []
-      this.#run(this.#possible(tasks))
-      if (this.#tasks.length > 0) this.#schedule()
-    })
+  readonly #runTasks = (): void => {
+    if (this.#closed) return
+    const tasks = this.#tasks
+    this.#tasks = []
+    this.#run(this.#possible(tasks))
+    if (this.#tasks.length > 0) soon(this.#runTasks)
   }
 
   /** Those that there is a file, and room, for; the others fail. */
@@ -182,11 +175,11 @@ export class LmdbDatabase {
   /** Runs as many as time allows, and puts the others back. Where one fails, each is run alone. */
   #run(tasks: Task[]): void {
     if (tasks.length === 0) return
-    const deadline = performance.now() + BATCH_MS
+    const deadline = monotonicMs() + BATCH_MS
     let count = 0
     try {
       this.#transact(batch => {
-        while (count < tasks.length && (count === 0 || performance.now() < deadline)) tasks[count++]?.run(batch)
+        while (count < tasks.length && (count === 0 || monotonicMs() < deadline)) tasks[count++]?.run(batch)
       })
     } catch (error) {
       // Before the first of them: it is the database that fails.

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { CacheError } from '../../lib/errors.ts'
+import { nextTurn } from '../../lib/event-loop.ts'
 import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'

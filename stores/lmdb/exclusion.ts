@@ -12,9 +12,9 @@ import {
   writeSync
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CacheError } from '../../lib/errors.ts'
+import { monotonicMs } from '../../lib/event-loop.ts'
 
 const STEP_MS = 2
 /** Opening takes some 30 ms, and several processes may be about to. Nothing else happens meanwhile. */
@@ -33,8 +33,8 @@ export function openAlone<T>(path: string, open: () => T): T {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const lock = lockOf(path)
   if (held.has(lock)) return open()
-  for (const end = performance.now() + PATIENCE_MS; !take(lock); pause()) {
-    if (performance.now() < end) continue
+  for (const end = monotonicMs() + PATIENCE_MS; !take(lock); pause()) {
+    if (monotonicMs() < end) continue
     throw new CacheError('ERR_CACHE_STORE', `another process takes too long to open or close '${path}'`)
   }
   try {
@@ -61,7 +61,7 @@ function lockOf(path: string): string {
 
 async function takeInTime(lock: string): Promise<boolean> {
   try {
-    for (const end = performance.now() + PATIENCE_MS; performance.now() < end; await sleep(STEP_MS)) {
+    for (const end = monotonicMs() + PATIENCE_MS; monotonicMs() < end; await sleep(STEP_MS)) {
       if (take(lock)) return true
     }
   } catch {

@@ -1,6 +1,6 @@
-import { performance } from 'node:perf_hooks'
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
 import { CacheError } from '../../lib/errors.ts'
+import { monotonicMs, nextTurn } from '../../lib/event-loop.ts'
 import { LmdbDatabase } from './database.ts'
 import { openAlone } from './exclusion.ts'
 import { GRACE_MS } from './leaving.ts'
@@ -12,6 +12,8 @@ const SWEEP_SOON_MS = 1000
 const LOOK_MS = 1000
 /** Where opening fails, it is tried again after so long. */
 const RETRY_MS = 1000
+/** A timer that is so late has been lost. */
+const LATE_MS = 1000
 const MAP_BYTES = 1_073_741_824
 
 export interface Opened {
@@ -29,6 +31,8 @@ export class Opening {
   #failure: { readonly error: unknown; readonly untilMs: number } | undefined
   #timer: NodeJS.Timeout | undefined
   #soon: NodeJS.Timeout | undefined
+  #sweepAtMs = 0
+  #tendedAtMs = 0
   #closing: Promise<void> | undefined
   readonly #left = new Set<LmdbDatabase>()
   readonly #background = new Set<Promise<void>>()
@@ -48,7 +52,11 @@ export class Opening {
 
   /** Has everything looked over, a little later, by this process. */
   sweepSoon(): void {
-    if (this.#soon !== undefined || this.#closing !== undefined) return
+    const nowMs = monotonicMs()
+    const isDue = this.#soon !== undefined && nowMs < this.#sweepAtMs + LATE_MS
+    if (isDue || this.#closing !== undefined) return
+    clearTimeout(this.#soon)
+    this.#sweepAtMs = nowMs + SWEEP_SOON_MS
     this.#soon = setTimeout(() => {
       this.#soon = undefined
       this.#run(async ({ sweeper }) => sweeper.sweep())
@@ -61,22 +69,26 @@ export class Opening {
   }
 
   #open(): Opened {
-    if (this.#failure !== undefined && this.#failure.untilMs > performance.now()) throw this.#failure.error
+    if (this.#failure !== undefined && this.#failure.untilMs > monotonicMs()) throw this.#failure.error
     try {
       const mapBytes = Math.ceil((2 * this.#maxSizeBytes) / MAP_BYTES + 1) * MAP_BYTES
       const database = openAlone(this.#path, () => new LmdbDatabase(this.#path, mapBytes))
       const sweeper = new Sweeper(database, this.#maxSizeBytes)
-      database.onCommit = marks => sweeper.evictWhereFull(marks)
-      this.#timer = setInterval(() => this.#run(tend), TEND_MS).unref()
+      database.onCommit = marks => {
+        sweeper.evictWhereFull(marks)
+        if (monotonicMs() > this.#tendedAtMs + TEND_MS + LATE_MS) this.#tend()
+      }
+      this.#tendedAtMs = monotonicMs()
+      this.#timer = setInterval(() => this.#tend(), TEND_MS).unref()
       return { database, sweeper }
     } catch (error) {
-      this.#failure = { error, untilMs: performance.now() + RETRY_MS }
+      this.#failure = { error, untilMs: monotonicMs() + RETRY_MS }
       throw error
     }
   }
 
   #isGone({ database }: Opened): boolean {
-    const nowMs = performance.now()
+    const nowMs = monotonicMs()
     if (database.isGone) return true
     if (nowMs < this.#lookAtMs) return false
     this.#lookAtMs = nowMs + LOOK_MS
@@ -96,6 +108,11 @@ export class Opening {
     }, GRACE_MS).unref()
   }
 
+  #tend(): void {
+    this.#tendedAtMs = monotonicMs()
+    this.#run(tend)
+  }
+
   /** Work that nobody waits for but close(). What fails is tried again another time. */
   #run(work: (opened: Opened) => Promise<void>): void {
     if (this.#opened === undefined || this.#background.size > 0) return
@@ -111,6 +128,8 @@ export class Opening {
     await Promise.all([...this.#left].map(database => database.close()))
     if (this.#opened === undefined) return
     const { database, sweeper } = this.#opened
+    // What waits for a turn that has been lost goes on with this one.
+    await nextTurn()
     await sweeper.stop()
     await Promise.all(this.#background)
     await database.flush()

@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { performance } from 'node:perf_hooks'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { monotonicMs, nextTurn } from '../../lib/event-loop.ts'
 import type { Batch, LmdbDatabase } from './database.ts'
 import { forgetDeletions, isDeleted } from './deletions.ts'
 import { keyDigestIn, namesAfter } from './digests.ts'
@@ -126,10 +125,10 @@ export class Sweeper {
   }
 
   #evictSome(batch: Batch): boolean {
-    const untilMs = performance.now() + SLICE_MS
+    const untilMs = monotonicMs() + SLICE_MS
     for (const place of oldestPlaces(batch.tables, SLICE)) {
       if (!this.#isOver(batch.marks, TARGET)) return false
-      if (performance.now() > untilMs) return true
+      if (monotonicMs() > untilMs) return true
       removeRecord(batch, nameInPlace(place), Date.now())
       void batch.tables.order.remove(place)
     }
@@ -140,10 +139,10 @@ export class Sweeper {
     for (let next = 0; next < items.length; ) {
       const start = next
       next = await this.#database.write(batch => {
-        const untilMs = performance.now() + SLICE_MS
+        const untilMs = monotonicMs() + SLICE_MS
         let i = start
         for (const item of items.slice(start)) {
-          if (i > start && performance.now() > untilMs) break
+          if (i > start && monotonicMs() > untilMs) break
           work(batch, item)
           i++
         }

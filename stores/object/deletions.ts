@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { performance } from 'node:perf_hooks'
+import { monotonicMs } from '../../lib/event-loop.ts'
 import type { Calls } from './calls.ts'
 import type { Marks } from './marks.ts'
 import { deletedKeyPath, idOf, newId, timeOfId } from './object-names.ts'
@@ -20,7 +20,7 @@ export class ObjectPosition {
   readonly deletion: string
   readonly sequence: number
   readonly ordinal: number
-  readonly atMs = performance.now()
+  readonly atMs = monotonicMs()
 
   constructor(key: string, deletion: string, marks: { readonly sequence: number; readonly ordinal: number }) {
     this.key = key
@@ -53,8 +53,7 @@ export class Deletions {
 
   /** Whether a response that was asked for at this position has been deleted, as far as is known when it has resolved. */
   async hasOvertaken(position: ObjectPosition, tags: readonly string[]): Promise<boolean> {
-    if (performance.now() - position.atMs > MAX_UNDERWAY_MS || this.#marks.overtook(position.sequence, tags))
-      return true
+    if (monotonicMs() - position.atMs > MAX_UNDERWAY_MS || this.#marks.overtook(position.sequence, tags)) return true
     return (await this.lastOf(position.key)) !== position.deletion
   }
 

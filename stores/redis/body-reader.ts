@@ -1,5 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import { CacheError } from '../../lib/errors.ts'
+import { monotonicMs } from '../../lib/event-loop.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { bytesOfChunk, CHUNK_BYTES } from './chunks.ts'
 import { type Connection, runScript } from './connection.ts'
@@ -35,7 +36,7 @@ async function* readOn(
   index: number,
   first: Buffer
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let renewedAtMs = Date.now()
+  let renewedAtMs = monotonicMs()
   let chunk: Buffer | undefined = first
   for (; ; index++) {
     if (chunk === undefined) {
@@ -49,8 +50,8 @@ async function* readOn(
     next?.catch(() => {})
     yield chunk.subarray(Math.max(0, start - offset), Math.min(chunk.length, end - offset))
     if (next === undefined) return
-    if (Date.now() - renewedAtMs > RENEW_MS) {
-      renewedAtMs = Date.now()
+    if (monotonicMs() - renewedAtMs > RENEW_MS) {
+      renewedAtMs = monotonicMs()
       runScript(place.connection, KEEP, [place.key], []).catch(() => {})
     }
     try {

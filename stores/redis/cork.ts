@@ -1,21 +1,25 @@
 import type { Socket } from 'node:net'
-import { setImmediate } from 'node:timers'
+import { soon } from '../../lib/event-loop.ts'
 import { isCluster } from './client.ts'
 
 type MaybeSocket = Socket | undefined
 
 /** Has what is sent in one turn of the event loop go to the sockets together: one system call instead of many. */
 export class Cork {
-  #isHeld = false
+  #held: readonly MaybeSocket[] | undefined
 
   hold(sockets: readonly MaybeSocket[]): void {
-    if (this.#isHeld) return
-    this.#isHeld = true
+    // Each time, should the callback that is due be lost.
+    soon(this.#release)
+    if (this.#held !== undefined) return
+    this.#held = sockets
     for (const socket of sockets) socket?.cork()
-    setImmediate(() => {
-      this.#isHeld = false
-      for (const socket of sockets) socket?.uncork()
-    })
+  }
+
+  readonly #release = (): void => {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const socket of held) socket?.uncork()
   }
 }
 

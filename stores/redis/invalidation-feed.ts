@@ -1,4 +1,5 @@
 import { clearTimeout, setTimeout } from 'node:timers'
+import { monotonicMs } from '../../lib/event-loop.ts'
 import type { CacheKey } from '../../lib/rfc9111/types.ts'
 import type { InvalidationListener, Invalidations } from '../store.ts'
 import { mastersOf } from './client.ts'
@@ -9,6 +10,8 @@ import { type Names, shortDigestOf } from './names.ts'
 const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 1000
 const LOOK_AT_NODES_MS = 1000
+/** A timer that is so late has been lost. */
+const LATE_MS = 1000
 
 /** Tells of what others change in Redis, by its client-side caching in broadcast mode: one connection to each server that
  * has keys, made with the first listener, and made anew where one is lost. */
@@ -20,6 +23,8 @@ export class InvalidationFeed implements Invalidations {
   #nodes: readonly unknown[] = []
   #timer: NodeJS.Timeout | undefined
   #pauseMs = FIRST_PAUSE_MS
+  /** When it begins anew; Infinity: not before it has begun. */
+  #beginAtMs = Infinity
   /** Which attempt is the current one. */
   #attempt = 0
   #isListening = false
@@ -30,6 +35,7 @@ export class InvalidationFeed implements Invalidations {
   }
 
   nameOf(key: CacheKey): string {
+    if (!this.#isListening && monotonicMs() > this.#beginAtMs + LATE_MS) void this.#begin()
     return shortDigestOf(key)
   }
 
@@ -44,6 +50,7 @@ export class InvalidationFeed implements Invalidations {
 
   close(): void {
     this.#attempt++
+    this.#beginAtMs = Infinity
     clearTimeout(this.#timer)
     this.#disconnect()
     this.#tell(false)
@@ -52,6 +59,8 @@ export class InvalidationFeed implements Invalidations {
 
   async #begin(): Promise<void> {
     const attempt = ++this.#attempt
+    this.#beginAtMs = Infinity
+    clearTimeout(this.#timer)
     try {
       const nodes = (await this.#connection.use(async client => mastersOf(client))) as unknown as readonly Duplicable[]
       if (attempt !== this.#attempt) return
@@ -88,6 +97,7 @@ export class InvalidationFeed implements Invalidations {
     this.#tell(false)
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#begin(), this.#pauseMs).unref()
+    this.#beginAtMs = monotonicMs() + this.#pauseMs
     this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * 2)
   }
 

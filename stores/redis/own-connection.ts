@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster, type ClusterNode, Redis, type RedisOptions } from 'ioredis'
+import { monotonicMs } from '../../lib/event-loop.ts'
 import type { RedisClient } from './client.ts'
 import { type Connection, closed, withoutCommand } from './connection.ts'
 import { Cork, streamsOf } from './cork.ts'
@@ -18,6 +19,8 @@ const COMMAND_TIMEOUT_MS = 1000
 const DISCONNECT_TIMEOUT_MS = 500
 const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 1000
+/** A timer that is so late has been lost. */
+const LATE_MS = 1000
 
 /** A connection of the store's own. It is made when it is needed, and made anew when it is needed again: nothing waits in
  * the background. While no command is under way, it does not keep the process alive. */
@@ -29,6 +32,7 @@ export class OwnConnection implements Connection {
   readonly #commandTimeoutMs: number
   #ready: OwnClient | undefined
   #connecting: Promise<OwnClient> | undefined
+  #connectingSinceMs = 0
   #failure: { readonly error: unknown; readonly pauseMs: number; readonly atMs: number } | undefined
   #timeouts: { readonly firstAtMs: number; lastAtMs: number } | undefined
   #underWay = 0
@@ -101,13 +105,17 @@ export class OwnConnection implements Connection {
 
   /** After a failure, those who come within its pause fail with it at once. */
   #connect(): Promise<OwnClient> {
-    if (this.#connecting !== undefined) return this.#connecting
+    // One that takes so much longer than it may waits for a timer that has been lost.
+    const isLost = monotonicMs() > this.#connectingSinceMs + this.#connectTimeoutMs + LATE_MS
+    if (this.#connecting !== undefined && !isLost) return this.#connecting
     const { error, pauseMs = 0, atMs = 0 } = this.#failure ?? {}
-    if (this.#failure !== undefined && Math.abs(Date.now() - atMs) < pauseMs) throw error
-    this.#connecting = this.#open().finally(() => {
-      this.#connecting = undefined
+    if (this.#failure !== undefined && monotonicMs() - atMs < pauseMs) throw error
+    this.#connectingSinceMs = monotonicMs()
+    const connecting = this.#open().finally(() => {
+      if (this.#connecting === connecting) this.#connecting = undefined
     })
-    return this.#connecting
+    this.#connecting = connecting
+    return connecting
   }
 
   async #open(): Promise<OwnClient> {
@@ -128,7 +136,7 @@ export class OwnConnection implements Connection {
     } catch (error) {
       if (client.status !== 'end') client.disconnect()
       const pauseMs = Math.min(MAX_PAUSE_MS, (this.#failure?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2)
-      this.#failure = { error: reason ?? error, pauseMs, atMs: Date.now() }
+      this.#failure = { error: reason ?? error, pauseMs, atMs: monotonicMs() }
       throw reason ?? error
     }
     stopSubscriber(client)
@@ -149,7 +157,7 @@ export class OwnConnection implements Connection {
   }
 
   #isSilentAgain(): boolean {
-    const nowMs = Date.now()
+    const nowMs = monotonicMs()
     if (this.#timeouts === undefined || nowMs - this.#timeouts.lastAtMs > 4 * this.#commandTimeoutMs) {
       this.#timeouts = { firstAtMs: nowMs, lastAtMs: nowMs }
     }

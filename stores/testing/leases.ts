@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { monotonicMs } from '../../lib/event-loop.ts'
 import type { CacheStore, Lease, LeaseAnswer } from '../store.ts'
 import { type Check, KEY, OTHER_KEY } from './subject.ts'
 
@@ -142,7 +142,7 @@ function granted(answer: LeaseAnswer): Lease {
 }
 
 async function untilGranted(store: CacheStore): Promise<Lease> {
-  for (const end = performance.now() + WITHIN_MS; performance.now() < end; await sleep(10)) {
+  for (const end = monotonicMs() + WITHIN_MS; monotonicMs() < end; await sleep(10)) {
     const answer = await ask(store)
     if (typeof answer === 'object') return answer
   }

@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'
+import { monotonicMs } from '../../lib/event-loop.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { givesLeases } from '../leases.ts'
 import type {
@@ -67,7 +67,7 @@ export class Pair implements CacheStore {
 
   /** What the lower tier holds; `found`: what the upper one does. */
   async ask(found: Lookup, key: CacheKey, asking: () => MaybePromise<Lookup>): Promise<Lookup> {
-    const askedMs = performance.now()
+    const askedMs = monotonicMs()
     this.common.learn(key)
     const asOf = await found.asOf()
     const below = await asking()
@@ -89,7 +89,7 @@ export class Pair implements CacheStore {
   async put(entry: Entry, { asOf }: PutOptions = {}): Promise<BodyWriter | undefined> {
     const positions = positionsOf(asOf)
     if (positions === undefined) return undefined
-    const askedMs = performance.now()
+    const askedMs = monotonicMs()
     this.common.learn(entry.key)
     const [above, below] = await Promise.all([
       attempt(() => this.upper.put(entry, positions.upper)),
@@ -108,7 +108,7 @@ export class Pair implements CacheStore {
   async update(entry: Entry, { asOf }: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
     const positions = positionsOf(asOf)
     if (positions === undefined) return false
-    const askedMs = performance.now()
+    const askedMs = monotonicMs()
     const isUpdated = await this.lower.update(entry, positions.lower)
     if (isUpdated) {
       this.#confirm(entry, askedMs)

@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'
+import { monotonicMs } from '../../lib/event-loop.ts'
 import type { EntryId } from '../../lib/rfc9111/types.ts'
 
 /** Entries that are remembered; who is forgotten is asked for again. */
@@ -31,6 +31,6 @@ export class Trust {
   holds(id: EntryId): boolean {
     if (this.isLive || this.#limitMs === Infinity) return true
     const confirmedMs = this.#confirmedMs.get(id)
-    return confirmedMs !== undefined && performance.now() - confirmedMs < this.#limitMs
+    return confirmedMs !== undefined && monotonicMs() - confirmedMs < this.#limitMs
   }
 }

@@ -24,7 +24,7 @@ let nowMs = 0
 
 beforeEach(context => {
   nowMs = 0
-  ;(context as TestContext).mock.method(performance, 'now', () => nowMs)
+  ;(context as TestContext).mock.method(process, 'uptime', () => nowMs / 1000)
 })
 
 async function world(store = new FaultyStore(new MemoryStore()), storeTimeoutMs = TIMEOUT_MS): Promise<World> {
