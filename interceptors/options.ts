@@ -66,7 +66,9 @@ export interface CacheOptions {
   onStoreError?: (error: unknown, operation: StoreOperation) => void
   /** The name in the Cache-Status field (RFC 9211), a token or any string; false sends none. Default: 'undici-http-cache'. */
   cacheStatus?: string | false
-  /** The clock: milliseconds since the epoch. Default: () => Date.now(), which sees a replaced Date. */
+  /** The cache's clock: milliseconds since the epoch. It decides what is fresh, and for how long what is stored is kept; what
+   * processes share is swept in real time. Default: () => Date.now(),
+   * which sees a replaced Date. */
   now?: () => number
 }
 

@@ -12,6 +12,7 @@ import { LookupInLmdb } from './lmdb/known-key.ts'
 import { Opening } from './lmdb/opening.ts'
 import { withOwnBytes } from './lmdb/own-bytes.ts'
 import type { BodyWriter, CacheStore, Lookup, PutOptions } from './store.ts'
+import { StoreTime } from './store-time.ts'
 
 export interface LmdbStoreOptions {
   /** Where the database lies: `http-cache.mdb` and what belongs to it. Made, for its owner alone, where it does not exist.
@@ -79,8 +80,9 @@ export class LmdbStore implements CacheStore {
     this.directory = resolve(directory)
     this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
     this.#opening = new Opening(join(this.directory, 'http-cache.mdb'), maxSizeBytes)
-    this.#writer = new EntryWriter(this.#opening, serializer)
-    this.#reader = new EntryReader(this.#opening, serializer, maxMemorySizeBytes, recencyMs)
+    const time = new StoreTime()
+    this.#writer = new EntryWriter(this.#opening, serializer, time)
+    this.#reader = new EntryReader(this.#opening, serializer, time, maxMemorySizeBytes, recencyMs)
   }
 
   get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Lookup {

@@ -9,6 +9,7 @@ import { Blocks } from './blocks.ts'
 import { sliceBlocks } from './body-range.ts'
 import { sizeInMemory } from './memory-size.ts'
 import type { Body, BodyWriter, CacheStore, Lookup, PutOptions, Stored } from './store.ts'
+import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
 import { Tombstones } from './tombstones.ts'
 
@@ -68,8 +69,7 @@ export class MemoryStore implements CacheStore {
   readonly #byTag = new Map<string, Set<Slot>>()
   readonly #recency: LRUCache<Slot, Slot>
   readonly #tombstones = new Tombstones()
-  /** The store's time is that of the last response it was given: it needs no clock. */
-  #latestMs = -Infinity
+  readonly #time = new StoreTime()
   #arrivals = 0
   #closed = false
 
@@ -198,13 +198,13 @@ export class MemoryStore implements CacheStore {
   }
 
   #insert(record: StoredRecord, arrival: number, blocks: readonly Uint8Array[] | undefined): boolean {
-    const { key, variantKey, id: entryId, responseTimeMs, expiresAtMs, tags } = record.entry
+    const { key, variantKey, id: entryId, expiresAtMs, tags } = record.entry
     const encoded = this.#serializer.encode(record)
     const sizeBytes = sizeInMemory(record, encoded, blocks)
     const vary = record.entry.vary.join()
     const stored = this.#keepsRecords ? new StoredInMemory(record.entry, blocks ?? record.body) : undefined
     const slot = { key, variantKey, entryId, arrival, expiresAtMs, tags, encoded, sizeBytes, vary, blocks, stored }
-    this.#latestMs = responseTimeMs
+    this.#time.note(record.entry)
     const replaced = this.#keys.get(key)?.variants.get(variantKey)
     if (replaced !== undefined) this.#recency.delete(replaced)
     this.#recency.set(slot, slot)
@@ -253,7 +253,7 @@ export class MemoryStore implements CacheStore {
   }
 
   #read(slot: Slot): Stored | undefined {
-    if (slot.expiresAtMs < this.#latestMs) {
+    if (this.#time.hasExpired(slot)) {
       this.#recency.delete(slot)
       return undefined
     }

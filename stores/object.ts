@@ -20,6 +20,7 @@ import { Records } from './object/records.ts'
 import { Removal } from './object/removal.ts'
 import { Sweep } from './object/sweep.ts'
 import type { BodyWriter, CacheStore, Capabilities, Lookup, PutOptions } from './store.ts'
+import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
 
 export type {
@@ -109,7 +110,8 @@ export class ObjectStore implements CacheStore {
       deletions: new Deletions(calls, marks),
       turns: new Turns(),
       background: new Background(),
-      uploading: new Set()
+      uploading: new Set(),
+      time: new StoreTime()
     }
     this.#removal = new Removal(this.#parts)
     this.#placement = new Placement(this.#parts)

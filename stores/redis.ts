@@ -16,6 +16,7 @@ import { Names, shortDigestOf } from './redis/names.ts'
 import { acceptConnection, acceptCount, acceptNamespace, acceptTtl } from './redis/options.ts'
 import { Records } from './redis/records.ts'
 import type { BodyWriter, CacheStore, Invalidations, LeaseAnswer, Lookup, PutOptions } from './store.ts'
+import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
 
 export type { RedisClient } from './redis/client.ts'
@@ -78,6 +79,7 @@ export class RedisStore implements CacheStore {
   readonly #writer: EntryWriter
   readonly #deletions: Deletions
   readonly #leases: Leases
+  readonly #time = new StoreTime()
 
   constructor(options: RedisStoreOptions = {}) {
     const { namespace = 'undici-http-cache', maxVariants = 100, maxEntrySizeBytes = 32 * MEBIBYTE } = options
@@ -93,7 +95,7 @@ export class RedisStore implements CacheStore {
     this.#records = new Records(serializer)
     this.#deletions = new Deletions(this.#connection, this.#names)
     this.#leases = new Leases(this.#connection, this.#names)
-    this.#finder = new Finder(this.#connection, this.#names, this.#records, this.#deletions.position)
+    this.#finder = new Finder(this.#connection, this.#names, this.#records, this.#deletions.position, this.#time)
     this.#writer = new EntryWriter(this.#connection, this.#names, this.#records, { maxTtlMs, maxVariants })
   }
 
@@ -122,8 +124,11 @@ export class RedisStore implements CacheStore {
         isOpen = false
         const body = await sink.finish()
         const stored = await this.#writer.store(finished, body, asOf)
-        if (stored) this.#finder.learn(finished)
-        else await sink.discard()
+        if (!stored) await sink.discard()
+        else {
+          this.#finder.learn(finished)
+          this.#time.note(finished)
+        }
         return stored
       },
       abort: () => (isOpen ? discard() : undefined)
@@ -132,7 +137,9 @@ export class RedisStore implements CacheStore {
 
   async update(entry: Entry, { asOf }: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
     if (asOf !== undefined && typeof asOf !== 'number') return false
-    return this.#writer.update(entry, asOf)
+    const updated = await this.#writer.update(entry, asOf)
+    if (updated) this.#time.note(entry)
+    return updated
   }
 
   async delete(key: CacheKey): Promise<void> {

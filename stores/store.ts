@@ -107,7 +107,13 @@ export interface Lease {
 /** 'held': another has it. A mark: what its last holder has left. */
 export type LeaseAnswer = Lease | 'held' | LeaseMark
 
-/** Where responses are kept. Any method may throw or reject: the request it was called for goes on without it. */
+/** Where responses are kept. Any method may throw or reject: the request it was called for goes on without it.
+ *
+ * The times of an entry are those of the cache's clock (the option `now`), which may be far from real time, and those of
+ * two caches that share a store may differ. The cache judges by its own what it is given: a store need not look at
+ * `expiresAtMs` in lookups at all, and if it does, then at the time of the last response that it was given. What it removes
+ * by real time, in sweeps or by the expiry of a server, it keeps for `expiresAtMs - responseTimeMs` from when it was
+ * written. Deadlines, leases and the order of deletions have nothing to do with the cache's clock. */
 export interface CacheStore {
   readonly capabilities: Capabilities
   /** Larger responses are not offered. Bytes of body; undefined: no limit. */

@@ -1,6 +1,7 @@
 import { describe, it } from 'node:test'
 import type { CacheStore, MaybePromise } from './store.ts'
 import { testBodies } from './testing/bodies.ts'
+import { testClocks } from './testing/clocks.ts'
 import { testConcurrency } from './testing/concurrency.ts'
 import { testDeletions } from './testing/deletions.ts'
 import { testFacts } from './testing/facts.ts'
@@ -36,7 +37,8 @@ export interface TestStoreOptions {
   readonly variantCount?: number
   /** How many variants of one key the store keeps at the least, where it bounds them. Default: any number. */
   readonly maxVariants?: number
-  /** Whether a lookup finds nothing any more once `expiresAtMs` has passed. True by default. */
+  /** Whether a lookup finds nothing any more once a response has been stored whose time is past `expiresAtMs`. True by
+   * default. */
   readonly dropsExpired?: boolean
 }
 
@@ -61,6 +63,8 @@ const TIMEOUT_MS = 60_000
  * - A whole body is stored although a response to HEAD, or a part, of its version was asked for and stored meanwhile.
  * - A body that is opened, or only looked up, before it is replaced or deleted gives the bytes it had, or fails.
  * - Keys, variant keys and tags are any strings.
+ * - The times of an entry are those of its cache's clock, which may be years from real time. A lookup finds what has not
+ *   expired by that clock, and, but for `dropsExpired: false`, not what had by the time of the last response stored.
  * - `capabilities.tags` false: `deleteByTag` throws or rejects; `clear` false: `clear` does. `ranges` false: `open` with a range answers with the
  *   right bytes or undefined. `synchronous` true: lookups and small bodies come without a promise. `updateInPlace` says
  *   nothing about what `update` answers: who cannot replace metadata alone reads the body and writes both.
@@ -99,5 +103,6 @@ export function testStore(options: TestStoreOptions): void {
     testHostile(check)
     testLeases(check)
     testLifecycle(check, dropsExpired)
+    testClocks(check, dropsExpired)
   })
 }

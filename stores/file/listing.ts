@@ -3,16 +3,15 @@ import { listKeys, listShards } from './key-files.ts'
 import type { Parts } from './parts.ts'
 
 /** All that is stored, a shard at a time. */
-export async function* listStored({ tree, records, deletions, time }: Parts): AsyncGenerator<Entry> {
+export async function* listStored({ tree, records, deletions }: Parts): AsyncGenerator<Entry> {
   if (!(await tree.isThere())) return
   await deletions.refresh()
   for (const shard of await listShards(tree)) {
     for (const { key, records: names } of await listKeys(tree, shard)) {
       for (const name of names) {
-        const found = await records.read(
-          name,
-          head => !deletions.covers(head, key, head.tags) && !time.hasExpired(head)
-        )
+        const found = await records.read(name, head => {
+          return !deletions.covers(head, key, head.tags) && head.keptUntilMs >= Date.now()
+        })
         if (found !== undefined && found !== 'damaged' && found.record !== undefined) yield found.record.entry
       }
     }

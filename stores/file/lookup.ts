@@ -81,8 +81,7 @@ export class Finder {
   }
 
   #isLive(keyName: string, head: RecordHead): boolean {
-    const { deletions, time } = this.#parts
-    return !deletions.covers(head, keyName, head.tags) && !time.hasExpired(head)
+    return !this.#parts.deletions.covers(head, keyName, head.tags)
   }
 
   #add(
@@ -94,7 +93,7 @@ export class Finder {
     record: StoredRecord
   ): void {
     // Another key with the same digest, or a file that was put in another's place.
-    if (record.entry.key !== key) return
+    if (record.entry.key !== key || this.#parts.time.hasExpired(record.entry)) return
     const entry = withVariantKey(record.entry, variantKey)
     this.#parts.uses.note(name)
     if (body === undefined) stored.push(new StoredInRecord(entry, name, record.body ?? NO_BYTES, this.#parts.records))

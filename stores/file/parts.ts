@@ -1,4 +1,5 @@
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import type { StoreTime } from '../store-time.ts'
 import type { Background } from './background.ts'
 import type { Deletions } from './deletions.ts'
 import type { RecordWriter } from './record-writer.ts'
@@ -19,14 +20,4 @@ export interface Parts {
   readonly uses: Uses
   readonly background: Background
   readonly time: StoreTime
-}
-
-/** The store's time is that of the last response it was given: it needs no clock. */
-export class StoreTime {
-  responseTimeMs = -Infinity
-
-  /** `orMs` is the time where no response has been given yet. */
-  hasExpired({ expiresAtMs }: { readonly expiresAtMs: number }, orMs = -Infinity): boolean {
-    return expiresAtMs < (this.responseTimeMs === -Infinity ? orMs : this.responseTimeMs)
-  }
 }

@@ -2,6 +2,7 @@ import type { Buffer } from 'node:buffer'
 import { givesWay, isLesser } from '../../lib/rfc9111/precedence.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
+import { keptUntil } from '../store-time.ts'
 import type { LogPosition } from './deletion-view.ts'
 import { attempt } from './faults.ts'
 import { digestOf, tagDigestOf, variantName } from './names.ts'
@@ -47,15 +48,16 @@ export class Placement {
       if (deletions.covers(position, key, tags)) return false
       const isHeldLater = (this.#arrivals.get(key + variant) ?? 0) > arrival
       if (await this.#givesWay(entry, isHeldLater, key, variant, primary?.parsed?.head)) return false
-      const { vary, expiresAtMs } = entry
+      const { vary } = entry
       const place = await this.#placeFor(key, variant, vary, primary?.parsed, position)
       if (place === undefined) return false
       const { epoch, ordinal } = position
       const file = body.kind === 'file' ? { id: body.id, byteLength: body.byteLength } : undefined
-      const head = { variantDigest: variant, vary, lists: place.lists, tags, expiresAtMs, epoch, ordinal, body: file }
+      const keptUntilMs = keptUntil(entry)
+      const head = { variantDigest: variant, vary, lists: place.lists, tags, keptUntilMs, epoch, ordinal, body: file }
       const bytes = this.#encode(head, entry, body.kind === 'inline' ? body.bytes : undefined)
       if (!(await writer.put(place.name, bytes, position.generation, body))) return false
-      time.responseTimeMs = entry.responseTimeMs
+      time.note(entry)
       this.#arrived(key + variant, arrival)
       await this.#tidy(key, variant, place)
       return true
@@ -81,11 +83,11 @@ export class Placement {
       if (deletions.covers(head, key, head.tags) || deletions.covers(position, key, tags)) return false
       const record = records.decode(bytes, parsed)
       if (record?.entry.id !== entry.id || record.entry.key !== entry.key) return false
-      const { expiresAtMs } = entry
-      const changed = { ...head, tags, expiresAtMs, ordinal: Math.max(head.ordinal, position.ordinal) }
+      const keptUntilMs = keptUntil(entry)
+      const changed = { ...head, tags, keptUntilMs, ordinal: Math.max(head.ordinal, position.ordinal) }
       await writer.prepare(name, position.generation)
       if (!(await writer.put(name, this.#encode(changed, entry, record.body), position.generation))) return false
-      time.responseTimeMs = entry.responseTimeMs
+      time.note(entry)
       return true
     })
   }
@@ -102,10 +104,10 @@ export class Placement {
     const { records, deletions, time } = this.#parts
     const name = primary?.variantDigest === variant ? key : variantName(key, variant)
     const found = await records.read(name, head => {
-      return head.variantDigest === variant && !deletions.covers(head, key, head.tags) && !time.hasExpired(head)
+      return head.variantDigest === variant && !deletions.covers(head, key, head.tags)
     })
     if (found === undefined || found === 'damaged' || found.record === undefined) return false
-    return givesWay(entry, found.record.entry, isHeldLater)
+    return !time.hasExpired(found.record.entry) && givesWay(entry, found.record.entry, isHeldLater)
   }
 
   async #placeFor(
@@ -115,12 +117,12 @@ export class Placement {
     primary: ParsedHead | undefined,
     position: LogPosition
   ): Promise<Place | undefined> {
-    const { deletions, records, time } = this.#parts
+    const { deletions, records } = this.#parts
     if (primary === undefined || deletions.covers(primary.head, key, [])) {
       return { name: key, lists: [], replaced: primary?.head }
     }
     const { head } = primary
-    const isGone = deletions.covers(head, key, head.tags) || time.hasExpired(head)
+    const isGone = deletions.covers(head, key, head.tags) || head.keptUntilMs < Date.now()
     if (head.variantDigest === variant || isGone) return { name: key, lists: head.lists, replaced: head }
     const isKnown = head.lists.some(list => list.join() === vary.join())
     if (!isKnown && !(await this.#addList(key, vary, position))) return undefined

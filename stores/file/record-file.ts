@@ -11,7 +11,7 @@ import { crc32 } from 'node:zlib'
  *     24  CRC-32 of the serialized record
  *     28  1 where the body has a file of its own
  *     32  bytes of that body
- *     40  expiresAtMs
+ *     40  when it expires, in real time: milliseconds since the epoch
  *     48  position in the log of deletions: ordinal
  *     56  position in the log of deletions: epoch
  *     72  name of the body's file
@@ -32,7 +32,8 @@ export interface RecordHead {
   /** In the record that bears the key's own name: the lists of names that select others. */
   readonly lists: readonly (readonly string[])[]
   readonly tags: readonly string[]
-  readonly expiresAtMs: number
+  /** In real time, whatever the clock of the cache that has stored it. */
+  readonly keptUntilMs: number
   readonly epoch: string
   readonly ordinal: number
   /** undefined: the body is part of the record. */
@@ -61,7 +62,7 @@ export function encodeRecordFile(head: RecordHead, record: Uint8Array): Buffer {
   bytes.writeUInt32LE(crc32(record), 24)
   bytes.writeUInt32LE(body === undefined ? 0 : 1, 28)
   bytes.writeDoubleLE(body?.byteLength ?? 0, 32)
-  bytes.writeDoubleLE(head.expiresAtMs, 40)
+  bytes.writeDoubleLE(head.keptUntilMs, 40)
   bytes.writeDoubleLE(head.ordinal, 48)
   bytes.write(head.epoch, 56, 'hex')
   bytes.write(body?.id ?? '', 72, 'hex')
@@ -98,7 +99,7 @@ export function parseHead(bytes: Buffer): ParsedHead | undefined {
     vary,
     lists,
     tags,
-    expiresAtMs: bytes.readDoubleLE(40),
+    keptUntilMs: bytes.readDoubleLE(40),
     epoch: bytes.toString('hex', 56, 72),
     ordinal: bytes.readDoubleLE(48),
     body: hasBody ? { id: bytes.toString('hex', 72, 88), byteLength: bytes.readDoubleLE(32) } : undefined

@@ -132,9 +132,7 @@ export class Sweep {
   }
 
   #isGone(key: string, head: RecordHead): boolean {
-    const { deletions, time } = this.#parts
-    // Who does nothing but sweep has been given no response to tell the time by.
-    return deletions.covers(head, key, head.tags) || time.hasExpired(head, this.#nowMs)
+    return this.#parts.deletions.covers(head, key, head.tags) || head.keptUntilMs < this.#nowMs
   }
 
   #isStale({ mtimeMs }: FileStats): boolean {

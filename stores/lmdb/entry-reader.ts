@@ -6,6 +6,7 @@ import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import type { StoreTime } from '../store-time.ts'
 import { readChunks } from './body-reader.ts'
 import type { LmdbDatabase } from './database.ts'
 import { isDeleted, isOvertaken } from './deletions.ts'
@@ -36,14 +37,22 @@ export class EntryReader implements LookupSource {
   readonly #opening: Opening
   readonly #serializer: BytesSerializer
   readonly #space: Buffer
+  readonly #time: StoreTime
   readonly #recencyMs: number
   readonly #known: LRUCache<CacheKey, KnownKey> | undefined
   /** The last one asked for, which most often is the next as well. */
   #variant: { readonly key: VariantKey; readonly digest: Buffer } | undefined
 
-  constructor(opening: Opening, serializer: BytesSerializer, maxMemorySizeBytes: number, recencyMs: number) {
+  constructor(
+    opening: Opening,
+    serializer: BytesSerializer,
+    time: StoreTime,
+    maxMemorySizeBytes: number,
+    recencyMs: number
+  ) {
     this.#opening = opening
     this.#serializer = serializer
+    this.#time = time
     this.#space = spaceOf(serializer.name, RECORD_VERSION)
     this.#recencyMs = recencyMs
     if (maxMemorySizeBytes === 0) return
@@ -72,7 +81,7 @@ export class EntryReader implements LookupSource {
     for (const list of known.lists) {
       const variantKey = variantOf(list)
       const stored = known.variants.get(variantKey) ?? this.#read(known, variantKey)
-      if (stored === undefined || stored.entry.expiresAtMs < nowMs || found.includes(stored)) continue
+      if (stored === undefined || this.#time.hasExpired(stored.entry) || found.includes(stored)) continue
       found.push(stored)
       if (nowMs - stored.usedAtMs < this.#recencyMs) continue
       stored.usedAtMs = nowMs
@@ -217,7 +226,7 @@ export class EntryReader implements LookupSource {
 
   #live(database: LmdbDatabase, marks: Marks, name: Uint8Array): ParsedRecord | undefined {
     const parsed = readRecord(database.tables, name)
-    if (parsed === undefined || parsed.head.expiresAtMs < Date.now()) return undefined
+    if (parsed === undefined || parsed.head.keptUntilMs < Date.now()) return undefined
     return isDeleted(database.tables, marks, keyDigestIn(name), parsed.head) ? undefined : parsed
   }
 

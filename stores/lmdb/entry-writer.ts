@@ -3,6 +3,7 @@ import { givesWay, isLesser } from '../../lib/rfc9111/precedence.ts'
 import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import { keptUntil, type StoreTime } from '../store-time.ts'
 import { checkedTag } from '../tags.ts'
 import type { Batch } from './database.ts'
 import { isDeleted, isOvertaken, noteDeletion } from './deletions.ts'
@@ -19,11 +20,13 @@ const MAX_REMOVED = 64
 export class EntryWriter {
   readonly #opening: Opening
   readonly #serializer: BytesSerializer
+  readonly #time: StoreTime
   readonly #space: Buffer
 
-  constructor(opening: Opening, serializer: BytesSerializer) {
+  constructor(opening: Opening, serializer: BytesSerializer, time: StoreTime) {
     this.#opening = opening
     this.#serializer = serializer
+    this.#time = time
     this.#space = spaceOf(serializer.name, RECORD_VERSION)
   }
 
@@ -43,6 +46,7 @@ export class EntryWriter {
       if (held?.head.body !== undefined) leave(batch, held.head.body, Date.now())
       const head = headOf(entry, marks.position, arrival, chunked, variantDigest)
       putRecord(batch, name, encodeRecord(head, payload), entry.vary, Date.now())
+      this.#time.note(entry)
       return true
     }, 'storing')
   }
@@ -67,6 +71,7 @@ export class EntryWriter {
       const payload = this.#encode(entry, variantDigest, record?.body)
       const updated = headOf(entry, marks.position, marks.changes, head.body, variantDigest)
       putRecord(batch, name, encodeRecord(updated, payload), entry.vary, Date.now())
+      this.#time.note(entry)
       return true
     }, 'storing')
   }
@@ -97,7 +102,7 @@ export class EntryWriter {
     if (!isHeldLater && !isLesser(entry)) return false
     // At once: the next read overwrites what the last one gave.
     const found = this.#decode(payload)
-    if (found === undefined || head.expiresAtMs < Date.now()) return false
+    if (found === undefined || this.#time.hasExpired(found.entry)) return false
     return !isDeleted(tables, marks, keyDigestOf(entry.key), head) && givesWay(entry, found.entry, isHeldLater)
   }
 
@@ -140,7 +145,8 @@ function headOf(
   body: ChunkedBody | undefined,
   variantDigest: Buffer
 ): RecordHead {
-  const { responseTimeMs, expiresAtMs, id } = entry
+  const { responseTimeMs, id } = entry
+  const keptUntilMs = keptUntil(entry)
   const tags = entry.tags.map(tagDigestOf)
-  return { asOf, arrival, responseTimeMs, expiresAtMs, body, variantDigest, entryId: id, tags }
+  return { asOf, arrival, responseTimeMs, keptUntilMs, body, variantDigest, entryId: id, tags }
 }

@@ -9,7 +9,7 @@ import { DIGEST_BYTES } from './digests.ts'
  *      8  position in the order of deletions that it is stored as of
  *     16  number of the change when its response was asked for
  *     24  responseTimeMs
- *     32  expiresAtMs
+ *     32  when it expires, in real time: milliseconds since the epoch
  *     40  bytes of a body in chunks
  *     48  name of that body; zeros: the body is part of the record
  *     56  digest of the variant key, 32 bytes
@@ -32,7 +32,8 @@ export interface RecordHead {
   readonly asOf: number
   readonly arrival: number
   readonly responseTimeMs: number
-  readonly expiresAtMs: number
+  /** In real time, whatever the clock of the cache that has stored it. */
+  readonly keptUntilMs: number
   /** undefined: the body is part of the record. */
   readonly body: ChunkedBody | undefined
   readonly variantDigest: Buffer
@@ -54,7 +55,7 @@ export function encodeRecord(head: RecordHead, payload: Uint8Array): Buffer {
   bytes.writeDoubleLE(head.asOf, 8)
   bytes.writeDoubleLE(head.arrival, 16)
   bytes.writeDoubleLE(head.responseTimeMs, 24)
-  bytes.writeDoubleLE(head.expiresAtMs, 32)
+  bytes.writeDoubleLE(head.keptUntilMs, 32)
   bytes.writeDoubleLE(head.body?.byteLength ?? 0, 40)
   bytes.set(head.body?.name ?? NO_BODY, 48)
   bytes.set(head.variantDigest, 56)
@@ -101,7 +102,7 @@ class StoredHead implements RecordHead {
     return this.#bytes.readDoubleLE(24)
   }
 
-  get expiresAtMs(): number {
+  get keptUntilMs(): number {
     return this.#bytes.readDoubleLE(32)
   }
 

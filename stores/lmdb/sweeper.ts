@@ -171,5 +171,5 @@ export class Sweeper {
 
 function isDead({ tables, marks }: Pick<Batch, 'tables' | 'marks'>, name: Uint8Array, nowMs: number): boolean {
   const head = readRecord(tables, name)?.head
-  return head === undefined || head.expiresAtMs < nowMs || isDeleted(tables, marks, keyDigestIn(name), head)
+  return head === undefined || head.keptUntilMs < nowMs || isDeleted(tables, marks, keyDigestIn(name), head)
 }

@@ -57,7 +57,7 @@ export class Finder {
     const record = this.#parts.records.decode(found)
     if (record === undefined) this.#remove(name)
     // Another key with the same digest, or an object that was put in another's place.
-    if (record?.entry.key !== key) return undefined
+    if (record?.entry.key !== key || this.#parts.time.hasExpired(record.entry)) return undefined
     const entry = { ...record.entry, variantKey }
     if (head.body === undefined) return new StoredInRecord(entry, record.body ?? new Uint8Array())
     return new StoredInObject(entry, name, head.body, this.#parts, this.#removal)

@@ -2,6 +2,7 @@ import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import type { Background } from '../file/background.ts'
 import type { RecordHead } from '../file/record-file.ts'
 import type { Turns } from '../file/turns.ts'
+import type { StoreTime } from '../store-time.ts'
 import type { Calls } from './calls.ts'
 import type { Deletions } from './deletions.ts'
 import type { Marks } from './marks.ts'
@@ -17,11 +18,12 @@ export interface Parts {
   /** Changes to what is stored for a key take turns, by the digest of the key. */
   readonly turns: Turns
   readonly background: Background
+  readonly time: StoreTime
   /** The ids of bodies that this process has not stored yet. */
   readonly uploading: Set<string>
 }
 
 /** Whether a record is one of a response that may still be found. */
-export function isLive({ marks }: Parts, { expiresAtMs, ordinal, tags }: RecordHead): boolean {
-  return expiresAtMs >= Date.now() && !marks.covers(ordinal, tags)
+export function isLive({ marks }: Parts, { keptUntilMs, ordinal, tags }: RecordHead): boolean {
+  return keptUntilMs >= Date.now() && !marks.covers(ordinal, tags)
 }

@@ -4,6 +4,7 @@ import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import { attempt } from '../file/faults.ts'
 import { digestOf, tagDigestOf, variantName } from '../file/names.ts'
 import { encodeRecordFile, type RecordHead } from '../file/record-file.ts'
+import { keptUntil } from '../store-time.ts'
 import type { ObjectPosition } from './deletions.ts'
 import { bodyPath, recordPath } from './object-names.ts'
 import { isLive, type Parts } from './parts.ts'
@@ -42,10 +43,11 @@ export class Placement {
     const { key } = position
     const variant = digestOf(entry.variantKey)
     const tags = entry.tags.map(tagDigestOf)
-    const { vary, expiresAtMs } = entry
+    const { vary } = entry
     const { ordinal, deletion: epoch } = position
     const object = body.kind === 'object' ? { id: body.id, byteLength: body.byteLength } : undefined
-    const head = { variantDigest: variant, vary, lists: [], tags, expiresAtMs, epoch, ordinal, body: object }
+    const keptUntilMs = keptUntil(entry)
+    const head = { variantDigest: variant, vary, lists: [], tags, keptUntilMs, epoch, ordinal, body: object }
     return this.#parts.turns.take(key, async () => {
       for (let i = 0; i < MAX_ATTEMPTS; i++) {
         const { deletions, records, calls } = this.#parts
@@ -58,6 +60,7 @@ export class Placement {
         const isConditional = isFirst && calls.capabilities.ifAbsent
         const stored = await this.#put(name, bytes, isConditional, position, tags)
         if (stored === 'taken') continue
+        if (stored === 'kept') this.#parts.time.note(entry)
         if (replaced?.body !== undefined) this.#discard(key, replaced.body.id)
         // From the time when another variant was the first.
         if (lists.length > 0) await attempt(calls.delete(recordPath(variantName(key, variant))))
@@ -83,11 +86,13 @@ export class Placement {
       const record = records.decode(found)
       if (record?.entry.id !== entry.id || record.entry.key !== entry.key) return false
       if (await deletions.hasOvertaken(position, tags)) return false
-      const { expiresAtMs } = entry
+      const keptUntilMs = keptUntil(entry)
       const ordinal = Math.max(head.ordinal, position.ordinal)
-      const bytes = this.#encode({ ...head, tags, expiresAtMs, ordinal, epoch: position.deletion }, entry, record.body)
+      const bytes = this.#encode({ ...head, tags, keptUntilMs, ordinal, epoch: position.deletion }, entry, record.body)
       if (bytes.byteLength > MAX_RECORD_BYTES) return false
-      return (await this.#put(name, bytes, false, position, tags)) === 'kept'
+      if ((await this.#put(name, bytes, false, position, tags)) !== 'kept') return false
+      this.#parts.time.note(entry)
+      return true
     })
   }
 

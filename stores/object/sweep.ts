@@ -81,8 +81,8 @@ export class Sweep {
   /** Leaves of the first record of a key only what others are found by. */
   async #hollow(key: string, head: RecordHead): Promise<void> {
     const { calls } = this.#parts
-    if (head.expiresAtMs === 0 && head.tags.length === 0) return
-    const hollow = { ...head, tags: [], expiresAtMs: 0, body: undefined }
+    if (head.keptUntilMs === 0 && head.tags.length === 0) return
+    const hollow = { ...head, tags: [], keptUntilMs: 0, body: undefined }
     await calls.put(recordPath(key), encodeRecordFile(hollow, new Uint8Array()))
     if (head.body !== undefined) await calls.delete(bodyPath(key, head.body.id))
   }

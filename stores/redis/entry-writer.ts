@@ -64,7 +64,7 @@ export class EntryWriter {
     const hash = this.#names.hash(keyDigest)
     const tags = [...new Set(entry.tags)].map(shortDigestOf)
     const nowMs = Date.now()
-    const ttlMs = Math.max(1, Math.ceil(Math.min(entry.expiresAtMs - nowMs, this.#bounds.maxTtlMs)))
+    const ttlMs = Math.max(1, Math.ceil(Math.min(entry.expiresAtMs - entry.responseTimeMs, this.#bounds.maxTtlMs)))
     const ttl = ttlMs === Infinity ? -1 : ttlMs
     const variantDigest = fullDigestOf(entry.variantKey)
     const record = this.#records.encode(entry, variantDigest, body, nowMs + ttlMs)

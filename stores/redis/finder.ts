@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { LRUCache } from 'lru-cache'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import type { Lookup } from '../store.ts'
+import type { StoreTime } from '../store-time.ts'
 import { type Connection, runScript } from './connection.ts'
 import { fieldOf, fullDigestOf, type Names, shortDigestOf } from './names.ts'
 import { STAMP_BYTES } from './record-bytes.ts'
@@ -51,6 +52,7 @@ export class Finder {
   readonly #names: Names
   readonly #records: Records
   readonly #position: () => Promise<number>
+  readonly #time: StoreTime
   readonly #known = new LRUCache<CacheKey, KnownKey>({
     maxSize: MAX_KNOWN_BYTES,
     sizeCalculation: (_, key) => OVERHEAD_BYTES + 2 * key.length
@@ -61,11 +63,18 @@ export class Finder {
     sizeCalculation: ({ decoded }, name) => OVERHEAD_BYTES + 2 * name.length + 3 * (decoded?.bytes.length ?? 0)
   })
 
-  constructor(connection: Connection, names: Names, records: Records, position: () => Promise<number>) {
+  constructor(
+    connection: Connection,
+    names: Names,
+    records: Records,
+    position: () => Promise<number>,
+    time: StoreTime
+  ) {
     this.#connection = connection
     this.#names = names
     this.#records = records
     this.#position = position
+    this.#time = time
   }
 
   async find(key: CacheKey, variantOf: VariantOf): Promise<Lookup> {
@@ -92,7 +101,8 @@ export class Finder {
       const variant = variants[i]
       if (bytes == null || variant === undefined) continue
       const decoded = this.#decode(key, known, variant, bytes)
-      if (decoded !== undefined && decoded.untilMs >= Date.now()) stored.push(decoded.stored)
+      if (decoded === undefined || decoded.untilMs < Date.now()) continue
+      if (!this.#time.hasExpired(decoded.stored.entry)) stored.push(decoded.stored)
     }
     if (stored.length > 1) stored.sort((a, b) => b.entry.responseTimeMs - a.entry.responseTimeMs)
     return { stored, otherVariants: lists.count > stored.length, asOf: this.#position }
@@ -149,7 +159,7 @@ export class Finder {
     const { head, entry, body } = record
     const chunks = head.body === undefined ? undefined : this.#placeOf(known, head.body, forget)
     const stored = new StoredInRedis({ ...entry, variantKey }, body, chunks)
-    const untilMs = Math.min(entry.expiresAtMs, head.keptUntilMs)
+    const untilMs = head.keptUntilMs
     if (bytes.length > MAX_DECODED_BYTES) return { bytes, stored, untilMs }
     // Not the view that the client gives, which keeps alive all that came with it.
     const fresh: Decoded = { bytes: Buffer.from(bytes), stored, untilMs }

@@ -20,13 +20,9 @@ export async function* listStored(connection: Connection, names: Names, records:
         const some = fields.slice(i, i + RECORDS_AT_ONCE)
         for (const bytes of await connection.use(client => client.hmgetBuffer(hash, ...some))) {
           const record = bytes === null ? undefined : records.decode(bytes)
-          if (record !== undefined && isLive(record.entry, record.head.keptUntilMs)) yield record.entry
+          if (record !== undefined && record.head.keptUntilMs >= Date.now()) yield record.entry
         }
       }
     }
   }
-}
-
-function isLive(entry: Entry, keptUntilMs: number): boolean {
-  return Math.min(entry.expiresAtMs, keptUntilMs) >= Date.now()
 }

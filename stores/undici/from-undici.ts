@@ -4,6 +4,7 @@ import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { Blocks } from '../blocks.ts'
 import { sliceBlocks } from '../body-range.ts'
 import type { BodyWriter, CacheStore, Lookup, MaybePromise, PutOptions, Stored } from '../store.ts'
+import { StoreTime } from '../store-time.ts'
 import { Tombstones } from '../tombstones.ts'
 import { discard, heldPieces, readAll, readPieces, writeAll } from './body.ts'
 import type { UndiciCacheStore, UndiciKey, UndiciResult, UndiciValue } from './contract.ts'
@@ -35,6 +36,7 @@ export class UndiciBackedStore implements CacheStore {
   readonly #settings: FromUndiciSettings
   readonly #tombstones = new Tombstones()
   readonly #queue = new WriteQueue()
+  readonly #time = new StoreTime()
   #closed = false
 
   constructor(inner: UndiciCacheStore, settings: FromUndiciSettings) {
@@ -148,7 +150,7 @@ export class UndiciBackedStore implements CacheStore {
       const pieces = heldPieces(result?.body)
       // Who looks a response up may never read it, and a stream cannot be left lying about.
       if (pieces === undefined) discard(result?.body)
-      return entry === undefined ? undefined : { entry, pieces }
+      return entry === undefined || this.#time.hasExpired(entry) ? undefined : { entry, pieces }
     })
   }
 
@@ -198,7 +200,10 @@ export class UndiciBackedStore implements CacheStore {
       }
       if (remembered && !written) return false
       const back = remembered ? await this.#recordAt(place) : undefined
-      if (back === recordOf(value)) return true
+      if (back === recordOf(value)) {
+        this.#time.note(entry)
+        return true
+      }
       if (remembered && back === undefined) return false
       await this.#inner.delete(place)
     }

@@ -3,6 +3,7 @@ import { judge } from '../../lib/rfc9111/judgement.ts'
 import type { CacheKey, Entry, Policy, VariantKey } from '../../lib/rfc9111/types.ts'
 import { JsonStringSerializer } from '../../serializers/json-string.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
+import { keptUntil } from '../store-time.ts'
 import type { UndiciResult, UndiciValue } from './contract.ts'
 
 /** The field that holds what undici's contract has no place for: the whole entry but for its variant key, as JSON. */
@@ -51,9 +52,9 @@ export function toValue(entry: Entry): UndiciValue {
   }
 }
 
-/** When undici's stores drop the entry, in milliseconds since the epoch. */
-export function deleteAtOf({ expiresAtMs }: Entry): number {
-  return withinTime(Math.ceil(expiresAtMs))
+/** When undici's stores drop an entry that is being written, in real time, which they go by: milliseconds since the epoch. */
+export function deleteAtOf(entry: Entry): number {
+  return withinTime(Math.ceil(keptUntil(entry)))
 }
 
 /** The JSON that says all of an entry; undefined where the store gives back something else. */

@@ -20,8 +20,7 @@ export interface Received {
 
 export type RequestOptions = Omit<NonNullable<Parameters<typeof request>[1]>, 'dispatcher'> & { cache?: unknown }
 
-/** A clock that stands still until it is told. It begins with the present second: stores that processes share go by the
- * system's clock. */
+/** A clock that stands still until it is told. It begins with the present second. */
 export class Clock {
   nowMs = Math.floor(Date.now() / 1000) * 1000
   readonly now = (): number => this.nowMs
