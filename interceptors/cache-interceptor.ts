@@ -23,9 +23,13 @@ export interface CacheInterceptor {
   /** Removes what is stored for a URL, or everything; a response under way is not stored afterwards. Rejects with the
    * store's error where the store fails, and with a TypeError (ERR_CACHE_OPTION) for a bad target. */
   purge(target?: PurgeTarget): Promise<void>
-  /** Ends what goes on in the background; requests then pass by the cache. Closes the store only if the interceptor made
-   * it. */
+  /** Settles once each response that has come whole by now, and each part that is kept, is stored or refused by the store:
+   * another process finds it then. Waits no longer than `closeTimeoutMs`, and never rejects. */
+  settled(): Promise<void>
+  /** Ends what goes on in the background, and waits as `settled()` does; requests then pass by the cache. Closes the store
+   * only if the interceptor made it. */
   close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** Has an interceptor let go of one dispatcher, which is about to close: for CachedClient alone. */
@@ -44,7 +48,9 @@ export function cacheInterceptor(options: CacheOptions = {}): CacheInterceptor {
     store: settings.store,
     info: (response: object | null | undefined) => infoOfResponse(response, settings.cacheStatus),
     purge: (target?: PurgeTarget) => (target === undefined ? cache.purgeAll() : purgeTarget(cache, target)),
+    settled: () => cache.settled(),
     close: () => cache.close(),
+    [Symbol.asyncDispose]: () => cache.close(),
     [RELEASE]: (dispatch: Dispatcher.Dispatch) => cache.release(dispatch)
   })
 }

@@ -18,6 +18,7 @@ import type { Settings } from './options.ts'
 import { OriginExchange } from './origin-exchange.ts'
 import { OUTCOME, type Outcome } from './outcome.ts'
 import { hitOutcome } from './outcomes.ts'
+import { PendingWrites, withinTime } from './pending-writes.ts'
 import { type Ask, type AskOptions, asItStands, type Dispatch, type Plan, planFor, withRequest } from './plan.ts'
 import { Server } from './serve.ts'
 import { StoreGuard } from './store-guard.ts'
@@ -40,10 +41,13 @@ export class HttpCache {
   readonly bodies: StoredBodies
   readonly server: Server
   readonly waiting = new Waiting()
+  /** Responses of which no more comes, and which are not stored yet. */
+  readonly recordings = new PendingWrites()
   readonly #knownOrigins: KnownOrigins = new Map()
   readonly #background = new Background(this)
   readonly #coalescing = new Coalescing(this, this.#background)
   #closed = false
+  #closing: Promise<void> | undefined
 
   constructor(settings: Settings) {
     this.settings = settings
@@ -102,13 +106,22 @@ export class HttpCache {
     await this.settings.store.clear()
   }
 
-  /** Ends what goes on in the background; later requests pass by. Closes the store if it is the cache's own. */
-  async close(): Promise<void> {
-    if (this.#closed) return
+  /** Settles once it is known of each response of which no more comes by now whether it is stored, and the store has done
+   * what it was told to; after `closeTimeoutMs` at the latest. Never rejects. */
+  async settled(): Promise<void> {
+    const { recordings, guard, settings } = this
+    await withinTime(
+      recordings.settled().then(() => guard.settled()),
+      settings.closeTimeoutMs
+    )
+  }
+
+  /** Ends what goes on in the background; later requests pass by. Then as `settled()`. Closes the store if it is the
+   * cache's own. */
+  close(): Promise<void> {
     this.#closed = true
-    this.flights.close()
-    this.#background.close()
-    if (this.settings.ownsStore) await this.settings.store.close()
+    this.#closing ??= this.#close()
+    return this.#closing
   }
 
   /** Lets a dispatcher close: what goes on in the background through it ends, and who waits here for a store or for
@@ -117,6 +130,18 @@ export class HttpCache {
     this.#background.release(next)
     this.flights.close()
     await this.waiting.whenOver(next)
+  }
+
+  async #close(): Promise<void> {
+    this.flights.close()
+    this.#background.close()
+    await this.settled()
+    if (!this.settings.ownsStore) return
+    try {
+      await this.settings.store.close()
+    } catch (error) {
+      this.guard.report(error, 'close')
+    }
   }
 
   #reasonToKeepOut(opts: AskOptions): string | undefined {

@@ -74,7 +74,8 @@ export class Delivery implements Crew, Destination {
   /** It is not wanted for the store any more: goes on for those who read. */
   leaveToReaders(reason: Error): void {
     this.#isForStore = false
-    this.forget()
+    // What has come whole is stored.
+    if (!this.#isOver) this.forget()
     this.someoneLeft(reason)
   }
 

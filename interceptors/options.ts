@@ -59,6 +59,8 @@ export interface CacheOptions {
   /** How long other processes wait for one that has died while it was fetching for them. Milliseconds, > 0; 2,000 by
    * default. */
   leaseMs?: number
+  /** How long `close()` and `settled()` wait for what is being stored. Milliseconds, >= 0; 5,000 by default. */
+  closeTimeoutMs?: number
   /** How much of a response waits for a slow store before its origin is paused; and how far one of several who read it may
    * fall behind before it goes on without that one, who reads on from the store. Bytes; 1 MiB by default. */
   maxBufferedBytes?: number
@@ -100,6 +102,7 @@ export interface Settings {
   readonly coalesceTimeoutMs: number
   readonly coalesce: 'process' | 'fleet'
   readonly leaseMs: number
+  readonly closeTimeoutMs: number
   readonly maxBufferedBytes: number
   readonly onStoreError: (error: unknown, operation: StoreOperation) => void
   readonly cacheStatus: string | undefined
@@ -136,6 +139,7 @@ const NAMES: { readonly [name in keyof CacheOptions]-?: true } = {
   coalesceTimeoutMs: true,
   coalesce: true,
   leaseMs: true,
+  closeTimeoutMs: true,
   maxBufferedBytes: true,
   onStoreError: true,
   cacheStatus: true,
@@ -186,6 +190,7 @@ export function readOptions(options: CacheOptions): Settings {
     coalesceTimeoutMs: delay('coalesceTimeoutMs', options.coalesceTimeoutMs, 1000),
     coalesce: checkedCoalesce(options.coalesce, store),
     leaseMs: positive('leaseMs', options.leaseMs, 2000),
+    closeTimeoutMs: delay('closeTimeoutMs', options.closeTimeoutMs, 5000),
     maxBufferedBytes: positive('maxBufferedBytes', options.maxBufferedBytes, 1_048_576),
     onStoreError: callback('onStoreError', options.onStoreError) ?? (() => {}),
     cacheStatus: checkedCacheStatus(options.cacheStatus),

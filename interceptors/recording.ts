@@ -97,7 +97,7 @@ export class Recording {
   /** Who asks for the same right after looks again once the store has done its work; what is less than a whole waits for
    * what has come before it. */
   #conclude(end: () => void): void {
-    const { flights, settings } = this.#cache
+    const { flights, recordings, settings } = this.#cache
     const { key } = this.request
     const landing = flights.landingOf(key)
     if (landing !== undefined) {
@@ -105,7 +105,9 @@ export class Recording {
     }
     end()
     const settled = this.#recorder.whenSettled()
-    if (settled !== undefined) flights.noteLanding(key, settled)
+    if (settled === undefined) return
+    flights.noteLanding(key, settled)
+    recordings.add(settled)
   }
 }
 

@@ -21,6 +21,7 @@ import { answered, isLate, type Patience, remainingMs, withDeadline } from './de
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings, StoreOperation } from './options.ts'
 import { OwedDeletions } from './owed-deletions.ts'
+import { PendingWrites } from './pending-writes.ts'
 import { checkedBody, checkedLease, checkedLookup } from './store-answers.ts'
 
 const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: () => UNKNOWN }
@@ -31,6 +32,9 @@ const UNKNOWN: Position = Symbol('unknown position')
 /** What is called of a store; asOf and deeper, which go with it, are reported as 'get'. */
 type Call = StoreOperation | 'asOf' | 'deeper'
 type GatedCall = Exclude<Call, 'abort' | 'clear' | 'close'>
+
+/** Calls that change what is stored. One that is late may do so all the same. */
+const CHANGES: ReadonlySet<Call> = new Set(['commit', 'abort', 'update', 'delete', 'lease'])
 
 /** A store that cannot harm a request: whatever it throws, rejects or answers, and however long it takes, the caller gets
  * what an empty store would have said, no later than the deadline. Faults are reported, once each. */
@@ -52,6 +56,7 @@ export class StoreGuard {
     delete: new CircuitBreaker()
   }
   readonly #owed = new OwedDeletions()
+  readonly #changes = new PendingWrites()
 
   constructor(store: CacheStore, settings: Pick<Settings, 'storeTimeoutMs' | 'onStoreError'>) {
     this.#store = store
@@ -238,6 +243,11 @@ export class StoreGuard {
     }
   }
 
+  /** Settles once the store has done what it was told to, or has failed: late answers are waited for as well. */
+  settled(): Promise<void> {
+    return this.#changes.settled()
+  }
+
   /** Reports a fault that is nobody's but the store's. */
   report(error: unknown, operation: StoreOperation): void {
     try {
@@ -291,6 +301,7 @@ export class StoreGuard {
     patience: Patience | undefined
   ): Promise<T> {
     const { storeTimeoutMs } = this.#settings
+    if (CHANGES.has(operation)) this.#changes.add(promise)
     const remaining = remainingMs(patience, storeTimeoutMs)
     try {
       const result = await withDeadline(promise, storeTimeoutMs, nameOf(operation), late, remaining)

@@ -229,8 +229,11 @@ interface Releasing {
   [RELEASE](dispatch: Dispatcher.Dispatch): Promise<void>
 }
 
+/** A cache that others share goes on, once it has stored what has come. */
 async function closeCache({ cache, ownsCache }: State): Promise<void> {
   if (ownsCache) await cache.close()
+  // One of an earlier copy of this package has no such method.
+  else await (cache as Partial<CacheInterceptor>).settled?.()
 }
 
 function interceptorOf(cache: CachedClientOptions['cache']): { interceptor: CacheInterceptor; owned: boolean } {

@@ -20,6 +20,7 @@ import { Sweeper } from './file/sweeper.ts'
 import { acceptDirectory, Tree } from './file/tree.ts'
 import { Turns } from './file/turns.ts'
 import { Uses } from './file/uses.ts'
+import { OpenWriters } from './open-writers.ts'
 import type { BodyWriter, CacheStore, Lookup, PutOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
@@ -76,7 +77,9 @@ export class FileStore implements CacheStore {
   readonly #removal: Removal
   readonly #sweeper: Sweeper
   readonly #writers = new Set<EntryWriter>()
+  readonly #open = new OpenWriters('FileStore')
   #arrivals = 0
+  #closing: Promise<void> | undefined
   #isClosed = false
 
   constructor(options: FileStoreOptions = {}) {
@@ -113,7 +116,10 @@ export class FileStore implements CacheStore {
 
   /** Declined, too, while a sweep has yet to make room for what is there already. */
   async put(_entry: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
-    this.#assertOpen()
+    return this.#open.begin(() => this.#begin(options))
+  }
+
+  async #begin(options: PutOptions): Promise<BodyWriter | undefined> {
     const arrival = ++this.#arrivals
     if (this.#sweeper.isFull) return undefined
     const position = options.asOf === undefined ? await this.#parts.deletions.now() : options.asOf
@@ -170,9 +176,15 @@ export class FileStore implements CacheStore {
     await this.#sweeper.run()
   }
 
-  /** Ends what is going on: what is being committed is stored, what is not complete is forgotten. The files stay. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return
+  /** Waits for what is being stored, at most five seconds for what is not complete yet, which is then forgotten. The files
+   * stay. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#open.close()
     this.#isClosed = true
     await Promise.allSettled([...this.#writers].map(writer => writer.close()))
     await this.#sweeper.close()

@@ -11,6 +11,7 @@ import { EntryWriter } from './lmdb/entry-writer.ts'
 import { LookupInLmdb } from './lmdb/known-key.ts'
 import { Opening } from './lmdb/opening.ts'
 import { withOwnBytes } from './lmdb/own-bytes.ts'
+import { OpenWriters } from './open-writers.ts'
 import type { BodyWriter, CacheStore, Lookup, PutOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 
@@ -65,6 +66,7 @@ export class LmdbStore implements CacheStore {
   readonly #opening: Opening
   readonly #reader: EntryReader
   readonly #writer: EntryWriter
+  readonly #open = new OpenWriters('LmdbStore')
 
   constructor(options: LmdbStoreOptions = {}) {
     const { maxSizeBytes = 2048 * MEBIBYTE, maxEntrySizeBytes = Math.ceil(maxSizeBytes / 2) } = options
@@ -92,6 +94,10 @@ export class LmdbStore implements CacheStore {
   }
 
   put(entry: Entry, options: PutOptions = {}): BodyWriter | undefined {
+    return this.#open.begin(() => this.#begin(entry, options))
+  }
+
+  #begin(entry: Entry, options: PutOptions): BodyWriter | undefined {
     const { database } = this.#opening.opened()
     const position = this.#reader.position()
     const asOf = typeof options.asOf === 'number' ? options.asOf : position
@@ -156,8 +162,10 @@ export class LmdbStore implements CacheStore {
     await this.#opening.opened().sweeper.sweep()
   }
 
-  /** Writes what is still to be written, to the disk, and closes the database. */
+  /** Waits for what is being stored, at most five seconds for what is not complete yet, which is then forgotten. Writes
+   * what is still to be written, to the disk, and closes the database. */
   async close(): Promise<void> {
+    await this.#open.close()
     await this.#opening.close()
   }
 }

@@ -19,6 +19,7 @@ import { Placement } from './object/placement.ts'
 import { Records } from './object/records.ts'
 import { Removal } from './object/removal.ts'
 import { Sweep } from './object/sweep.ts'
+import { OpenWriters } from './open-writers.ts'
 import type { BodyWriter, CacheStore, Capabilities, Lookup, PutOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
@@ -87,6 +88,8 @@ export class ObjectStore implements CacheStore {
   readonly #removal: Removal
   readonly #sweep: Sweep
   readonly #writers = new Set<EntryWriter>()
+  readonly #open = new OpenWriters('ObjectStore')
+  #closing: Promise<void> | undefined
   #isClosed = false
 
   constructor(options: ObjectStoreOptions) {
@@ -124,6 +127,10 @@ export class ObjectStore implements CacheStore {
   }
 
   async put(entry: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
+    return this.#open.begin(() => this.#begin(entry, options))
+  }
+
+  async #begin(entry: Entry, options: PutOptions): Promise<BodyWriter | undefined> {
     const key = digestOf(entry.key)
     const position = options.asOf === undefined ? await this.#parts.deletions.now(key) : options.asOf
     this.#assertOpen()
@@ -170,9 +177,15 @@ export class ObjectStore implements CacheStore {
     await this.#sweep.run()
   }
 
-  /** Ends what is going on; waits for it no longer than the driver may take. The objects stay. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return
+  /** Waits for what is being stored, at most five seconds for what is not complete yet, which is then forgotten; and for
+   * the driver no longer than it may take. The objects stay. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#open.close()
     this.#isClosed = true
     await Promise.all([...this.#writers].map(writer => writer.abort()))
     await this.#parts.background.idle()

@@ -3,6 +3,7 @@ import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
 import { RECORD_VERSION, type Serializer } from '../serializers/serializer.ts'
 import { acceptBytesSerializer } from '../serializers/serializer-option.ts'
+import { OpenWriters } from './open-writers.ts'
 import { BodySink } from './redis/body-sink.ts'
 import type { RedisClient } from './redis/client.ts'
 import type { Connection } from './redis/connection.ts'
@@ -80,6 +81,7 @@ export class RedisStore implements CacheStore {
   readonly #deletions: Deletions
   readonly #leases: Leases
   readonly #time = new StoreTime()
+  readonly #open = new OpenWriters('RedisStore')
 
   constructor(options: RedisStoreOptions = {}) {
     const { namespace = 'undici-http-cache', maxVariants = 100, maxEntrySizeBytes = 32 * MEBIBYTE } = options
@@ -104,6 +106,10 @@ export class RedisStore implements CacheStore {
   }
 
   async put({ key }: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
+    return this.#open.begin(() => this.#begin(key, options))
+  }
+
+  async #begin(key: CacheKey, options: PutOptions): Promise<BodyWriter | undefined> {
     const asOf = options.asOf ?? (await this.#deletions.position())
     if (typeof asOf !== 'number') return undefined
     const keyDigest = shortDigestOf(key)
@@ -166,8 +172,10 @@ export class RedisStore implements CacheStore {
     yield* listStored(this.#connection, this.#names, this.#records)
   }
 
-  /** Waits for what is under way, then closes the store's own connections. What is stored stays. */
+  /** Waits for what is being stored, at most five seconds for what is not complete yet, which is then forgotten, and for
+   * what else is under way; then closes the store's own connections. What is stored stays. */
   async close(): Promise<void> {
+    await this.#open.close()
     this.#feed.close()
     await this.#connection.close()
   }

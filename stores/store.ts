@@ -141,5 +141,7 @@ export interface CacheStore {
   lease?(name: string, ttlMs: number): MaybePromise<LeaseAnswer>
   /** All that is stored, in no order. */
   entries?(): AsyncIterable<Entry>
+  /** Begins no more bodies, waits until those that are being written are committed or aborted, at most five seconds, and lets
+   * go of everything. A store that keeps nothing has nothing to wait for. */
   close(): MaybePromise<void>
 }

@@ -1,5 +1,6 @@
 import { optionError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import { OpenWriters } from './open-writers.ts'
 import type {
   BodyWriter,
   CacheStore,
@@ -11,6 +12,7 @@ import type {
   PutOptions
 } from './store.ts'
 import { checkedTag } from './tags.ts'
+import { Copies } from './tiered/copies.ts'
 import { Listening } from './tiered/listening.ts'
 import { Pair } from './tiered/pair.ts'
 import { Trust } from './tiered/trust.ts'
@@ -31,7 +33,6 @@ export interface TieredStoreOptions {
  * can tell (RedisStore); else, and while the connection for it is lost, they are believed for `maxTrustMs`.
  *
  * Methods reject with what a tier rejects with; faults of upper tiers are passed over where the lower one will do.
- * close() closes all tiers.
  * Throws a TypeError with ERR_CACHE_OPTION for anything but two stores or more. */
 export class TieredStore implements CacheStore {
   readonly capabilities: Capabilities
@@ -44,6 +45,8 @@ export class TieredStore implements CacheStore {
   readonly entries?: () => AsyncIterable<Entry>
   readonly #tiers: Pair
   readonly #listening: Listening | undefined
+  readonly #copies = new Copies()
+  readonly #open = new OpenWriters('TieredStore')
 
   constructor(tiers: readonly CacheStore[], options: TieredStoreOptions = {}) {
     const { maxTrustMs = 1000 } = options
@@ -54,7 +57,7 @@ export class TieredStore implements CacheStore {
     const trust = new Trust(last.capabilities.shared ? maxTrustMs : Infinity)
     const { invalidations } = last
     this.#listening = invalidations && new Listening(uppers, invalidations, trust)
-    const common = { trust, learn: (key: CacheKey) => this.#listening?.learn(key) }
+    const common = { trust, copies: this.#copies, learn: (key: CacheKey) => this.#listening?.learn(key) }
     this.#tiers = uppers.reduceRight((lower: CacheStore, upper) => new Pair(upper, lower, common), last) as Pair
     this.capabilities = this.#tiers.capabilities
     this.maxEntrySizeBytes = last.maxEntrySizeBytes
@@ -67,8 +70,8 @@ export class TieredStore implements CacheStore {
     return this.#tiers.get(key, variantOf)
   }
 
-  put(entry: Entry, options?: PutOptions): Promise<BodyWriter | undefined> {
-    return this.#tiers.put(entry, options)
+  async put(entry: Entry, options?: PutOptions): Promise<BodyWriter | undefined> {
+    return this.#open.begin(() => this.#tiers.put(entry, options))
   }
 
   update(entry: Entry, options?: Pick<PutOptions, 'asOf'>): Promise<boolean> {
@@ -87,7 +90,11 @@ export class TieredStore implements CacheStore {
     return this.#tiers.clear()
   }
 
+  /** Waits for what is being stored, at most five seconds for what is not complete yet, which is then forgotten, and for
+   * what is just being kept further up; then closes all tiers. */
   async close(): Promise<void> {
+    await this.#open.close()
+    await this.#copies.close()
     this.#listening?.stop()
     await this.#tiers.close()
   }

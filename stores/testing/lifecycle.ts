@@ -4,6 +4,8 @@ import { bytesOf } from './bytes.ts'
 import { type Check, finished, KEY, OTHER_KEY, type Subject } from './subject.ts'
 
 const MINUTE_MS = 60_000
+/** Five seconds for what never comes, on a busy machine. */
+const LONGEST_CLOSE_MS = 15_000
 
 /** Time, the end of a store, and other instances on the same data. */
 export function testLifecycle(check: Check, dropsExpired: boolean): void {
@@ -42,11 +44,13 @@ export function testLifecycle(check: Check, dropsExpired: boolean): void {
     const other = await subject.put(subject.entry({ key: OTHER_KEY }), bytesOf(100_000))
     await subject.put(subject.entry({ key: 'https://store.test/deleted' }))
     await store.delete('https://store.test/deleted')
-    await (await store.put(subject.entry({ key: 'https://store.test/open' })))?.write(bytesOf(10))
+    const open = await store.put(subject.entry({ key: 'https://store.test/open' }))
+    await open?.write(bytesOf(10))
     const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
     const listed = []
     for await (const entry of store.entries?.() ?? []) listed.push(entry)
     assert.deepEqual(listed.sort(byId), [english, german, other].map(entry => entry ?? assert.fail()).sort(byId))
+    await open?.abort()
     if (store.capabilities.clear === false) return
     await store.clear()
     for await (const entry of store.entries?.() ?? []) assert.fail(`still lists ${entry.key}`)
@@ -58,22 +62,55 @@ export function testLifecycle(check: Check, dropsExpired: boolean): void {
     await subject.store.close()
   })
 
-  check('closes although a body was never finished', async subject => {
-    await (await subject.store.put(subject.entry()))?.write(bytesOf(100_000))
-    await subject.store.close()
+  check('waits as it closes for bodies that are being written', async subject => {
+    const { store } = subject
+    const large = subject.entry({ expiresAtMs: Infinity })
+    const small = subject.entry({ key: OTHER_KEY, expiresAtMs: Infinity })
+    const writing = [await store.put(large), await store.put(small)] as const
+    const begun = store.put(subject.entry({ key: 'https://store.test/aborted' }))
+    if (subject.skipUnless(subject.store.capabilities.shared, 'outlive its closing')) {
+      for (const writer of [...writing, await begun]) await writer?.abort()
+      return
+    }
+    await writing[0]?.write(bytesOf(50_000))
+    const closing = store.close()
+    await writing[0]?.write(bytesOf(250_000))
+    assert.equal(await writing[0]?.commit(finished(large, 300_000)), true)
+    await writing[1]?.write(bytesOf(10))
+    const committing = writing[1]?.commit(finished(small, 10))
+    await (await begun)?.abort()
+    await closing
+    assert.equal(await committing, true)
+    const later = await reopened(subject)
+    assert.equal((await later?.bytes())?.byteLength, later && 300_000)
+    assert.equal((await later?.bytes(OTHER_KEY))?.byteLength, later && 10)
   })
 
-  check('answers with nothing, or an error, once it is closed', async subject => {
+  check('waits as it closes for bodies that are forgotten, and no longer', async subject => {
+    const { store } = subject
+    const writer = await store.put(subject.entry())
+    await writer?.write(bytesOf(100_000))
+    const beganMs = performance.now()
+    const closing = store.close()
+    await writer?.abort()
+    await closing
+    assert.ok(performance.now() - beganMs < LONGEST_CLOSE_MS / 2)
+  })
+
+  check('answers with nothing, or an error, once it is closed, although a body was never finished', async subject => {
     const { store } = subject
     const stored = await subject.put(subject.entry())
     assert.ok(stored)
     const begun = subject.entry({ key: OTHER_KEY })
     const writer = await store.put(begun)
+    await writer?.write(bytesOf(100_000))
+    const beganMs = performance.now()
     await store.close()
+    assert.ok(performance.now() - beganMs < LONGEST_CLOSE_MS, 'it waits for ever')
     assert.equal(await attempt(async () => subject.find()), undefined, 'get')
     assert.equal(await attempt(async () => subject.put(subject.entry())), undefined, 'put')
     assert.notEqual(await attempt(async () => store.update(stored)), true, 'update')
-    assert.notEqual(await attempt(async () => writer?.commit(finished(begun, 0))), true, 'commit')
+    assert.notEqual(await attempt(async () => writer?.commit(finished(begun, 100_000))), true, 'commit')
     await attempt(async () => store.delete(KEY))
     await store.close()
   })

@@ -13,6 +13,7 @@ import type {
   Stored
 } from '../store.ts'
 import { attempt } from './attempt.ts'
+import type { Copies } from './copies.ts'
 import { Promoted } from './promotion.ts'
 import type { Trust } from './trust.ts'
 import { WriterThrough } from './writer.ts'
@@ -22,6 +23,8 @@ type VariantOf = (fieldNames: readonly string[]) => VariantKey
 /** What the pairs of one TieredStore have in common. */
 export interface Common {
   readonly trust: Trust
+  /** What is being copied up. */
+  readonly copies: Copies
   /** Called before an upper tier is given anything of that key. */
   learn(key: CacheKey): void
 }
@@ -75,7 +78,7 @@ export class Pair implements CacheStore {
       this.#confirm(each.entry, askedMs)
       const known = found.stored.find(({ entry }) => entry.id === each.entry.id)
       const isSame = known?.entry.responseTimeMs === each.entry.responseTimeMs
-      return known !== undefined && isSame ? known : new Promoted(each, this.upper, asOf)
+      return known !== undefined && isSame ? known : new Promoted(each, this.upper, asOf, this.common.copies)
     })
     const { deeper } = below
     return {

@@ -1,6 +1,7 @@
 import type { ByteRange, Entry } from '../../lib/rfc9111/types.ts'
 import type { Body, BodyWriter, CacheStore, MaybePromise, Position, Stored } from '../store.ts'
 import { attempt, succeeds } from './attempt.ts'
+import type { Copies, Copying } from './copies.ts'
 
 /** What the lower tier holds, and the upper one is given when it is read as a whole. */
 export class Promoted implements Stored {
@@ -8,13 +9,15 @@ export class Promoted implements Stored {
   readonly #stored: Stored
   readonly #upper: CacheStore
   readonly #asOf: Position
+  readonly #copies: Copies
 
   /** `asOf`: where the upper tier stood before the lower one was asked. */
-  constructor(stored: Stored, upper: CacheStore, asOf: Position) {
+  constructor(stored: Stored, upper: CacheStore, asOf: Position, copies: Copies) {
     this.entry = stored.entry
     this.#stored = stored
     this.#upper = upper
     this.#asOf = asOf
+    this.#copies = copies
   }
 
   async open(range?: ByteRange): Promise<Body | undefined> {
@@ -23,8 +26,8 @@ export class Promoted implements Stored {
     // What goes wrong in the upper tier is no reason not to serve what the lower one holds.
     const writer = await attempt(() => this.#upper.put(this.entry, { asOf: this.#asOf }))
     if (writer === undefined) return body
-    if (Symbol.asyncIterator in body) return new CopiedBody(body, writer, this.entry)
-    const copy = new Copy(writer, this.entry)
+    const copy = new Copy(writer, this.entry, this.#copies)
+    if (Symbol.asyncIterator in body) return new CopiedBody(body, copy)
     for (const chunk of [body].flat()) await copy.write(chunk)
     await copy.commit()
     return body
@@ -36,28 +39,43 @@ export class Promoted implements Stored {
 }
 
 /** What the upper tier is given; a fault ends it and nothing else. */
-class Copy {
+class Copy implements Copying {
   #writer: BodyWriter | undefined
   readonly #entry: Entry
+  readonly #copies: Copies
+  #committing: Promise<void> | undefined
 
-  constructor(writer: BodyWriter, entry: Entry) {
+  constructor(writer: BodyWriter, entry: Entry, copies: Copies) {
     this.#writer = writer
     this.#entry = entry
+    this.#copies = copies
+    copies.add(this)
   }
 
   async write(chunk: Uint8Array): Promise<void> {
     await this.#attempt(writer => writer.write(new Uint8Array(chunk)))
   }
 
-  async commit(): Promise<void> {
-    await this.#attempt(writer => writer.commit(this.#entry))
-    this.#writer = undefined
+  commit(): Promise<void> {
+    this.#committing = this.#commit()
+    return this.#committing
   }
 
   async abort(): Promise<void> {
     const writer = this.#writer
     this.#writer = undefined
     await attempt(() => writer?.abort())
+    this.#copies.delete(this)
+  }
+
+  close(): Promise<void> {
+    return this.#committing ?? this.abort()
+  }
+
+  async #commit(): Promise<void> {
+    await this.#attempt(writer => writer.commit(this.#entry))
+    this.#writer = undefined
+    this.#copies.delete(this)
   }
 
   async #attempt(call: (writer: BodyWriter) => MaybePromise<unknown>): Promise<void> {
@@ -72,9 +90,9 @@ class CopiedBody implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array>
   readonly #iterator: AsyncIterator<Uint8Array>
   readonly #copy: Copy
 
-  constructor(body: AsyncIterable<Uint8Array>, writer: BodyWriter, entry: Entry) {
+  constructor(body: AsyncIterable<Uint8Array>, copy: Copy) {
     this.#iterator = body[Symbol.asyncIterator]()
-    this.#copy = new Copy(writer, entry)
+    this.#copy = copy
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {

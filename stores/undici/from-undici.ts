@@ -3,6 +3,7 @@ import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { Blocks } from '../blocks.ts'
 import { sliceBlocks } from '../body-range.ts'
+import { OpenWriters } from '../open-writers.ts'
 import type { BodyWriter, CacheStore, Lookup, MaybePromise, PutOptions, Stored } from '../store.ts'
 import { StoreTime } from '../store-time.ts'
 import { Tombstones } from '../tombstones.ts'
@@ -37,6 +38,7 @@ export class UndiciBackedStore implements CacheStore {
   readonly #tombstones = new Tombstones()
   readonly #queue = new WriteQueue()
   readonly #time = new StoreTime()
+  readonly #open = new OpenWriters("store over undici's")
   #closed = false
 
   constructor(inner: UndiciCacheStore, settings: FromUndiciSettings) {
@@ -68,7 +70,10 @@ export class UndiciBackedStore implements CacheStore {
   }
 
   put(entry: Entry, options: PutOptions = {}): BodyWriter | undefined {
-    this.#assertOpen()
+    return this.#open.begin(() => this.#begin(entry, options))
+  }
+
+  #begin(entry: Entry, options: PutOptions): BodyWriter | undefined {
     const asOf = this.#positionOf(options)
     if (this.#tombstones.covers(entry, asOf)) return undefined
     const blocks = new Blocks()
@@ -122,7 +127,12 @@ export class UndiciBackedStore implements CacheStore {
     return clear()
   }
 
+  /** Waits for what is being stored, at most five seconds for what is not complete yet, which is then forgotten. */
   close(): MaybePromise<void> {
+    return mapMaybe(this.#open.close(), () => this.#close())
+  }
+
+  #close(): MaybePromise<void> {
     if (this.#closed) return
     this.#closed = true
     return (this.#inner as { close?: () => MaybePromise<void> }).close?.()

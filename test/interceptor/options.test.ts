@@ -78,6 +78,7 @@ const ROWS: { readonly [name in keyof CacheOptions]-?: Row } = {
   storeTimeoutMs: LIMIT,
   coalesceTimeoutMs: { good: [0, 1, 2_147_483_647], bad: [-1, NaN, Infinity, 2_147_483_648, '1', null] },
   coalesce: { good: ['process'], bad: ['fleet', 'processes', '', true, null, ['process']] },
+  closeTimeoutMs: { good: [0, 0.5, 5_000, 2_147_483_647], bad: [-1, NaN, Infinity, 2_147_483_648, '1', null, 1n] },
   leaseMs: LIMIT,
   maxBufferedBytes: LIMIT,
   onStoreError: { good: [() => {}, async () => {}], bad: [null, 'log', {}, true] },
