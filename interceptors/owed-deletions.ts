@@ -13,9 +13,13 @@ export class OwedDeletions {
     return this.#owed.size > 0 && this.#owed.has(key)
   }
 
+  hasFailed(key: CacheKey): boolean {
+    return this.#owed.size > 0 && this.#owed.get(key) === 'failed'
+  }
+
   /** The deletion under way; undefined where the last one has failed. */
   underWay(key: CacheKey): Promise<boolean> | undefined {
-    const owed = this.#owed.get(key)
+    const owed = this.#owed.size > 0 ? this.#owed.get(key) : undefined
     return owed === 'failed' ? undefined : owed
   }
 

@@ -212,9 +212,12 @@ export class StoreGuard {
     return this.#attempt('abort', undefined, () => writer.abort())
   }
 
-  update(entry: Entry, asOf: Position): MaybePromise<boolean> {
+  /** `from`: the variant key that it is stored under until now, where it moves. */
+  update(entry: Entry, asOf: Position, from?: VariantKey): MaybePromise<boolean> {
     if (asOf === UNKNOWN || !this.#breakers.update.allows()) return false
-    return this.#attempt('update', false, () => this.#store.update(entry, asOf === undefined ? {} : { asOf }))
+    return this.#attempt('update', false, () =>
+      this.#store.update(entry, asOf === undefined && from === undefined ? {} : { asOf, from })
+    )
   }
 
   /** Always tried. Until it has succeeded, this process at least does not read the key. */
@@ -225,11 +228,16 @@ export class StoreGuard {
     return isPromise(deletion) && this.#breakers.delete.isOpen ? false : deletion
   }
 
-  /** Removes what is stored for a key, where that is still the damaged response: another may have come in its place. */
-  deleteDamaged({ id, key, vary, variantKey }: Entry): MaybePromise<boolean> {
-    const variantOf = (names: readonly string[]) => (names.join() === vary.join() ? variantKey : '')
-    const held = this.find(key, variantOf, entry => entry.id === id)
-    return mapMaybe(held, stored => (stored === undefined ? false : this.delete(key)))
+  /** Removes one response, if it is still stored. Always tried, as a deletion is: until it has succeeded, the key is not
+   * read, and where it fails, the key is deleted before that. */
+  remove(entry: Entry): MaybePromise<boolean> {
+    const { key } = entry
+    if (this.#owed.hasFailed(key)) return this.delete(key)
+    const before = this.#owed.underWay(key)
+    const removal = this.#attempt('delete', false, () => mapMaybe(this.#store.remove(entry), () => true))
+    if (before === undefined && removal === true) return true
+    this.#owed.note(key, before === undefined ? removal : bothSucceed(before, removal))
+    return isPromise(removal) && this.#breakers.delete.isOpen ? false : removal
   }
 
   /** For a caller who is told of the failure, and waits as long as it takes. */
@@ -321,6 +329,11 @@ export class StoreGuard {
     if (!isLate(error) || remaining > 0) this.report(error, nameOf(operation))
     return fallback
   }
+}
+
+async function bothSucceed(a: Promise<boolean>, b: MaybePromise<boolean>): Promise<boolean> {
+  const [isDone, isAlsoDone] = await Promise.all([a, b])
+  return isDone && isAlsoDone
 }
 
 function nameOf(operation: Call): StoreOperation {

@@ -93,7 +93,7 @@ export class StoredBodies {
   ): Promise<OpenBody | undefined> {
     const onDamage: OnDamage = unreported => {
       if (unreported !== undefined) this.#guard.report(unreported, 'read')
-      void this.#guard.deleteDamaged(answer.entry)
+      void this.#guard.remove(answer.entry)
     }
     let iterator: AsyncIterator<Uint8Array> | undefined
     try {

@@ -51,7 +51,7 @@ async function* readPieces(
       yield next.value
     }
   } catch (error) {
-    if (isDamage(error)) void guard.deleteDamaged(entry)
+    if (isDamage(error)) void guard.remove(entry)
     // Only its end is late.
     else if (isLate(error) && remainingBytes === 0) return
     throw error

@@ -21,7 +21,7 @@ import { acceptDirectory, Tree } from './file/tree.ts'
 import { Turns } from './file/turns.ts'
 import { Uses } from './file/uses.ts'
 import { OpenWriters } from './open-writers.ts'
-import type { BodyWriter, CacheStore, Lookup, PutOptions } from './store.ts'
+import type { BodyWriter, CacheStore, Lookup, PutOptions, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
 
@@ -137,11 +137,16 @@ export class FileStore implements CacheStore {
     return writer
   }
 
-  async update(entry: Entry, { asOf }: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
+  async update(entry: Entry, { asOf, from }: UpdateOptions = {}): Promise<boolean> {
     this.#assertOpen()
     if (asOf !== undefined && !(asOf instanceof LogPosition)) return false
     if (!(await this.#parts.tree.isThere())) return false
-    return this.#placement.freshen(entry, asOf)
+    return this.#placement.freshen(entry, asOf, from)
+  }
+
+  async remove(entry: Entry): Promise<void> {
+    this.#assertOpen()
+    if (await this.#parts.tree.isThere()) await this.#removal.removeEntry(entry)
   }
 
   async delete(key: CacheKey): Promise<void> {

@@ -12,7 +12,7 @@ import { LookupInLmdb } from './lmdb/known-key.ts'
 import { Opening } from './lmdb/opening.ts'
 import { withOwnBytes } from './lmdb/own-bytes.ts'
 import { OpenWriters } from './open-writers.ts'
-import type { BodyWriter, CacheStore, Lookup, PutOptions } from './store.ts'
+import type { BodyWriter, CacheStore, Lookup, PutOptions, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 
 export interface LmdbStoreOptions {
@@ -133,8 +133,12 @@ export class LmdbStore implements CacheStore {
     }
   }
 
-  async update(entry: Entry, options: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
-    return this.#writer.update(entry, typeof options.asOf === 'number' ? options.asOf : undefined)
+  async update(entry: Entry, { asOf, from }: UpdateOptions = {}): Promise<boolean> {
+    return this.#writer.update(entry, typeof asOf === 'number' ? asOf : undefined, from)
+  }
+
+  async remove(entry: Entry): Promise<void> {
+    await this.#writer.remove(entry)
   }
 
   async delete(key: CacheKey): Promise<void> {

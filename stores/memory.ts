@@ -8,7 +8,7 @@ import { acceptSerializer } from '../serializers/serializer-option.ts'
 import { Blocks } from './blocks.ts'
 import { sliceBlocks } from './body-range.ts'
 import { sizeInMemory } from './memory-size.ts'
-import type { Body, BodyWriter, CacheStore, Lookup, PutOptions, Stored } from './store.ts'
+import type { Body, BodyWriter, CacheStore, Lookup, PutOptions, Stored, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
 import { Tombstones } from './tombstones.ts'
@@ -135,14 +135,20 @@ export class MemoryStore implements CacheStore {
     }
   }
 
-  update(entry: Entry, options: Pick<PutOptions, 'asOf'> = {}): boolean {
+  update(entry: Entry, { asOf, from = entry.variantKey }: UpdateOptions = {}): boolean {
     this.#assertOpen()
-    const slot = this.#keys.get(entry.key)?.variants.get(entry.variantKey)
+    const slot = this.#keys.get(entry.key)?.variants.get(from)
     if (slot === undefined || slot.entryId !== entry.id) return false
-    if (typeof options.asOf === 'number' && this.#tombstones.covers(entry, options.asOf)) return false
+    if (typeof asOf === 'number' && this.#tombstones.covers(entry, asOf)) return false
     const record = this.#decode(slot)
     if (record === undefined) return false
+    if (from !== entry.variantKey) this.#recency.delete(slot)
     return this.#insert({ ...record, entry }, ++this.#arrivals, slot.blocks)
+  }
+
+  remove({ key, variantKey, id }: Entry): void {
+    const slot = this.#keys.get(key)?.variants.get(variantKey)
+    if (slot?.entryId === id) this.#recency.delete(slot)
   }
 
   delete(key: CacheKey): void {

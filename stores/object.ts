@@ -20,7 +20,7 @@ import { Records } from './object/records.ts'
 import { Removal } from './object/removal.ts'
 import { Sweep } from './object/sweep.ts'
 import { OpenWriters } from './open-writers.ts'
-import type { BodyWriter, CacheStore, Capabilities, Lookup, PutOptions } from './store.ts'
+import type { BodyWriter, CacheStore, Capabilities, Lookup, PutOptions, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
 
@@ -147,9 +147,13 @@ export class ObjectStore implements CacheStore {
     return writer
   }
 
-  async update(entry: Entry, { asOf }: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
+  async update(entry: Entry, { asOf, from }: UpdateOptions = {}): Promise<boolean> {
     if (asOf !== undefined && !(asOf instanceof ObjectPosition && asOf.key === digestOf(entry.key))) return false
-    return this.#placement.freshen(entry, asOf)
+    return this.#placement.freshen(entry, asOf, from)
+  }
+
+  async remove(entry: Entry): Promise<void> {
+    await this.#removal.removeEntry(entry)
   }
 
   async delete(key: CacheKey): Promise<void> {

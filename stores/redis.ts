@@ -16,7 +16,7 @@ import { listStored } from './redis/listing.ts'
 import { Names, shortDigestOf } from './redis/names.ts'
 import { acceptConnection, acceptCount, acceptNamespace, acceptTtl } from './redis/options.ts'
 import { Records } from './redis/records.ts'
-import type { BodyWriter, CacheStore, Invalidations, LeaseAnswer, Lookup, PutOptions } from './store.ts'
+import type { BodyWriter, CacheStore, Invalidations, LeaseAnswer, Lookup, PutOptions, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
 
@@ -141,11 +141,16 @@ export class RedisStore implements CacheStore {
     }
   }
 
-  async update(entry: Entry, { asOf }: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
+  async update(entry: Entry, { asOf, from }: UpdateOptions = {}): Promise<boolean> {
     if (asOf !== undefined && typeof asOf !== 'number') return false
-    const updated = await this.#writer.update(entry, asOf)
+    const updated = await this.#writer.update(entry, asOf, from)
     if (updated) this.#time.note(entry)
+    if (updated && from !== undefined) this.#finder.learn(entry)
     return updated
+  }
+
+  async remove(entry: Entry): Promise<void> {
+    await this.#writer.remove(entry)
   }
 
   async delete(key: CacheKey): Promise<void> {

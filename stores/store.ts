@@ -74,6 +74,12 @@ export interface PutOptions {
   readonly asOf?: Position
 }
 
+export interface UpdateOptions extends PutOptions {
+  /** The variant key that the response is stored under until now, where `entry` has another, and perhaps another `vary`: it
+   * moves, body and all, and takes the place of what is stored there. undefined: it stays where it is. */
+  readonly from?: VariantKey | undefined
+}
+
 /** Told of what others change in a store that they share. */
 export interface InvalidationListener {
   /** Something of the key with this name was replaced, freshened or removed, by whomever. */
@@ -126,7 +132,11 @@ export interface CacheStore {
   /** Starts a body. Invisible until commit. undefined: declined. */
   put(entry: Entry, options?: PutOptions): MaybePromise<BodyWriter | undefined>
   /** Replaces metadata and keeps the body. False if that entry.id is no longer stored, or was deleted since. */
-  update(entry: Entry, options?: Pick<PutOptions, 'asOf'>): MaybePromise<boolean>
+  update(entry: Entry, options?: UpdateOptions): MaybePromise<boolean>
+  /** Removes one response: the one with that key, variant key and id, if it is still stored. Nothing else changes: other
+   * variants stay, and so does another response that has taken its place. It is no deletion, and has no position: what is
+   * on its way, for other variants and for this one, is stored as if there had been nothing to take the place of. */
+  remove(entry: Entry): MaybePromise<void>
   /** Removes every variant of `key`. */
   delete(key: CacheKey): MaybePromise<void>
   /** Removes every entry that carries the tag. The stores of this package take an origin as it is written, too:

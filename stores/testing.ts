@@ -10,6 +10,7 @@ import { testLeases } from './testing/leases.ts'
 import { testLifecycle } from './testing/lifecycle.ts'
 import { testPrecedence } from './testing/precedence.ts'
 import { testRanges } from './testing/ranges.ts'
+import { testRemovals } from './testing/removals.ts'
 import { type Check, Subject } from './testing/subject.ts'
 import { testTags } from './testing/tags.ts'
 import { testUpdates } from './testing/updates.ts'
@@ -60,6 +61,8 @@ const TIMEOUT_MS = 60_000
  *   is to be seen of it before `commit`, nor after `abort`.
  * - A deletion wins: `commit` and `update` answer false where `delete`, `deleteByTag` or `clear` came after the position
  *   that they were begun with, and what is asked for after the deletion is stored.
+ * - `remove` takes away that one response, and `update` with `from` moves it; other variants, and what is on its way, are
+ *   left alone.
  * - A whole body is stored although a response to HEAD, or a part, of its version was asked for and stored meanwhile.
  * - A body that is opened, or only looked up, before it is replaced or deleted gives the bytes it had, or fails.
  * - Keys, variant keys and tags are any strings.
@@ -96,6 +99,7 @@ export function testStore(options: TestStoreOptions): void {
     testVariants(check, variantCount)
     testUpdates(check)
     testDeletions(check)
+    testRemovals(check)
     testPrecedence(check)
     testTags(check)
     testRanges(check)

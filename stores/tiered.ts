@@ -9,12 +9,14 @@ import type {
   LeaseAnswer,
   Lookup,
   MaybePromise,
-  PutOptions
+  PutOptions,
+  UpdateOptions
 } from './store.ts'
 import { checkedTag } from './tags.ts'
 import { Copies } from './tiered/copies.ts'
 import { Listening } from './tiered/listening.ts'
 import { Pair } from './tiered/pair.ts'
+import { RemovedEntries } from './tiered/removed-entries.ts'
 import { Trust } from './tiered/trust.ts'
 
 export interface TieredStoreOptions {
@@ -57,7 +59,12 @@ export class TieredStore implements CacheStore {
     const trust = new Trust(last.capabilities.shared ? maxTrustMs : Infinity)
     const { invalidations } = last
     this.#listening = invalidations && new Listening(uppers, invalidations, trust)
-    const common = { trust, copies: this.#copies, learn: (key: CacheKey) => this.#listening?.learn(key) }
+    const common = {
+      trust,
+      removed: new RemovedEntries(),
+      copies: this.#copies,
+      learn: (key: CacheKey) => this.#listening?.learn(key)
+    }
     this.#tiers = uppers.reduceRight((lower: CacheStore, upper) => new Pair(upper, lower, common), last) as Pair
     this.capabilities = this.#tiers.capabilities
     this.maxEntrySizeBytes = last.maxEntrySizeBytes
@@ -74,8 +81,12 @@ export class TieredStore implements CacheStore {
     return this.#open.begin(() => this.#tiers.put(entry, options))
   }
 
-  update(entry: Entry, options?: Pick<PutOptions, 'asOf'>): Promise<boolean> {
+  update(entry: Entry, options?: UpdateOptions): Promise<boolean> {
     return this.#tiers.update(entry, options)
+  }
+
+  remove(entry: Entry): Promise<void> {
+    return this.#tiers.remove(entry)
   }
 
   delete(key: CacheKey): Promise<void> {

@@ -4,7 +4,7 @@ import type { Body, Lookup, MaybePromise, Position, Stored } from '../store.ts'
 import { openBody } from './body-reader.ts'
 import type { LogPosition } from './deletion-view.ts'
 import { digestOf, variantName } from './names.ts'
-import type { Parts } from './parts.ts'
+import { HOLLOW_MS, type Parts } from './parts.ts'
 import type { RecordHead } from './record-file.ts'
 import type { Records } from './records.ts'
 import type { Removal } from './removal.ts'
@@ -34,7 +34,7 @@ export class Finder {
     let selection: Selection | undefined
     const reading = records.read(name, head => {
       selection = select(head.vary, variantOf)
-      return selection.digest === head.variantDigest
+      return selection.digest === head.variantDigest && head.keptUntilMs !== HOLLOW_MS
     })
     const looks = [deletions.glance(), tree.glance(tree.shardPath(name))].filter(look => look !== undefined)
     const found = await (looks.length === 0 ? reading : Promise.all([reading, ...looks]).then(([record]) => record))

@@ -21,3 +21,6 @@ export interface Parts {
   readonly background: Background
   readonly time: StoreTime
 }
+
+/** When the first record of a key is kept until that only says where others are found: its own response was removed. */
+export const HOLLOW_MS = 0

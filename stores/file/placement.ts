@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import { givesWay, isLesser } from '../../lib/rfc9111/precedence.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { RECORD_VERSION } from '../../serializers/serializer.ts'
+import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
 import { keptUntil } from '../store-time.ts'
 import type { LogPosition } from './deletion-view.ts'
 import { attempt } from './faults.ts'
@@ -19,6 +19,15 @@ interface Place {
   readonly name: string
   readonly lists: RecordHead['lists']
   readonly replaced: RecordHead | undefined
+}
+
+/** A response that is to be found under another variant key. */
+interface Moving {
+  readonly name: string
+  readonly head: RecordHead
+  readonly record: StoredRecord
+  readonly key: string
+  readonly primary: ParsedHead | undefined
 }
 
 /** Puts records in their places: the first variant of a key under the name of the key, others under names of their own,
@@ -65,9 +74,9 @@ export class Placement {
   }
 
   /** Replaces the metadata of a stored response. False where it is no longer there, or was deleted after `asOf`. */
-  freshen(entry: Entry, asOf: LogPosition | undefined): Promise<boolean> {
+  freshen(entry: Entry, asOf: LogPosition | undefined, from = entry.variantKey): Promise<boolean> {
     const key = digestOf(entry.key)
-    const variant = digestOf(entry.variantKey)
+    const variant = digestOf(from)
     const tags = entry.tags.map(tagDigestOf)
     return this.#parts.turns.take(key, async () => {
       const { records, deletions, writer, time } = this.#parts
@@ -86,10 +95,35 @@ export class Placement {
       const keptUntilMs = keptUntil(entry)
       const changed = { ...head, tags, keptUntilMs, ordinal: Math.max(head.ordinal, position.ordinal) }
       await writer.prepare(name, position.generation)
+      if (from !== entry.variantKey) {
+        return this.#move({ name, head: changed, record, primary: parseHead(primary), key }, entry, position)
+      }
       if (!(await writer.put(name, this.#encode(changed, entry, record.body), position.generation))) return false
       time.note(entry)
       return true
     })
+  }
+
+  /** Puts a response under another variant key, its body's file with it: the first record of a key stays where it is. */
+  async #move({ name, head, record, primary, key }: Moving, entry: Entry, position: LogPosition): Promise<boolean> {
+    const { tree, writer, time } = this.#parts
+    const variant = digestOf(entry.variantKey)
+    const { vary } = entry
+    const isFirst = name === key
+    const place = isFirst
+      ? { name, lists: head.lists, replaced: undefined }
+      : await this.#placeFor(key, variant, vary, primary, position)
+    if (place === undefined) return false
+    const moved = { ...head, variantDigest: variant, vary, lists: place.lists }
+    const { body } = head
+    const file =
+      isFirst || body === undefined ? undefined : { kind: 'file' as const, path: tree.bodyPath(name, body.id), ...body }
+    if (!(await writer.put(place.name, this.#encode(moved, entry, record.body), position.generation, file)))
+      return false
+    time.note(entry)
+    if (!isFirst) await attempt(tree.fs.unlink(tree.recordPath(name)))
+    await this.#tidy(key, variant, place)
+    return true
   }
 
   /** A slow response does not replace one that was asked for after it arrived, nor less than a body the body. */

@@ -1,9 +1,10 @@
 import { nextTurn } from '../../lib/event-loop.ts'
+import type { Entry } from '../../lib/rfc9111/types.ts'
 import { attempt, ignoreAbsent, isMissing } from './faults.ts'
 import { openFolder, removeFolder } from './key-files.ts'
-import { digestOf, isRecordName, keyNameOf, tagDigestOf } from './names.ts'
-import type { Parts } from './parts.ts'
-import { parseHead, type RecordHead } from './record-file.ts'
+import { digestOf, isRecordName, keyNameOf, tagDigestOf, variantName } from './names.ts'
+import { HOLLOW_MS, type Parts } from './parts.ts'
+import { encodeRecordFile, parseHead, type RecordHead } from './record-file.ts'
 import { stampPath } from './stamp.ts'
 
 /** Takes away what is stored. That it counts as deleted is for the log to say; this makes room. */
@@ -65,6 +66,34 @@ export class Removal {
       const head = (await records.readHead(name))?.parsed?.head
       if (head?.body?.id === bodyId) await this.unlink(name, head)
     })
+  }
+
+  /** Removes one response, if it is still stored. */
+  async removeEntry({ key, variantKey, id }: Entry): Promise<void> {
+    const { records, turns } = this.#parts
+    const keyName = digestOf(key)
+    const variant = digestOf(variantKey)
+    await turns.take(keyName, async () => {
+      const primary = await records.readHead(keyName)
+      const name = primary?.parsed?.head.variantDigest === variant ? keyName : variantName(keyName, variant)
+      const bytes = await records.readWhole(name)
+      const parsed = bytes === undefined ? undefined : parseHead(bytes)
+      if (bytes === undefined || parsed?.head.variantDigest !== variant) return
+      const entry = records.decode(bytes, parsed)?.entry
+      if (entry?.id !== id || entry.key !== key) return
+      if (name === keyName && parsed.head.lists.length > 0) await this.hollow(name, parsed.head)
+      else await this.unlink(name, parsed.head)
+    })
+  }
+
+  /** Leaves of the first record of a key only what others are found by. Within a turn of the key. */
+  async hollow(name: string, head: RecordHead): Promise<void> {
+    const { tree, writer, deletions } = this.#parts
+    const { generation } = deletions.position ?? (await deletions.now())
+    await writer.prepare(name, generation)
+    const hollow = { ...head, tags: [], keptUntilMs: HOLLOW_MS, body: undefined }
+    await writer.put(name, encodeRecordFile(hollow, new Uint8Array()), generation)
+    if (head.body !== undefined) await ignoreAbsent(tree.fs.unlink(tree.bodyPath(name, head.body.id)))
   }
 
   async unlink(name: string, head: RecordHead | undefined): Promise<void> {

@@ -4,7 +4,7 @@ import { attempt } from './faults.ts'
 import type { FileStats } from './file-system.ts'
 import { type KeyFiles, listKeys, listShards } from './key-files.ts'
 import { partsOfBodyName } from './names.ts'
-import type { Parts } from './parts.ts'
+import { HOLLOW_MS, type Parts } from './parts.ts'
 import type { RecordHead } from './record-file.ts'
 import type { Removal } from './removal.ts'
 import { roomFor } from './room.ts'
@@ -103,7 +103,10 @@ export class Sweep {
       if (found === undefined) continue
       const { stats } = found
       const head = found.parsed?.head
-      if (head === undefined || this.#isGone(key, head)) {
+      const leads = head !== undefined && name === key && left.some(other => leadsTo(head, other.head))
+      if (leads && this.#isGone(key, head) && !this.#parts.deletions.covers(head, key, [])) {
+        left.push(await this.#hollow(key, head, stats))
+      } else if (head === undefined || this.#isGone(key, head)) {
         await this.#removeUnchanged(key, name, head, stats)
       } else {
         const byteLength = roomFor(stats.size) + roomFor(bodyFileBytes(head.body?.byteLength ?? 0))
@@ -119,6 +122,21 @@ export class Sweep {
     }
     for (const name of bodies) await this.#sweepBody(name, reachable)
     return reachable
+  }
+
+  /** What is left of the first record of a key, whose response is gone: others are found by it. */
+  async #hollow(key: string, head: RecordHead, seen: FileStats): Promise<Occupant> {
+    const { tree, turns } = this.#parts
+    let stats = seen
+    if (head.keptUntilMs !== HOLLOW_MS) {
+      await turns.take(key, async () => {
+        const now = await attempt(tree.fs.lstat(tree.recordPath(key)))
+        if (now === undefined || now.ino !== seen.ino || now.mtimeMs !== seen.mtimeMs) return
+        await this.#removal.hollow(key, head)
+        stats = (await attempt(tree.fs.lstat(tree.recordPath(key)))) ?? seen
+      })
+    }
+    return { key, name: key, head: { ...head, body: undefined }, stats, byteLength: roomFor(stats.size) }
   }
 
   /** A body that no record speaks of, and that is not about to get one. */

@@ -52,9 +52,10 @@ export class EntryWriter {
   }
 
   /** False: no longer stored, or overtaken by a deletion. */
-  async update(entry: Entry, asOf: number | undefined): Promise<boolean> {
+  async update(entry: Entry, asOf: number | undefined, from = entry.variantKey): Promise<boolean> {
     const variantDigest = digestOf(entry.variantKey)
-    const name = this.#nameOf(entry.key, variantDigest)
+    const isMoved = from !== entry.variantKey
+    const name = this.#nameOf(entry.key, isMoved ? digestOf(from) : variantDigest)
     return this.#opening.opened().database.write(batch => {
       const { tables, marks } = batch
       const held = readRecord(tables, name)
@@ -70,10 +71,26 @@ export class EntryWriter {
       if (asOf !== undefined && isOvertaken(tables, marks, entry, asOf)) return false
       const payload = this.#encode(entry, variantDigest, record?.body)
       const updated = headOf(entry, marks.position, marks.changes, head.body, variantDigest)
-      putRecord(batch, name, encodeRecord(updated, payload), entry.vary, Date.now())
+      const bytes = encodeRecord(updated, payload)
+      if (!isMoved) putRecord(batch, name, bytes, entry.vary, Date.now())
+      else {
+        const place = this.#nameOf(entry.key, variantDigest)
+        const replaced = readRecord(tables, place)?.head.body
+        if (replaced !== undefined) leave(batch, replaced, Date.now())
+        putRecord(batch, place, bytes, entry.vary, Date.now())
+        removeRecord(batch, name, Date.now(), 'its body stays')
+      }
       this.#time.note(entry)
       return true
     }, 'storing')
+  }
+
+  /** Nothing where another response has taken its place. */
+  async remove({ key, variantKey, id }: Entry): Promise<void> {
+    const name = this.#nameOf(key, digestOf(variantKey))
+    await this.#opening.opened().database.write(batch => {
+      if (readRecord(batch.tables, name)?.head.entryId === id) removeRecord(batch, name, Date.now())
+    })
   }
 
   async delete(key: CacheKey): Promise<void> {

@@ -30,10 +30,10 @@ export function putRecord(batch: Batch, name: Buffer, bytes: Buffer, vary: reado
   use(tables, name, nowMs)
 }
 
-/** Removes a record, damaged or not; its body goes later, for those who are reading it. */
-export function removeRecord(batch: Batch, name: Uint8Array, nowMs: number): void {
+/** Removes a record, damaged or not; its body goes later, for those who are reading it, unless another record has it. */
+export function removeRecord(batch: Batch, name: Uint8Array, nowMs: number, bodyStays?: 'its body stays'): void {
   const { tables, marks } = batch
-  const body = readRecord(tables, name)?.head.body
+  const body = bodyStays === undefined ? readRecord(tables, name)?.head.body : undefined
   marks.usedBytes -= occupiedBy(tables, name)
   void tables.records.remove(name)
   if (body !== undefined) leave(batch, body, nowMs)

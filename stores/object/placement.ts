@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { RECORD_VERSION } from '../../serializers/serializer.ts'
+import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
 import { attempt } from '../file/faults.ts'
 import { digestOf, tagDigestOf, variantName } from '../file/names.ts'
 import { encodeRecordFile, type RecordHead } from '../file/record-file.ts'
@@ -26,6 +26,14 @@ interface Place {
   readonly replaced: RecordHead | undefined
   /** Whether there is nothing at all for the key. */
   readonly isFirst: boolean
+}
+
+/** A response that is to be found under another variant key. */
+interface Moving {
+  readonly name: string
+  readonly head: RecordHead
+  readonly record: StoredRecord
+  readonly primary: RecordHead | undefined
 }
 
 /** Puts records in their places: the first variant of a key under the name of the key, others under names of their own,
@@ -71,9 +79,9 @@ export class Placement {
   }
 
   /** Replaces the metadata of a stored response. False where it is no longer there, or was deleted after `asOf`. */
-  freshen(entry: Entry, asOf: ObjectPosition | undefined): Promise<boolean> {
+  freshen(entry: Entry, asOf: ObjectPosition | undefined, from = entry.variantKey): Promise<boolean> {
     const key = digestOf(entry.key)
-    const variant = digestOf(entry.variantKey)
+    const variant = digestOf(from)
     const tags = entry.tags.map(tagDigestOf)
     return this.#parts.turns.take(key, async () => {
       const { records, deletions } = this.#parts
@@ -88,12 +96,37 @@ export class Placement {
       if (await deletions.hasOvertaken(position, tags)) return false
       const keptUntilMs = keptUntil(entry)
       const ordinal = Math.max(head.ordinal, position.ordinal)
-      const bytes = this.#encode({ ...head, tags, keptUntilMs, ordinal, epoch: position.deletion }, entry, record.body)
+      const changed = { ...head, tags, keptUntilMs, ordinal, epoch: position.deletion }
+      if (from !== entry.variantKey) {
+        return this.#move({ name, head: changed, record, primary: primary?.parsed?.head }, entry, position)
+      }
+      const bytes = this.#encode(changed, entry, record.body)
       if (bytes.byteLength > MAX_RECORD_BYTES) return false
       if ((await this.#put(name, bytes, false, position, tags)) !== 'kept') return false
       this.#parts.time.note(entry)
       return true
     })
+  }
+
+  /** Puts a response under another variant key: the first record of a key stays where it is, and all bodies do. */
+  async #move({ name, head, record, primary }: Moving, entry: Entry, position: ObjectPosition): Promise<boolean> {
+    const { calls, records } = this.#parts
+    const { key } = position
+    const moved = { ...head, variantDigest: digestOf(entry.variantKey), vary: entry.vary }
+    const other = variantName(key, moved.variantDigest)
+    const isFirst = name === key
+    const place = isFirst ? { name, lists: head.lists, replaced: undefined } : await this.#placeFor(key, moved, primary)
+    const bytes = this.#encode({ ...moved, lists: place.lists }, entry, record.body)
+    if (bytes.byteLength > MAX_RECORD_BYTES) return false
+    if ((await this.#put(place.name, bytes, false, position, head.tags)) !== 'kept') return false
+    this.#parts.time.note(entry)
+    if (!isFirst) await calls.delete(recordPath(name))
+    const replaced = place.name === key && head.lists.length > 0 ? await records.readHead(other) : undefined
+    if (replaced !== undefined && replaced !== 'damaged') await calls.delete(recordPath(other))
+    for (const gone of [place.replaced, replaced === 'damaged' ? undefined : replaced]) {
+      if (gone?.body !== undefined && gone.body.id !== head.body?.id) this.#discard(key, gone.body.id)
+    }
+    return true
   }
 
   /** Puts a record, and looks for deletions once more, now that whoever deletes finds it: one of the two sees the other.

@@ -1,5 +1,6 @@
-import { keyNameOf } from '../file/names.ts'
-import type { RecordHead } from '../file/record-file.ts'
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import { digestOf, keyNameOf, variantName } from '../file/names.ts'
+import { encodeRecordFile, type RecordHead } from '../file/record-file.ts'
 import { bodyPath, parseEntryPath, recordPath } from './object-names.ts'
 import type { Parts } from './parts.ts'
 
@@ -41,6 +42,34 @@ export class Removal {
       const head = await records.readHead(name)
       if (head !== undefined && head !== 'damaged' && head.body?.id === bodyId) await this.remove(name, head)
     })
+  }
+
+  /** Removes one response, if it is still stored. */
+  async removeEntry({ key, variantKey, id }: Entry): Promise<void> {
+    const { records, turns } = this.#parts
+    const keyName = digestOf(key)
+    const variant = digestOf(variantKey)
+    await turns.take(keyName, async () => {
+      const primary = await records.read(keyName)
+      const isFirst = primary?.parsed?.head.variantDigest === variant
+      const name = isFirst ? keyName : variantName(keyName, variant)
+      const found = primary === undefined || isFirst ? primary : await records.read(name)
+      const head = found?.parsed?.head
+      if (found === undefined || head?.variantDigest !== variant) return
+      const entry = records.decode(found)?.entry
+      if (entry?.id !== id || entry.key !== key) return
+      if (isFirst && head.lists.length > 0) await this.hollow(keyName, head)
+      else await this.remove(name, head)
+    })
+  }
+
+  /** Leaves of the first record of a key only what others are found by. */
+  async hollow(key: string, head: RecordHead): Promise<void> {
+    const { calls } = this.#parts
+    if (head.keptUntilMs === 0 && head.tags.length === 0) return
+    const hollow = { ...head, tags: [], keptUntilMs: 0, body: undefined }
+    await calls.put(recordPath(key), encodeRecordFile(hollow, new Uint8Array()))
+    if (head.body !== undefined) await calls.delete(bodyPath(key, head.body.id))
   }
 
   async remove(name: string, head: RecordHead): Promise<void> {

@@ -1,4 +1,4 @@
-import { encodeRecordFile, type RecordHead } from '../file/record-file.ts'
+import type { RecordHead } from '../file/record-file.ts'
 import { KEPT_MS, NEVER } from './deletions.ts'
 import { bodyPath, recordPath, timeOfId } from './object-names.ts'
 import { isLive, type Parts } from './parts.ts'
@@ -58,7 +58,7 @@ export class Sweep {
       const kept = new Map(heads.has(key) ? [...heads].filter(([, head]) => isKept(head)) : [])
       for (const [name, head] of heads) {
         if (kept.has(name)) continue
-        if (name === key && kept.size > 0) await this.#hollow(key, head)
+        if (name === key && kept.size > 0) await this.#removal.hollow(key, head)
         else await this.#removal.remove(name, head)
       }
       await this.#removeOrphans(group, new Set([...kept.values()].map(head => head.body?.id)))
@@ -76,15 +76,6 @@ export class Sweep {
       else if (head !== undefined) heads.set(name, head)
     }
     return heads
-  }
-
-  /** Leaves of the first record of a key only what others are found by. */
-  async #hollow(key: string, head: RecordHead): Promise<void> {
-    const { calls } = this.#parts
-    if (head.keptUntilMs === 0 && head.tags.length === 0) return
-    const hollow = { ...head, tags: [], keptUntilMs: 0, body: undefined }
-    await calls.put(recordPath(key), encodeRecordFile(hollow, new Uint8Array()))
-    if (head.body !== undefined) await calls.delete(bodyPath(key, head.body.id))
   }
 
   /** A body without a record may be one that is still to get one, for a day. */

@@ -6,7 +6,7 @@ import { type Connection, runScript } from './connection.ts'
 import { fieldOf, fullDigestOf, type Names, shortDigestOf } from './names.ts'
 import type { ChunkedBody } from './record-bytes.ts'
 import type { Records } from './records.ts'
-import { CHECK, FENCE, STORE_FENCED, STORE_WHOLE, TAG } from './scripts.ts'
+import { CHECK, FENCE, REMOVE, STORE_FENCED, STORE_WHOLE, TAG } from './scripts.ts'
 import { encodeVary } from './vary-lists.ts'
 
 /** No deletion is looked at but those that come while it is being stored. */
@@ -45,21 +45,34 @@ export class EntryWriter {
 
   /** False: overtaken by a deletion, or the chunks of the body are gone. */
   async store(entry: Entry, body: Uint8Array | ChunkedBody, asOf: number): Promise<boolean> {
-    return this.#store(entry, body, asOf, '')
+    return this.#store(entry, body, asOf, '', '')
   }
 
   /** False: no longer stored, or overtaken by a deletion. */
-  async update(entry: Entry, asOf: number | undefined): Promise<boolean> {
+  async update(entry: Entry, asOf: number | undefined, from = entry.variantKey): Promise<boolean> {
     const hash = this.#names.hash(shortDigestOf(entry.key))
-    const digest = fullDigestOf(entry.variantKey)
+    const digest = fullDigestOf(from)
     const bytes = await this.#connection.use(client => client.hgetBuffer(hash, fieldOf(digest)))
     const record = bytes === null ? undefined : this.#records.decode(bytes, entry.key, digest)
     const body = record?.head.body ?? record?.body
     if (record?.entry.id !== entry.id || body === undefined) return false
-    return this.#store(entry, body, asOf ?? ANY_POSITION, entry.id)
+    return this.#store(entry, body, asOf ?? ANY_POSITION, entry.id, from === entry.variantKey ? '' : fieldOf(digest))
   }
 
-  async #store(entry: Entry, body: Uint8Array | ChunkedBody, asOf: number, replaced: string): Promise<boolean> {
+  /** Nothing where another response has taken its place. */
+  async remove({ key, variantKey, id }: Entry): Promise<void> {
+    const hash = this.#names.hash(shortDigestOf(key))
+    await runScript(this.#connection, REMOVE, [hash], [fieldOf(fullDigestOf(variantKey)), id])
+  }
+
+  /** `replaced`: the id that must still be stored, or ''. `from`: the field that it moves from, or ''. */
+  async #store(
+    entry: Entry,
+    body: Uint8Array | ChunkedBody,
+    asOf: number,
+    replaced: string,
+    from: string
+  ): Promise<boolean> {
     const keyDigest = shortDigestOf(entry.key)
     const hash = this.#names.hash(keyDigest)
     const tags = [...new Set(entry.tags)].map(shortDigestOf)
@@ -79,7 +92,8 @@ export class EntryWriter {
       name,
       Math.ceil(byteLength / CHUNK_BYTES),
       ttl,
-      this.#bounds.maxVariants
+      this.#bounds.maxVariants,
+      from
     ]
     const deletions = [`k${keyDigest}`, ...tags.map(tag => `t${tag}`)]
     if (this.#connection.isCluster) return this.#storeFenced(hash, keyDigest, tags, ttl, args, asOf, deletions)

@@ -130,7 +130,8 @@ local function tagWith(tag, member, ttl)
 end
 `
 
-/** field, record, id, id to be replaced or '', list, tags, body, chunks, time to live or -1, number of variants kept. */
+/** field, record, id, id to be replaced or '', list, tags, body, chunks, time to live or -1, number of variants kept, field
+ * that it moves from or ''. */
 export const STORE = `
 local function surplus(index, own, mayGo)
   local found
@@ -147,16 +148,22 @@ local function countLists(index)
   end
   return count
 end
-local function store(key, field, record, id, replaced, list, tags, body, chunks, ttl, maxVariants)
+local function store(key, field, record, id, replaced, list, tags, body, chunks, ttl, maxVariants, from)
   local index = readIndex(key)
   local held = index[field]
-  if replaced ~= '' and (not held or held[3] ~= replaced or redis.call('HEXISTS', key, field) == 0) then return 0 end
+  local source = from == '' and field or from
+  local meant = index[source]
+  if replaced ~= '' and (not meant or meant[3] ~= replaced or redis.call('HEXISTS', key, source) == 0) then return 0 end
   if body ~= '' then
     local name = key .. ':' .. body
     if redis.call('HLEN', name) ~= tonumber(chunks) then return 0 end
     if ttl < 0 or ttl >= FOREVER then redis.call('PERSIST', name) else redis.call('PEXPIRE', name, ttl + ${GRACE_MS}) end
   end
   if held and held[4] ~= body then leave(key, held[4]) end
+  if from ~= '' then
+    redis.call('HDEL', key, from)
+    index[from] = nil
+  end
   local at, count = now(), 1
   for other, v in pairs(index) do
     if other ~= field and v[1] <= at then removeVariant(key, index, other)

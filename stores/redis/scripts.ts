@@ -20,11 +20,11 @@ return string.format('%.0f', last)`)
 /** All at once, where everything is on one server. KEYS: hash, ledger, tags. ARGV: as STORE has it, position or -1, digest
  * of the key, deletions that would reach it. */
 export const STORE_WHOLE = script(`${INDEX}${LEDGER}${TAGS}${STORE}
-local asOf, ttl = tonumber(ARGV[11]), tonumber(ARGV[9])
-if asOf >= 0 and isOvertaken(KEYS[2], asOf, 13) then return 0 end
-local stored = store(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ttl, tonumber(ARGV[10]))
+local asOf, ttl = tonumber(ARGV[12]), tonumber(ARGV[9])
+if asOf >= 0 and isOvertaken(KEYS[2], asOf, 14) then return 0 end
+local stored = store(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ttl, tonumber(ARGV[10]), ARGV[11])
 if stored == 1 then
-  for i = 3, #KEYS do tagWith(KEYS[i], ARGV[12], ttl) end
+  for i = 3, #KEYS do tagWith(KEYS[i], ARGV[13], ttl) end
 end
 return stored`)
 
@@ -47,8 +47,21 @@ return isOvertaken(KEYS[1], tonumber(ARGV[1]), 2) and 1 or 0`)
 
 /** In a cluster, third. KEYS: hash. ARGV: as STORE has it, fence. */
 export const STORE_FENCED = script(`${INDEX}${STORE}
-if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[11] then return 0 end
-return store(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]))`)
+if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[12] then return 0 end
+return store(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11])`)
+
+/** Removes one variant, if it is still that response; a fence stays, for what is being stored. KEYS: hash. ARGV: field, id. */
+export const REMOVE = script(`${INDEX}
+local index = readIndex(KEYS[1])
+local held = index[ARGV[1]]
+if not held or held[3] ~= ARGV[2] then return end
+local fence = redis.call('HGET', KEYS[1], 'fence')
+removeVariant(KEYS[1], index, ARGV[1])
+writeIndex(KEYS[1], index)
+if fence and redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('HSET', KEYS[1], 'fence', fence)
+  redis.call('PEXPIRE', KEYS[1], ${GRACE_MS})
+end`)
 
 /** Notes a deletion. KEYS: ledger. ARGV: what is deleted. */
 export const NOTE = script(`${LEDGER}

@@ -10,11 +10,13 @@ import type {
   MaybePromise,
   Position,
   PutOptions,
-  Stored
+  Stored,
+  UpdateOptions
 } from '../store.ts'
 import { attempt } from './attempt.ts'
 import type { Copies } from './copies.ts'
 import { Promoted } from './promotion.ts'
+import type { RemovedEntries } from './removed-entries.ts'
 import type { Trust } from './trust.ts'
 import { WriterThrough } from './writer.ts'
 
@@ -25,6 +27,7 @@ export interface Common {
   readonly trust: Trust
   /** What is being copied up. */
   readonly copies: Copies
+  readonly removed: RemovedEntries
   /** Called before an upper tier is given anything of that key. */
   learn(key: CacheKey): void
 }
@@ -78,7 +81,15 @@ export class Pair implements CacheStore {
       this.#confirm(each.entry, askedMs)
       const known = found.stored.find(({ entry }) => entry.id === each.entry.id)
       const isSame = known?.entry.responseTimeMs === each.entry.responseTimeMs
-      return known !== undefined && isSame ? known : new Promoted(each, this.upper, asOf, this.common.copies)
+      return known !== undefined && isSame
+        ? known
+        : new Promoted(
+            each,
+            this.upper,
+            asOf,
+            () => this.common.removed.has(each.entry.id, askedMs),
+            this.common.copies
+          )
     })
     const { deeper } = below
     return {
@@ -108,18 +119,26 @@ export class Pair implements CacheStore {
     return undefined
   }
 
-  async update(entry: Entry, { asOf }: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
+  async update(entry: Entry, { asOf, from }: UpdateOptions = {}): Promise<boolean> {
     const positions = positionsOf(asOf)
     if (positions === undefined) return false
     const askedMs = monotonicMs()
-    const isUpdated = await this.lower.update(entry, positions.lower)
+    if (from !== undefined) this.common.removed.add(entry.id)
+    const isUpdated = await this.lower.update(entry, { ...positions.lower, from })
     if (isUpdated) {
       this.#confirm(entry, askedMs)
-      await attempt(() => this.upper.update(entry, positions.upper))
+      const isAbove = await attempt(() => this.upper.update(entry, { ...positions.upper, from }))
+      // What the upper tier may still hold in the place that it has left is out of date.
+      if (!isAbove && from !== undefined) await attempt(() => this.upper.delete(entry.key))
     } else {
       await attempt(() => this.upper.delete(entry.key))
     }
     return isUpdated
+  }
+
+  remove(entry: Entry): Promise<void> {
+    this.common.removed.add(entry.id)
+    return this.#remove(store => store.remove(entry))
   }
 
   delete(key: CacheKey): Promise<void> {

@@ -9,14 +9,16 @@ export class Promoted implements Stored {
   readonly #stored: Stored
   readonly #upper: CacheStore
   readonly #asOf: Position
+  readonly #isRemoved: () => boolean
   readonly #copies: Copies
 
-  /** `asOf`: where the upper tier stood before the lower one was asked. */
-  constructor(stored: Stored, upper: CacheStore, asOf: Position, copies: Copies) {
+  /** `asOf`: where the upper tier stood before the lower one was asked. `isRemoved`: whether it was removed since. */
+  constructor(stored: Stored, upper: CacheStore, asOf: Position, isRemoved: () => boolean, copies: Copies) {
     this.entry = stored.entry
     this.#stored = stored
     this.#upper = upper
     this.#asOf = asOf
+    this.#isRemoved = isRemoved
     this.#copies = copies
   }
 
@@ -26,7 +28,7 @@ export class Promoted implements Stored {
     // What goes wrong in the upper tier is no reason not to serve what the lower one holds.
     const writer = await attempt(() => this.#upper.put(this.entry, { asOf: this.#asOf }))
     if (writer === undefined) return body
-    const copy = new Copy(writer, this.entry, this.#copies)
+    const copy = new Copy(writer, this.entry, { upper: this.#upper, isRemoved: this.#isRemoved, copies: this.#copies })
     if (Symbol.asyncIterator in body) return new CopiedBody(body, copy)
     for (const chunk of [body].flat()) await copy.write(chunk)
     await copy.commit()
@@ -38,18 +40,25 @@ export class Promoted implements Stored {
   }
 }
 
+interface CopyContext {
+  readonly upper: CacheStore
+  /** Whether the response was removed since it was looked up. */
+  readonly isRemoved: () => boolean
+  readonly copies: Copies
+}
+
 /** What the upper tier is given; a fault ends it and nothing else. */
 class Copy implements Copying {
   #writer: BodyWriter | undefined
   readonly #entry: Entry
-  readonly #copies: Copies
+  readonly #context: CopyContext
   #committing: Promise<void> | undefined
 
-  constructor(writer: BodyWriter, entry: Entry, copies: Copies) {
+  constructor(writer: BodyWriter, entry: Entry, context: CopyContext) {
     this.#writer = writer
     this.#entry = entry
-    this.#copies = copies
-    copies.add(this)
+    this.#context = context
+    context.copies.add(this)
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -65,7 +74,7 @@ class Copy implements Copying {
     const writer = this.#writer
     this.#writer = undefined
     await attempt(() => writer?.abort())
-    this.#copies.delete(this)
+    this.#context.copies.delete(this)
   }
 
   close(): Promise<void> {
@@ -73,9 +82,13 @@ class Copy implements Copying {
   }
 
   async #commit(): Promise<void> {
+    const { upper, isRemoved, copies } = this.#context
+    if (isRemoved()) return this.abort()
     await this.#attempt(writer => writer.commit(this.#entry))
     this.#writer = undefined
-    this.#copies.delete(this)
+    // It may have been removed while it was being committed.
+    if (isRemoved()) await attempt(() => upper.remove(this.#entry))
+    copies.delete(this)
   }
 
   async #attempt(call: (writer: BodyWriter) => MaybePromise<unknown>): Promise<void> {

@@ -4,7 +4,7 @@ import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { Blocks } from '../blocks.ts'
 import { sliceBlocks } from '../body-range.ts'
 import { OpenWriters } from '../open-writers.ts'
-import type { BodyWriter, CacheStore, Lookup, MaybePromise, PutOptions, Stored } from '../store.ts'
+import type { BodyWriter, CacheStore, Lookup, MaybePromise, PutOptions, Stored, UpdateOptions } from '../store.ts'
 import { StoreTime } from '../store-time.ts'
 import { Tombstones } from '../tombstones.ts'
 import { discard, heldPieces, readAll, readPieces, writeAll } from './body.ts'
@@ -12,7 +12,7 @@ import type { UndiciCacheStore, UndiciKey, UndiciResult, UndiciValue } from './c
 import { covers, type Lists, readLists, toListsValue } from './lists.ts'
 import { allMaybe, mapMaybe } from './maybe.ts'
 import { placeOfLists, placeOfResponse } from './place.ts'
-import { deleteAtOf, recordOf, toEntry, toValue } from './value.ts'
+import { deleteAtOf, emptyValue, recordOf, toEntry, toValue } from './value.ts'
 import { WriteQueue } from './write-queue.ts'
 
 export interface FromUndiciSettings {
@@ -96,14 +96,26 @@ export class UndiciBackedStore implements CacheStore {
   }
 
   /** undici's contract knows no change of metadata: the body is read, and written once more. */
-  async update(entry: Entry, options: Pick<PutOptions, 'asOf'> = {}): Promise<boolean> {
+  async update(entry: Entry, options: UpdateOptions = {}): Promise<boolean> {
     this.#assertOpen()
     const asOf = this.#positionOf(options)
+    const { from = entry.variantKey } = options
     return this.#queue.run(entry.key, async () => {
-      const found = await this.#find(entry.key, entry.variantKey)
+      const found = await this.#find(entry.key, from)
       if (found?.entry.id !== entry.id || this.#tombstones.covers(entry, asOf)) return false
       const pieces = found.pieces ?? (await this.#readAgain(found.entry))
-      return pieces !== undefined && this.#write(entry, pieces, asOf)
+      if (pieces === undefined) return false
+      if (from !== entry.variantKey) await this.#empty(found.entry)
+      return this.#write(entry, pieces, asOf)
+    })
+  }
+
+  /** undici's contract deletes all of a URI: what is no response takes the place of the one that is to go. */
+  async remove(entry: Entry): Promise<void> {
+    this.#assertOpen()
+    await this.#queue.run(entry.key, async () => {
+      const found = await this.#find(entry.key, entry.variantKey)
+      if (found?.entry.id === entry.id) await this.#empty(entry)
     })
   }
 
@@ -218,6 +230,14 @@ export class UndiciBackedStore implements CacheStore {
       await this.#inner.delete(place)
     }
     return false
+  }
+
+  /** Writes what no lookup takes for a response in the place of one. All of the URI is deleted where the store goes on giving
+   * back the response. */
+  async #empty({ key, variantKey, id }: Entry): Promise<void> {
+    const place = placeOfResponse(key, variantKey)
+    await this.#replace(place, emptyValue(), []).catch(() => false)
+    if ((await this.#find(key, variantKey))?.entry.id === id) await this.#inner.delete(place)
   }
 
   /** Writes the entry's list of Vary field names, where it is not known. False where the store goes on without it.

@@ -28,6 +28,9 @@ const POLICY: Policy = {
   targetList: []
 }
 
+/** How long what takes the place of a removed response is kept: stores take nothing that is to be dropped at once. */
+const EMPTY_MS = 1000
+
 const serializer = new JsonStringSerializer()
 
 /** Entries by the headers they were read from: a store in memory gives back the same object each time. */
@@ -49,6 +52,20 @@ export function toValue(entry: Entry): UndiciValue {
     staleAt: withinTime(cachedAt + lifetime.ms),
     deleteAt: deleteAtOf(entry),
     ...(etag === undefined ? {} : { etag })
+  }
+}
+
+/** What is no response to anybody, and soon dropped. */
+export function emptyValue(): UndiciValue {
+  const now = Date.now()
+  return {
+    statusCode: 200,
+    statusMessage: '',
+    headers: {},
+    cacheControlDirectives: {},
+    cachedAt: now,
+    staleAt: now,
+    deleteAt: now + EMPTY_MS
   }
 }
 

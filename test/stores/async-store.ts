@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { StoreOperation } from 'undici-http-cache'
 import { MemoryStore, type MemoryStoreOptions } from 'undici-http-cache/stores/memory'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
-import type { BodyWriter, CacheStore, Lookup, PutOptions, Stored } from '../../stores/store.ts'
+import type { BodyWriter, CacheStore, Lookup, PutOptions, Stored, UpdateOptions } from '../../stores/store.ts'
 
 /** Settles when the operation may go on. */
 export type Pace = (operation: StoreOperation) => Promise<unknown>
@@ -55,9 +55,14 @@ export class AsyncStore implements CacheStore {
     }
   }
 
-  async update(entry: Entry, options?: Pick<PutOptions, 'asOf'>): Promise<boolean> {
+  async update(entry: Entry, options?: UpdateOptions): Promise<boolean> {
     await this.begin('update')
     return this.memory.update(entry, options)
+  }
+
+  async remove(entry: Entry): Promise<void> {
+    await this.begin('delete')
+    this.memory.remove(entry)
   }
 
   async delete(key: CacheKey): Promise<void> {

@@ -1,7 +1,16 @@
 // A store one of whose operations goes wrong, as a test says.
 import type { StoreOperation } from 'undici-http-cache'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
-import type { Body, BodyWriter, CacheStore, Lookup, MaybePromise, PutOptions, Stored } from '../../stores/store.ts'
+import type {
+  Body,
+  BodyWriter,
+  CacheStore,
+  Lookup,
+  MaybePromise,
+  PutOptions,
+  Stored,
+  UpdateOptions
+} from '../../stores/store.ts'
 
 /** What an operation does in place of what it should, which it can still do by `real()`. */
 export type Fault = (real: () => unknown) => unknown
@@ -40,8 +49,12 @@ export class FaultyStore implements CacheStore {
     })
   }
 
-  update(entry: Entry, options?: Pick<PutOptions, 'asOf'>): MaybePromise<boolean> {
+  update(entry: Entry, options?: UpdateOptions): MaybePromise<boolean> {
     return this.#call('update', () => this.#inner.update(entry, options))
+  }
+
+  remove(entry: Entry): MaybePromise<void> {
+    return this.#call('delete', () => this.#inner.remove(entry))
   }
 
   delete(key: CacheKey): MaybePromise<void> {

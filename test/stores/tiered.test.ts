@@ -136,6 +136,23 @@ describe('a lookup', () => {
     assert.equal(upper.entryCount, 0)
   })
 
+  for (const isReading of [false, true]) {
+    test(`does not copy up what was removed ${isReading ? 'while it was copied' : 'meanwhile'}`, async () => {
+      const [upper, lower] = [new MemoryStore(), new AsyncStore()]
+      await using store = closing(new TieredStore([upper, lower]))
+      await put(lower, entryOf('a'), Buffer.alloc(150_000))
+      const found = await (await store.get(KEY, variantOf)).deeper?.()
+      if (!isReading) await store.remove(entryOf('a'))
+      const body = await found?.stored[0]?.open()
+      if (isReading) await store.remove(entryOf('a'))
+      if (body !== undefined && Symbol.asyncIterator in body) for await (const _ of body);
+      assert.equal(upper.entryCount, 0)
+      assert.equal(await find(store), ' at 1')
+      assert.equal(await put(store, entryOf('b')), true)
+      assert.equal(await find(store), 'b at 0')
+    })
+  }
+
   for (const [what, remove] of [
     ['delete', store => store.delete(KEY)],
     ['deleteByTag', store => store.deleteByTag('a-tag')],

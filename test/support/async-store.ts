@@ -23,6 +23,7 @@ export function asyncStore(pieceBytes = 1000): CacheStore {
       }
     },
     update: async (entry, options) => memory.update(entry, options),
+    remove: async entry => memory.remove(entry),
     delete: async key => memory.delete(key),
     deleteByTag: async tag => memory.deleteByTag(tag),
     clear: async () => memory.clear(),

@@ -311,6 +311,7 @@ it('a cache that is composed into the dispatcher does not ask itself', async () 
       get: (...args) => stores[0]?.get(...args) ?? assert.fail(),
       put: () => undefined,
       update: () => false,
+      remove() {},
       delete() {},
       deleteByTag() {},
       clear() {},
