@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MemoryStore } from 'undici-http-cache/stores/memory'
-import { CircuitBreaker } from '../../interceptors/circuit-breaker.ts'
 import { AsyncStore } from '../stores/async-store.ts'
 import { FaultyStore } from '../stores/faulty-store.ts'
 import { type Origin, startOrigin } from '../support/origin.ts'
@@ -144,47 +143,6 @@ describe('a store that was left alone', () => {
     for (let i = 0; i < 20; i++) {
       store.faults.get = i % 4 === 3 ? undefined : () => Promise.reject(new Error('a fault'))
       assert.equal((await get()).fromCache, i % 4 === 3)
-    }
-  })
-})
-
-describe('the breaker', () => {
-  test('pauses for half a second, then twice as long after each trial, up to half a minute', () => {
-    const breaker = new CircuitBreaker()
-    for (let i = 0; i < 5; i++) {
-      assert.equal(breaker.allows(), true)
-      breaker.failed()
-    }
-    // Those that were under way when it opened.
-    for (let i = 0; i < 50; i++) breaker.failed()
-    nowMs += 100
-    breaker.failed()
-    nowMs -= 100
-    for (const pauseMs of [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]) {
-      nowMs += pauseMs - 1
-      assert.equal(breaker.allows(), false, `after less than ${pauseMs} ms`)
-      nowMs += 1
-      assert.equal(breaker.allows(), true, `after ${pauseMs} ms`)
-      assert.equal(breaker.allows(), false, 'one trial at a time')
-      breaker.failed()
-    }
-    nowMs += 30_000
-    assert.equal(breaker.allows(), true)
-    breaker.succeeded()
-    for (let i = 0; i < 4; i++) breaker.failed()
-    assert.equal(breaker.allows(), true)
-    breaker.failed()
-    assert.equal(breaker.allows(), false)
-    nowMs += 500
-    assert.equal(breaker.allows(), true, 'after a success pauses are short again')
-  })
-
-  test('lets another try where a trial came to nothing', () => {
-    const breaker = new CircuitBreaker()
-    for (let i = 0; i < 5; i++) breaker.failed()
-    for (let i = 0; i < 3; i++) {
-      nowMs += 500
-      assert.equal(breaker.allows(), true)
     }
   })
 })

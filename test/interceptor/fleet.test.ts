@@ -4,7 +4,6 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CachedClient, type CacheOptions, type StoreOperation } from 'undici-http-cache'
-import { flightName } from '../../interceptors/flights.ts'
 import type { Lease, LeaseAnswer } from '../../stores/store.ts'
 import { AsyncStore } from '../stores/async-store.ts'
 import { LeasingStore } from '../stores/leasing-store.ts'
@@ -86,12 +85,6 @@ async function fleet(respond: Responder | Reply, { size = SIZE, ...options }: Fl
 
 function cacheOf({ caches }: Fleet, index: number): CachedAgent {
   return caches[index] ?? assert.fail()
-}
-
-/** Of a lease for the path '/'. */
-function nameOf({ url }: Origin): string {
-  const uri = `${url}/`
-  return flightName({ method: 'GET', key: uri, targetUri: uri, fields: {}, partition: '' }, {}) ?? assert.fail()
 }
 
 const numbered = ({ number }: SeenRequest): Reply => ({ headers: FRESH, body: `#${number}` })
@@ -360,7 +353,7 @@ describe('a request that waits for another process', () => {
     await using setting = await fleet(numbered, { size: 1 })
     const { origin, store, first } = setting
     first.open()
-    const other = (await store.lease(nameOf(origin), 60_000)) as Lease
+    const release = store.holdNext()
     const aborting = new AbortController()
     const gone = assert.rejects(cacheOf(setting, 0).get(origin.url, { signal: aborting.signal }), {
       name: 'AbortError'
@@ -370,7 +363,7 @@ describe('a request that waits for another process', () => {
     await sleep(20)
     aborting.abort()
     await gone
-    await other.release()
+    release()
     for (const { body } of await following) assert.equal(body, '#1')
     assert.equal(origin.requests.length, 1)
   })

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import type { Entry, FieldLine } from '../../lib/rfc9111/types.ts'
-import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
+import type { StoredRecord } from '../../serializers/serializer.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 23)
+const RECORD_VERSION: StoredRecord['version'] = 1
 
 /** A small response, with every property at a value of its own. */
 export function sampleRecord(changes: Partial<Entry> = {}, body: Uint8Array | undefined = Buffer.from('{}')) {

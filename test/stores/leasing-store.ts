@@ -2,6 +2,8 @@
 import type { LeaseAnswer } from '../../stores/store.ts'
 import { AsyncStore } from './async-store.ts'
 
+const OTHER_MS = 60_000
+
 interface Held {
   readonly by: object
   readonly mark?: 'done' | 'unshared'
@@ -21,6 +23,7 @@ export class LeasingStore extends AsyncStore {
   readonly answers: string[] = []
   readonly #held = new Map<string, Held>()
   #isClosed = false
+  #other: object | undefined
 
   async lease(name: string, ttlMs: number): Promise<LeaseAnswer> {
     await this.begin('lease')
@@ -35,6 +38,15 @@ export class LeasingStore extends AsyncStore {
     return [...this.#held.values()].some(({ mark, untilMs }) => mark === undefined && untilMs > performance.now())
   }
 
+  /** Another process has the lease that is asked for next, until the function is called that this gives. */
+  holdNext(): () => void {
+    const other = {}
+    this.#other = other
+    return () => {
+      for (const [name, { by }] of this.#held) if (by === other) this.#held.delete(name)
+    }
+  }
+
   override async clear(): Promise<void> {
     this.#held.clear()
     await super.clear()
@@ -46,6 +58,8 @@ export class LeasingStore extends AsyncStore {
   }
 
   #take(name: string, ttlMs: number): LeaseAnswer {
+    if (this.#other !== undefined) this.#held.set(name, { by: this.#other, untilMs: performance.now() + OTHER_MS })
+    this.#other = undefined
     const found = this.#current(name)
     if (found !== undefined) return found.mark ?? 'held'
     const by = {}

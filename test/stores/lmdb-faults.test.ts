@@ -18,7 +18,6 @@ import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
-import { LmdbDatabase } from '../../stores/lmdb/database.ts'
 import { mountDisk, startLmdbClient } from './lmdb-client.ts'
 import { scratchDirectory } from './lmdb-stores.ts'
 
@@ -131,21 +130,6 @@ it('opens once there is room on a disk that was full', async t => {
   assert.deepEqual([await client.ask('/a'), await client.ask('/a')], ['miss', 'hit'])
   assert.deepEqual(readdirSync(directory).sort(), NAMES.slice(0, 3))
   await store.close()
-})
-
-it('outgrows the map that it was opened with', async t => {
-  const { directory } = places(t)
-  mkdirSync(directory)
-  const database = new LmdbDatabase(join(directory, 'http-cache.mdb'), 1_048_576)
-  t.after(() => database.close())
-  const sizes = { a: 300_000, b: 2_000_000, c: 8_000_000 }
-  for (const [name, bytes] of Object.entries(sizes)) {
-    await database.write(({ tables }) => void tables.bodies.put(Buffer.from(name), Buffer.alloc(bytes, name)))
-  }
-  database.refresh()
-  for (const [name, bytes] of Object.entries(sizes)) {
-    assert.deepEqual(database.tables.bodies.getBinary(Buffer.from(name)), Buffer.alloc(bytes, name))
-  }
 })
 
 for (const [what, remove] of [

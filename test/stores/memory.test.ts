@@ -4,10 +4,10 @@ import { describe, test } from 'node:test'
 import { CacheError } from 'undici-http-cache'
 import { MemoryStore, type MemoryStoreOptions } from 'undici-http-cache/stores/memory'
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { variantKey } from '../../lib/rfc9111/vary.ts'
 import type { Serializer, StoredRecord } from '../../serializers/serializer.ts'
 import { sampleRecord } from '../serializers/arbitrary-record.ts'
 import { serializers } from '../serializers/serializers.ts'
+import { variantFor } from './responses.ts'
 
 const NOW_MS = sampleRecord().entry.responseTimeMs
 
@@ -27,8 +27,7 @@ function put(store: MemoryStore, entry: Entry, body: Uint8Array | readonly Uint8
 }
 
 function find(store: MemoryStore, key: string, fields: Record<string, string> = {}) {
-  const request = { method: 'GET', key, targetUri: key, fields, partition: '' }
-  return store.get(key, names => variantKey(request, names))
+  return store.get(key, variantFor(fields))
 }
 
 const isStored = (store: MemoryStore, key: string) => find(store, key).stored.length > 0
@@ -147,11 +146,10 @@ describe('accounting', () => {
 
 describe('variants', () => {
   const variant = (key: string, vary: string[], fields: Record<string, string>, changes: Partial<Entry> = {}) => {
-    const request = { method: 'GET', key, targetUri: key, fields, partition: '' }
     return entryOf(key, {
       id: `${key}${JSON.stringify(fields)}`,
       vary,
-      variantKey: variantKey(request, vary),
+      variantKey: variantFor(fields)(vary),
       ...changes
     })
   }

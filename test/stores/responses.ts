@@ -59,6 +59,11 @@ export function variantOf(names: readonly string[]): string {
   return [VARIANT, ...names].join('\n')
 }
 
+/** A request with these fields. */
+export function variantFor(fields: Readonly<Record<string, string>>): (names: readonly string[]) => string {
+  return names => [VARIANT, ...names.map(name => (name in fields ? `${name}:${fields[name]}` : name))].join('\n')
+}
+
 export async function find(source: CacheStore, key = KEY): Promise<Stored | undefined> {
   return (await source.get(key, variantOf)).stored[0]
 }

@@ -7,7 +7,6 @@ import { testStore } from 'undici-http-cache/stores/testing'
 import { TieredStore } from 'undici-http-cache/stores/tiered'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { CacheStore, InvalidationListener, Invalidations } from '../../stores/store.ts'
-import { KnownNames } from '../../stores/tiered/known-names.ts'
 import { CachedAgent } from '../interceptor/cached-agent.ts'
 import { startOrigin } from '../support/origin.ts'
 import { AsyncStore } from './async-store.ts'
@@ -336,24 +335,5 @@ describe('a TieredStore', () => {
       const tiers = [new MemoryStore(), new MemoryStore()]
       assert.throws(() => new TieredStore(tiers, { maxTrustMs }), { code: 'ERR_CACHE_OPTION', message: /maxTrustMs/ })
     })
-  }
-})
-
-test('names that a lower tier tells of are forgotten, the oldest first, where they are many or long', () => {
-  for (const [count, length, least] of [
-    [100_010, 20, 10],
-    [20_000, 2000, 10_000]
-  ] as const) {
-    const forgotten: string[] = []
-    const names = new KnownNames(
-      key => `<${key}>`,
-      key => forgotten.push(key)
-    )
-    const keys = Array.from({ length: count }, (_, i) => `${i}`.padStart(length, '-'))
-    for (const key of [...keys, keys.at(-1) ?? '']) names.learn(key)
-    assert.ok(forgotten.length >= least && forgotten.length < count - 1000)
-    assert.deepEqual(forgotten, keys.slice(0, forgotten.length))
-    assert.equal(names.keyOf(`<${keys.at(-1)}>`), keys.at(-1))
-    assert.equal(names.keyOf(`<${keys[0]}>`), undefined)
   }
 })

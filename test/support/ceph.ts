@@ -23,6 +23,8 @@ export const region = 'default'
 export interface CephServer extends AsyncDisposable {
   readonly endpoint: string
   makeBucket(name: string): Promise<void>
+  /** The uploads of a bucket that are under way, or were left, in XML. */
+  listUploads(bucket: string): Promise<string>
 }
 
 /** Why there is no server to be had, in one line; undefined where there is. Throws in CI. */
@@ -86,7 +88,12 @@ export async function startCeph(): Promise<CephServer> {
     await stop()
     throw error
   }
-  return { endpoint, makeBucket: name => makeBucket(endpoint, name), [Symbol.asyncDispose]: stop }
+  return {
+    endpoint,
+    makeBucket: async name => void (await send(endpoint, 'PUT', `/${name}`)),
+    listUploads: name => send(endpoint, 'GET', `/${name}?uploads=`),
+    [Symbol.asyncDispose]: stop
+  }
 }
 
 interface Daemon {
@@ -123,13 +130,14 @@ async function untilReady(endpoint: string): Promise<void> {
   }
 }
 
-async function makeBucket(endpoint: string, name: string): Promise<void> {
+async function send(endpoint: string, method: 'GET' | 'PUT', path: string): Promise<string> {
   const { host } = new URL(endpoint)
-  const signer = new aws4.RequestSigner({ service: 's3', region, method: 'PUT', host, path: `/${name}` }, credentials)
+  const signer = new aws4.RequestSigner({ service: 's3', region, method, host, path }, credentials)
   const { headers } = signer.sign()
-  const response = await request(`${endpoint}/${name}`, { method: 'PUT', headers: headers as Record<string, string> })
-  if (response.statusCode !== 200) throw new Error(`no bucket: ${response.statusCode} ${await response.body.text()}`)
-  await response.body.dump()
+  const { statusCode, body } = await request(endpoint + path, { method, headers: headers as Record<string, string> })
+  const text = await body.text()
+  if (statusCode !== 200) throw new Error(`${method} ${path}: ${statusCode} ${text}`)
+  return text
 }
 
 async function freePorts(): Promise<[number, number]> {

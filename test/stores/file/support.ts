@@ -1,10 +1,10 @@
 // A FileStore in a directory of its own, and short ways to store and find.
+import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FileStore, type FileStoreOptions } from 'undici-http-cache/stores/file'
-import { digestOf } from '../../../stores/file/names.ts'
 import type { CacheStore, Entry, Lookup, Stored } from '../../../stores/store.ts'
 import { bytesOf, entryOf as entryOfKey, finished, VARIANT } from '../responses.ts'
 
@@ -107,6 +107,11 @@ function entriesOf(store: FileStore): string[] {
   return filesIn(store.path)
     .filter(path => path.startsWith('entries/') && !path.endsWith('/'))
     .map(path => join(store.path, path))
+}
+
+/** What the name of a key's record begins with. */
+function digestOf(key: string): string {
+  return createHash('sha256').update(Buffer.from(key, 'utf16le')).digest('hex')
 }
 
 /** Keys whose records share one of 256 folders, which is then as full as each is with 256 times as many entries. */
