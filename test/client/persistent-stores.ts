@@ -1,5 +1,6 @@
 // Stores that outlive a process, each opened anew on the same data.
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers'
 import { FileStore } from 'undici-http-cache/stores/file'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import { fsDriver, ObjectStore } from 'undici-http-cache/stores/object'
@@ -34,4 +35,28 @@ export const PERSISTENT_STORES: Record<string, (place: Place) => CacheStore> = {
 
 export function needsRedis(name: string): boolean {
   return name.includes('Redis')
+}
+
+/** FileStore whose commits are late, by a timer that keeps no process alive. */
+export const LATE_STORE = 'FileStore, late'
+
+export function openStore(name: string, place: Place): CacheStore {
+  const store = PERSISTENT_STORES[name === LATE_STORE ? 'FileStore' : name]?.(place)
+  if (store === undefined) throw new Error(`there is no ${name}`)
+  if (name === LATE_STORE) {
+    const put = store.put.bind(store)
+    store.put = async (entry, options) => {
+      const writer = await put(entry, options)
+      if (writer === undefined) return undefined
+      return {
+        write: chunk => writer.write(chunk),
+        commit: async finished => {
+          await new Promise(resolve => setTimeout(resolve, 1_000).unref())
+          return writer.commit(finished)
+        },
+        abort: () => writer.abort()
+      }
+    }
+  }
+  return store
 }
