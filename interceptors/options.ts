@@ -146,7 +146,7 @@ const NAMES: { readonly [name in keyof CacheOptions]-?: true } = {
   now: true
 }
 
-const STORE_METHODS = ['get', 'put', 'update', 'remove', 'delete', 'deleteByTag', 'clear', 'close'] as const
+const STORE_METHODS = ['get', 'put', 'update', 'delete', 'deleteByTag', 'clear', 'close'] as const
 
 /** Checks the options by name and fills in the defaults. */
 export function readOptions(options: CacheOptions): Settings {

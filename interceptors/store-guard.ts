@@ -2,6 +2,7 @@ import { storedBytes } from '../lib/rfc9111/segments.ts'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { sliceBlocks } from '../stores/body-range.ts'
 import { givesLeases } from '../stores/leases.ts'
+import { removeEntry } from '../stores/remove-entry.ts'
 import type {
   Body,
   BodyWriter,
@@ -234,7 +235,7 @@ export class StoreGuard {
     const { key } = entry
     if (this.#owed.hasFailed(key)) return this.delete(key)
     const before = this.#owed.underWay(key)
-    const removal = this.#attempt('delete', false, () => mapMaybe(this.#store.remove(entry), () => true))
+    const removal = this.#attempt('delete', false, () => mapMaybe(removeEntry(this.#store, entry), () => true))
     if (before === undefined && removal === true) return true
     this.#owed.note(key, before === undefined ? removal : bothSucceed(before, removal))
     return isPromise(removal) && this.#breakers.delete.isOpen ? false : removal

@@ -135,8 +135,9 @@ export interface CacheStore {
   update(entry: Entry, options?: UpdateOptions): MaybePromise<boolean>
   /** Removes one response: the one with that key, variant key and id, if it is still stored. Nothing else changes: other
    * variants stay, and so does another response that has taken its place. It is no deletion, and has no position: what is
-   * on its way, for other variants and for this one, is stored as if there had been nothing to take the place of. */
-  remove(entry: Entry): MaybePromise<void>
+   * on its way, for other variants and for this one, is stored as if there had been nothing to take the place of.
+   * undefined: the store cannot, and the whole key is deleted instead. */
+  remove?(entry: Entry): MaybePromise<void>
   /** Removes every variant of `key`. */
   delete(key: CacheKey): MaybePromise<void>
   /** Removes every entry that carries the tag. The stores of this package take an origin as it is written, too:

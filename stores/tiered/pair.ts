@@ -1,6 +1,7 @@
 import { monotonicMs } from '../../lib/event-loop.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { givesLeases } from '../leases.ts'
+import { removeEntry } from '../remove-entry.ts'
 import type {
   BodyWriter,
   CacheStore,
@@ -138,7 +139,7 @@ export class Pair implements CacheStore {
 
   remove(entry: Entry): Promise<void> {
     this.common.removed.add(entry.id)
-    return this.#remove(store => store.remove(entry))
+    return this.#remove(store => removeEntry(store, entry))
   }
 
   delete(key: CacheKey): Promise<void> {

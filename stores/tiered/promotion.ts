@@ -1,4 +1,5 @@
 import type { ByteRange, Entry } from '../../lib/rfc9111/types.ts'
+import { removeEntry } from '../remove-entry.ts'
 import type { Body, BodyWriter, CacheStore, MaybePromise, Position, Stored } from '../store.ts'
 import { attempt, succeeds } from './attempt.ts'
 import type { Copies, Copying } from './copies.ts'
@@ -87,7 +88,7 @@ class Copy implements Copying {
     await this.#attempt(writer => writer.commit(this.#entry))
     this.#writer = undefined
     // It may have been removed while it was being committed.
-    if (isRemoved()) await attempt(() => upper.remove(this.#entry))
+    if (isRemoved()) await attempt(() => removeEntry(upper, this.#entry))
     copies.delete(this)
   }
 

@@ -529,3 +529,32 @@ for (const [what, open] of [
     assert.equal(origin.requests.length, 1)
   })
 }
+
+test('a store that cannot remove one response has what is damaged deleted with its key', async () => {
+  await using origin = await startOrigin(() => ({ headers: { 'cache-control': 'max-age=60' }, body: 'x' }))
+  const memory = new MemoryStore()
+  const deleted: string[] = []
+  const store: CacheStore = {
+    capabilities: { ...memory.capabilities },
+    get: (key, variantOf) => {
+      const found = memory.get(key, variantOf)
+      const stored = found.stored.map(({ entry }) => ({ entry, open: () => tooShort() }))
+      return { stored, otherVariants: found.otherVariants, asOf: () => found.asOf() }
+    },
+    put: (entry, options) => memory.put(entry, options),
+    update: (entry, options) => memory.update(entry, options),
+    delete: key => {
+      deleted.push(key)
+      memory.delete(key)
+    },
+    deleteByTag: tag => memory.deleteByTag(tag),
+    clear: () => memory.clear(),
+    close: () => memory.close()
+  }
+  await using agent = new CachedAgent({ store })
+  await agent.get(origin.url)
+  assert.equal((await agent.get(origin.url)).body, 'x')
+  assert.deepEqual(deleted, [`${origin.url}/`])
+})
+
+async function* tooShort(): AsyncIterable<Uint8Array> {}

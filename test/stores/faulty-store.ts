@@ -1,6 +1,7 @@
 // A store one of whose operations goes wrong, as a test says.
 import type { StoreOperation } from 'undici-http-cache'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
+import { removeEntry } from '../../stores/remove-entry.ts'
 import type {
   Body,
   BodyWriter,
@@ -54,7 +55,7 @@ export class FaultyStore implements CacheStore {
   }
 
   remove(entry: Entry): MaybePromise<void> {
-    return this.#call('delete', () => this.#inner.remove(entry))
+    return this.#call('delete', () => removeEntry(this.#inner, entry))
   }
 
   delete(key: CacheKey): MaybePromise<void> {
