@@ -1,4 +1,4 @@
-import type { FieldLines } from '../lib/rfc9111/types.ts'
+import type { Entry, FieldLines } from '../lib/rfc9111/types.ts'
 import type { StoredRecord } from '../serializers/serializer.ts'
 
 /* Measured as the growth of the heap by thousands of responses, some just stored, some served as well, which adds what the
@@ -6,6 +6,12 @@ import type { StoredRecord } from '../serializers/serializer.ts'
 const SLOT_BYTES = 1000
 const ENTRY_BYTES = 1450
 const LINE_BYTES = 166
+const TRAILER_BYTES = 112
+const SEGMENT_BYTES = 64
+/** With its place in the store's map of tags. */
+const TAG_BYTES = 220
+/** A string, with the place of a list that it is in. */
+const NAME_BYTES = 30
 const BLOCK_BYTES = 200
 
 /** What a stored response occupies in this process, in bytes: objects, strings and body. An estimate, on the high side.
@@ -15,21 +21,48 @@ export function sizeInMemory(
   encoded: unknown,
   blocks: readonly Uint8Array[] | undefined
 ): number {
-  let bytes = SLOT_BYTES + entry.key.length + entry.variantKey.length
+  let bytes = SLOT_BYTES + bytesOf(entry.key) + bytesOf(entry.variantKey) + namesSize(entry) + tagsSize(entry)
   for (const block of blocks ?? []) bytes += block.byteLength + BLOCK_BYTES
-  if (typeof encoded === 'string') return bytes + encoded.length * bytesPerCharacter(encoded)
+  if (typeof encoded === 'string') return bytes + bytesOf(encoded)
   if (encoded instanceof Uint8Array) return bytes + encoded.byteLength + BLOCK_BYTES
-  return bytes + ENTRY_BYTES + linesSize(entry.lines) + linesSize(entry.trailers) + (body?.byteLength ?? 0)
+  for (const [name, value] of entry.trailers) bytes += TRAILER_BYTES + name.length + value.length
+  bytes += SEGMENT_BYTES * entry.segments.length + entry.statusText.length
+  return bytes + ENTRY_BYTES + linesSize(entry.lines) + (body?.byteLength ?? 0)
+}
+
+/** The selecting names, as the entry has them. */
+function namesSize({ vary }: Entry): number {
+  let bytes = 0
+  for (const name of vary) bytes += NAME_BYTES + name.length
+  return bytes
+}
+
+/** That of the origin is among those of most others. */
+function tagsSize({ tags }: Entry): number {
+  let bytes = 0
+  for (let i = 1; i < tags.length; i++) bytes += TAG_BYTES + bytesOf(tags[i] ?? '')
+  return bytes
 }
 
 /** Names are there twice, in lower case as well. All are strings of bytes. */
 function linesSize(lines: FieldLines): number {
   let bytes = 0
-  for (const [name, value] of lines) bytes += LINE_BYTES + 2 * name.length + value.length
+  for (const [name, value] of lines) {
+    bytes += LINE_BYTES + 2 * name.length + value.length
+    // The engine remembers the field names that `no-cache` and `private` list.
+    if (value.length > 100 && /cache-control$/i.test(name)) bytes += NAME_BYTES * quotedMembers(value)
+  }
   return bytes
 }
 
-/** V8 keeps a string in single bytes where each of its characters fits into one. */
-function bytesPerCharacter(text: string): 1 | 2 {
-  return /[^\0-\xff]/.test(text) ? 2 : 1
+function quotedMembers(value: string): number {
+  let members = 0
+  for (const [list] of value.matchAll(/"[^"]*"?/g)) members += list.split(',').length
+  return members
+}
+
+/** V8 keeps a string in single bytes where each of its characters fits into one. A look at all of them also makes one
+ * string of one that was put together from many, which would occupy several times as much. */
+function bytesOf(text: string): number {
+  return /[^\0-\xff]/.test(text) ? 2 * text.length : text.length
 }

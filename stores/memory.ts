@@ -33,18 +33,27 @@ interface Slot {
   readonly tags: readonly string[]
   readonly encoded: unknown
   readonly sizeBytes: number
-  /** The list of Vary field names that selected it. */
-  readonly vary: string
+  /** The Vary field names that select it. */
+  readonly names: readonly string[]
+  /** The same, of all that they select. */
+  readonly list: VaryList
   /** A body in several pieces; one that fits into one is part of the record. */
   readonly blocks: readonly Uint8Array[] | undefined
   /** What lookups find, where it need not be decoded each time. */
   readonly stored: StoredInMemory | undefined
 }
 
+/** A list of Vary field names that selects stored responses of one key. */
+interface VaryList {
+  /** Those of one of these responses, the last stored of them at first: nothing is kept that is not counted as its. */
+  names: readonly string[]
+  slotCount: number
+}
+
 /** What is stored for one key. */
 interface KeySlots {
-  /** The lists of Vary field names seen, most recent first. */
-  lists: readonly (readonly string[])[]
+  /** Most recent first. */
+  lists: readonly VaryList[]
   readonly variants: Map<VariantKey, Slot>
 }
 
@@ -103,7 +112,7 @@ export class MemoryStore implements CacheStore {
     if (slots === undefined) return new LookupInMemory(NOTHING, false, position)
     const stored: Stored[] = []
     for (const list of slots.lists) {
-      const slot = slots.variants.get(variantOf(list))
+      const slot = slots.variants.get(variantOf(list.names))
       const found = slot === undefined ? undefined : this.#read(slot)
       if (found === undefined) continue
       if (stored.length === 0 || !stored.some(({ entry }) => entry.id === found.entry.id)) stored.push(found)
@@ -204,32 +213,52 @@ export class MemoryStore implements CacheStore {
   }
 
   #insert(record: StoredRecord, arrival: number, blocks: readonly Uint8Array[] | undefined): boolean {
-    const { key, variantKey, id: entryId, expiresAtMs, tags } = record.entry
+    const { key, variantKey, id: entryId, expiresAtMs, tags, vary: names } = record.entry
     const encoded = this.#serializer.encode(record)
     const sizeBytes = sizeInMemory(record, encoded, blocks)
-    const vary = record.entry.vary.join()
     const stored = this.#keepsRecords ? new StoredInMemory(record.entry, blocks ?? record.body) : undefined
-    const slot = { key, variantKey, entryId, arrival, expiresAtMs, tags, encoded, sizeBytes, vary, blocks, stored }
     this.#time.note(record.entry)
     const replaced = this.#keys.get(key)?.variants.get(variantKey)
     if (replaced !== undefined) this.#recency.delete(replaced)
+    const list = this.#listOf(key, names)
+    const slot = {
+      key,
+      variantKey,
+      entryId,
+      arrival,
+      expiresAtMs,
+      tags,
+      encoded,
+      sizeBytes,
+      names,
+      list,
+      blocks,
+      stored
+    }
     this.#recency.set(slot, slot)
     // lru-cache takes nothing that is larger than the whole.
     if (!this.#recency.has(slot)) return false
-    this.#remember(slot, record.entry.vary)
+    this.#remember(slot)
     return true
   }
 
-  #remember(slot: Slot, list: readonly string[]): void {
+  #listOf(key: CacheKey, vary: readonly string[]): VaryList {
+    const known = this.#keys.get(key)?.lists.find(({ names }) => isSame(names, vary))
+    return known ?? { names: vary, slotCount: 0 }
+  }
+
+  #remember(slot: Slot): void {
     let slots = this.#keys.get(slot.key)
     if (slots === undefined) {
       slots = { lists: [], variants: new Map() }
       this.#keys.set(slot.key, slots)
     }
     slots.variants.set(slot.variantKey, slot)
-    const known = slots.lists.find(names => names.join() === slot.vary)
-    if (known === undefined || known !== slots.lists[0]) {
-      slots.lists = [known ?? list, ...slots.lists.filter(names => names !== known)]
+    const { list } = slot
+    list.names = slot.names
+    list.slotCount++
+    if (list !== slots.lists[0]) {
+      slots.lists = [list, ...slots.lists.filter(other => other !== list)]
       if (slots.lists.length > MAX_LISTS) this.#dropOldestList(slots)
     }
     for (const tag of slot.tags) {
@@ -241,16 +270,18 @@ export class MemoryStore implements CacheStore {
 
   /** With what only a lookup by that list would find. */
   #dropOldestList(slots: KeySlots): void {
-    const oldest = slots.lists[MAX_LISTS]?.join()
-    slots.lists = slots.lists.slice(0, MAX_LISTS)
-    for (const slot of [...slots.variants.values()]) if (slot.vary === oldest) this.#recency.delete(slot)
+    const oldest = slots.lists[MAX_LISTS]
+    for (const slot of [...slots.variants.values()]) if (slot.list === oldest) this.#recency.delete(slot)
   }
 
   /** Called for whatever leaves: replaced, deleted or evicted. */
   #forget(slot: Slot): void {
     const slots = this.#keys.get(slot.key)
-    if (slots?.variants.get(slot.variantKey) === slot) slots.variants.delete(slot.variantKey)
-    if (slots?.variants.size === 0) this.#keys.delete(slot.key)
+    if (slots?.variants.get(slot.variantKey) === slot) {
+      slots.variants.delete(slot.variantKey)
+      if (slots.variants.size === 0) this.#keys.delete(slot.key)
+      else forgetList(slots, slot)
+    }
     for (const tag of slot.tags) {
       const tagged = this.#byTag.get(tag)
       tagged?.delete(slot)
@@ -281,6 +312,20 @@ export class MemoryStore implements CacheStore {
       return undefined
     }
   }
+}
+
+function forgetList(slots: KeySlots, { list, names }: Slot): void {
+  if (--list.slotCount === 0) slots.lists = slots.lists.filter(other => other !== list)
+  if (list.slotCount === 0 || list.names !== names) return
+  for (const other of slots.variants.values()) {
+    if (other.list !== list) continue
+    list.names = other.names
+    return
+  }
+}
+
+function isSame(names: readonly string[], others: readonly string[]): boolean {
+  return names === others || (names.length === others.length && names.every((name, i) => name === others[i]))
 }
 
 class LookupInMemory implements Lookup {

@@ -107,10 +107,9 @@ describe('accounting', () => {
     assert.ok(one > 1000)
     put(store, entryOf('a', { id: 'a2' }), new Uint8Array(3000))
     assert.equal(store.sizeBytes, one + 2000)
-    assert.equal(
-      store.update(entryOf('a', { id: 'a2', lines: [['X-Field', 'x'.repeat(501)]], completeLength: 3000 })),
-      true
-    )
+    const segments = [{ start: 0, end: 3000, bodyId: 'a2' }]
+    const lines = [['X-Field', 'x'.repeat(501)]] as const
+    assert.equal(store.update(entryOf('a', { id: 'a2', lines, completeLength: 3000, segments })), true)
     assert.equal(store.sizeBytes, one + 2000 + 500)
     put(store, entryOf('b'), new Uint8Array(1000))
     assert.equal(store.sizeBytes, 2 * one + 2500)
@@ -173,6 +172,29 @@ describe('variants', () => {
     put(store, variant('a', ['x-8'], { 'x-8': '1' }))
     assert.equal(find(store, 'a', { 'x-0': '2' }).stored.length, 1, 'the list used last but one')
     assert.equal(find(store, 'a', { 'x-1': '1' }).stored.length, 0, 'the list used longest ago')
+  })
+
+  test('leave no list of names behind that selects nothing any more', () => {
+    const lists: string[] = []
+    const look = (store: MemoryStore, key: string) => {
+      lists.length = 0
+      store.get(key, names => {
+        lists.push(names.join())
+        return ''
+      })
+      return lists
+    }
+    const one = new MemoryStore()
+    put(one, variant('a', ['x-0'], { 'x-0': '1' }))
+    const store = new MemoryStore({ maxSizeBytes: one.sizeBytes * 3 })
+    for (let i = 0; i < 8; i++) put(store, variant('a', [`x-${i}`], { [`x-${i}`]: '1' }))
+    assert.deepEqual(look(store, 'a'), ['x-7', 'x-6', 'x-5'])
+    put(store, variant('a', ['x-7'], { 'x-7': '2' }))
+    assert.deepEqual(look(store, 'a'), ['x-7', 'x-6'])
+    for (const value of ['3', '4', '5']) put(store, variant('a', ['x-7'], { 'x-7': value }))
+    assert.deepEqual(look(store, 'a'), ['x-7'])
+    assert.equal(find(store, 'a', { 'x-7': '5' }).stored.length, 1)
+    assert.equal(find(store, 'a', { 'x-7': '2' }).stored.length, 0)
   })
 
   test('go one by one, and their key with the last', () => {

@@ -19,12 +19,35 @@ export interface Shape {
   readonly vary?: boolean
   /** Of one field value. */
   readonly valueBytes?: number
+  /** Of each of these field names. */
+  readonly nameBytes?: number
+  /** How many names Vary has, of so many characters. */
+  readonly varyNames?: readonly [count: number, length: number]
+  /** Field names, names in Vary and origins are those of no other response. */
+  readonly own?: true
+  /** Of the path. */
+  readonly pathBytes?: number
+  /** Of the partition, and what its characters are; 'x' by default. */
+  readonly partitionBytes?: number
+  readonly partition?: string
+  /** How many responses there are of one key. */
+  readonly variants?: number
+  readonly tags?: readonly [count: number, length: number]
+  readonly trailers?: number
+  readonly segments?: number
+  /** What a Cache-Control has beyond the usual directives. */
+  readonly directives?: string
+  /** Each string is a part of one so many characters long, which is garbage but for it. */
+  readonly cutFrom?: number
   /** What the body consists of; 'x' by default. */
   readonly body?: string
   readonly count: number
+  /** Of the store, which has to evict; no bound by default. */
+  readonly maxSizeBytes?: number
 }
 
 export interface Measure {
+  readonly count: number
   readonly name: string
   readonly sizeBytes: number
   readonly storedBytes: number
@@ -39,28 +62,51 @@ function fresh(text: string): string {
   return Buffer.from(text).toString('latin1')
 }
 
+/** A part of a long string, as what a parser has found is. */
+function cut(text: string, shape: Shape): string {
+  if (shape.cutFrom === undefined) return fresh(text)
+  return fresh(text + ' '.repeat(shape.cutFrom)).slice(0, text.length)
+}
+
+function nameOf(index: number, length: number): string {
+  return `x${index.toString(36).padStart(length - 1, '0')}`
+}
+
 function linesOf(shape: Shape, index: number): FieldLine[] {
   const lines: FieldLine[] = [
-    [fresh('Cache-Control'), fresh('public, max-age=3600')],
+    [fresh('Cache-Control'), fresh(`public, max-age=3600${shape.directives ?? ''}`)],
     [fresh('Date'), fresh(new Date(NOW_MS - (index % 1000) * 1000).toUTCString())],
     [fresh('Content-Length'), fresh(`${shape.bodyBytes}`)]
   ]
   if (shape.vary) lines.push([fresh('Vary'), fresh('Accept-Encoding, Accept-Language')])
+  if (shape.varyNames !== undefined) {
+    const [count, length] = shape.varyNames
+    const first = shape.own === true ? index * count : 0
+    lines.push([fresh('Vary'), fresh(Array.from({ length: count }, (_, i) => nameOf(first + i, length)).join(', '))])
+  }
   if (shape.valueBytes !== undefined)
     lines.push([fresh('Content-Security-Policy'), fresh('x'.repeat(shape.valueBytes))])
   while (lines.length < shape.lines) {
-    lines.push([fresh(`X-Header-Number-${lines.length}`), fresh(`a value of usual length, ${index}`)])
+    lines.push([
+      fresh(
+        `X-Header-Number-${lines.length}${shape.own === true ? `-${index}-` : ''}`.padEnd(shape.nameBytes ?? 0, 'x')
+      ),
+      fresh(`a value of usual length, ${index}`)
+    ])
   }
   return lines
 }
 
 function requestOf(shape: Shape, index: number): Request {
-  const key = fresh(`https://www.example.com/some/usual/path/to/a/resource-${index}?with=query`)
+  const { variants = 1, pathBytes = 0 } = shape
+  const path = `/some/usual/path/to/a/resource-${Math.floor(index / variants)}?with=query`
+  const key = `https://www.example${shape.own === true ? index : ''}.com${cut(path.padEnd(pathBytes, 'x'), shape)}`
   const fields = Object.assign(
     Object.create(null),
-    shape.vary ? { 'accept-encoding': 'gzip, br', 'accept-language': 'en' } : {}
+    shape.vary ? { 'accept-encoding': 'gzip, br', 'accept-language': `en-${index}` } : {}
   )
-  return { method: 'GET', key, targetUri: key, fields, partition: '' }
+  const partition = fresh('').concat((shape.partition ?? 'x').repeat(shape.partitionBytes ?? 0))
+  return { method: 'GET', key, targetUri: key, fields, partition }
 }
 
 function store(shape: Shape, into: MemoryStore, index: number): void {
@@ -79,14 +125,24 @@ function store(shape: Shape, into: MemoryStore, index: number): void {
   for (let given = 0; given < shape.bodyBytes; given += chunkBytes) {
     void writer?.write(new Uint8Array(Buffer.alloc(Math.min(chunkBytes, shape.bodyBytes - given), shape.body ?? 'x')))
   }
-  const segments = [{ start: 0, end: shape.bodyBytes, bodyId: decision.entry.id }]
-  void writer?.commit({ ...decision.entry, trailers: [], completeLength: shape.bodyBytes, segments })
+  const bodyId = decision.entry.id
+  const parts = Array.from({ length: shape.segments ?? 0 }, (_, i) => ({ start: i * 10, end: i * 10 + 9, bodyId }))
+  const segments = parts.length === 0 ? [{ start: 0, end: shape.bodyBytes, bodyId }] : parts
+  const [tagCount, tagLength] = shape.tags ?? [0, 0]
+  const own = Array.from({ length: tagCount }, (_, i) => fresh(nameOf(index * 10_000 + i, tagLength)))
+  const trailers = Array.from(
+    { length: shape.trailers ?? 0 },
+    (_, i): FieldLine => [fresh(`X-Trailer-${i}`), fresh('value')]
+  )
+  const tags = own.length === 0 ? decision.entry.tags : [...decision.entry.tags, ...own]
+  void writer?.commit({ ...decision.entry, trailers, completeLength: shape.bodyBytes, segments, tags })
 }
 
 function serve(shape: Shape, from: MemoryStore, index: number): void {
   const request = requestOf(shape, index)
   const found = from.get(request.key, names => variantKey(request, names))
-  if (decideRequest(request, found, policy, NOW_MS).kind !== 'hit') throw new Error('no hit')
+  const { kind, reason } = decideRequest(request, found, policy, NOW_MS + 60_000)
+  if (kind !== 'hit' && shape.segments === undefined) throw new Error(`${shape.name}: ${kind}, ${reason}, ${index}`)
 }
 
 /** Heap and what is outside of it, after all that can be collected has been. */
@@ -98,7 +154,8 @@ function occupiedBytes(): number {
 
 function measure(shape: Shape): Measure {
   const serializer = serializers.find(({ name }) => name === shape.serializer)
-  const memory = new MemoryStore({ maxSizeBytes: 1e12, ...(serializer === undefined ? {} : { serializer }) })
+  const { maxSizeBytes = 1e12 } = shape
+  const memory = new MemoryStore({ maxSizeBytes, ...(serializer === undefined ? {} : { serializer }) })
   // What the process needs once is not the entries'.
   const warmUp = new MemoryStore(serializer === undefined ? {} : { serializer })
   for (let i = 0; i < 200; i++) store(shape, warmUp, i)
@@ -107,11 +164,11 @@ function measure(shape: Shape): Measure {
   const before = occupiedBytes()
   for (let i = 0; i < shape.count; i++) store(shape, memory, i)
   const storedBytes = occupiedBytes() - before
-  for (let i = 0; i < shape.count; i++) serve(shape, memory, i)
+  for (let i = 0; i < shape.count && shape.maxSizeBytes === undefined; i++) serve(shape, memory, i)
   const servedBytes = occupiedBytes() - before
   const { sizeBytes, entryCount } = memory
-  if (entryCount !== shape.count) throw new Error(`${entryCount} entries`)
-  return { name: shape.name, sizeBytes, storedBytes, servedBytes }
+  if (entryCount !== shape.count && shape.maxSizeBytes === undefined) throw new Error(`${entryCount} entries`)
+  return { name: shape.name, count: shape.count, sizeBytes, storedBytes, servedBytes }
 }
 
 const shapes: Shape[] = JSON.parse(process.argv[2] ?? '[]')
