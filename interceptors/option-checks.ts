@@ -1,4 +1,26 @@
 import { optionError } from '../lib/errors.ts'
+import { namedOrigin } from '../lib/rfc9111/origin.ts'
+
+/** Refuses options that are no object, or have other names than those. `whose` is put into the message. */
+export function refuseUnknown(whose: string, options: object, names: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw optionError('options', 'an object', options)
+  }
+  for (const name of Object.keys(options)) {
+    if (names.includes(name)) continue
+    const message = `${JSON.stringify(name)} is no option of ${whose}; there are ${names.join(', ')}`
+    throw Object.assign(new TypeError(message), { code: 'ERR_CACHE_OPTION' as const })
+  }
+}
+
+/** The origin in its normal form. */
+export function originOf(name: string, value: string | URL): string {
+  const origin = namedOrigin(String(value))
+  if (origin === undefined) {
+    throw optionError(name, "an origin such as 'https://host', without a path or a query", value)
+  }
+  return origin
+}
 
 /** One of the words allowed; the fallback where it is not given. */
 export function oneOf<T extends string>(name: string, value: T | undefined, allowed: readonly T[], fallback: T): T {

@@ -1,10 +1,9 @@
 import { optionError } from '../lib/errors.ts'
-import { namedOrigin } from '../lib/rfc9111/origin.ts'
 import type { Policy } from '../lib/rfc9111/types.ts'
 import { givesLeases } from '../stores/leases.ts'
 import { MemoryStore } from '../stores/memory.ts'
 import type { CacheStore } from '../stores/store.ts'
-import { amount, callback, delay, flag, listOf, oneOf, positive } from './option-checks.ts'
+import { amount, callback, delay, flag, listOf, oneOf, originOf, positive, refuseUnknown } from './option-checks.ts'
 import { partitionBy, type RequestToPartition } from './partition.ts'
 
 /** The options of cacheInterceptor(). Every number carries its unit in its name; a bad value is a TypeError with code
@@ -150,12 +149,7 @@ const STORE_METHODS = ['get', 'put', 'update', 'delete', 'deleteByTag', 'clear',
 
 /** Checks the options by name and fills in the defaults. */
 export function readOptions(options: CacheOptions): Settings {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw optionError('options', 'an object', options)
-  }
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(NAMES, name)) throw unknownOption(name)
-  }
+  refuseUnknown('the cache', options, Object.keys(NAMES))
   const store = options.store === undefined ? new MemoryStore() : checkedStore(options.store)
   const type = oneOf('type', options.type, ['shared', 'private'], 'shared')
   return {
@@ -198,11 +192,6 @@ export function readOptions(options: CacheOptions): Settings {
   }
 }
 
-function unknownOption(name: string): TypeError {
-  const message = `${JSON.stringify(name)} is no option of the cache; there are ${Object.keys(NAMES).join(', ')}`
-  return Object.assign(new TypeError(message), { code: 'ERR_CACHE_OPTION' as const })
-}
-
 function optionalSet<T>(members: readonly T[] | undefined): ReadonlySet<T> | undefined {
   return members === undefined ? undefined : new Set(members)
 }
@@ -241,14 +230,6 @@ function checkedOrigins(origins: CacheOptions['origins']): Settings['origins'] {
 
 function isOriginMatcher(member: unknown): boolean {
   return typeof member === 'string' || member instanceof RegExp
-}
-
-/** The origin in its normal form. */
-function originOf(name: string, value: string | URL): string {
-  const origin = namedOrigin(String(value))
-  if (origin === undefined)
-    throw optionError(name, "an origin such as 'https://host', without a path or a query", value)
-  return origin
 }
 
 function checkedCacheStatus(value: CacheOptions['cacheStatus']): string | undefined {

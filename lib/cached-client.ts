@@ -1,29 +1,15 @@
 import type { Duplex } from 'node:stream'
-import {
-  Agent,
-  Client,
-  type Dispatcher,
-  errors,
-  fetch,
-  type RequestInfo,
-  type RequestInit,
-  type Response
-} from 'undici'
-import { type CacheInterceptor, cacheInterceptor, RELEASE } from '../interceptors/cache-interceptor.ts'
-import { outcomeOfContext, rememberOutcome } from '../interceptors/info.ts'
-import type { CacheOptions } from '../interceptors/options.ts'
-import { OUTCOME, type OutcomeHolder } from '../interceptors/outcome.ts'
-import type { CacheStore } from '../stores/store.ts'
-import { CacheError, optionError } from './errors.ts'
+import { Agent, Client, type Dispatcher, errors, type RequestInfo, type RequestInit, type Response } from 'undici'
+import { type CacheInterceptor, RELEASE } from '../interceptors/cache-interceptor.ts'
+import { outcomeOfContext } from '../interceptors/info.ts'
+import { type CacheOption, interceptorOf } from './cache-option.ts'
+import { type FromCache, fetchBy } from './cached-fetch.ts'
+import { CacheError } from './errors.ts'
+import { targetUrl } from './target-url.ts'
 
 export interface CachedClientOptions extends Client.Options {
   /** A store, the options of cacheInterceptor(), or an interceptor whose cache is to be shared. */
-  cache?: CacheStore | CacheOptions | CacheInterceptor
-}
-
-/** Whether the body came from the store; on what request(), stream(), pipeline() and fetch() of a CachedClient give. */
-export interface FromCache {
-  fromCache: boolean
+  cache?: CacheOption
 }
 
 /** Options of get(): those of request() but for what the URL says. */
@@ -41,7 +27,6 @@ const ANY_ORIGIN = 'http://any-origin.invalid'
 
 /** Not private fields: `compose()` puts a Proxy around the client, and private fields do not reach through one. */
 const STATE = Symbol('state')
-const RESOLVE = Symbol('resolve')
 const CLOSE = Symbol('close')
 
 interface State {
@@ -88,6 +73,7 @@ export class CachedClient extends Client {
       ended: false,
       closing: undefined
     }
+    Object.defineProperty(this, 'fetch', { value: boundFetch(this), writable: true, configurable: true })
   }
 
   /** The cache: purge, info, store. */
@@ -148,24 +134,20 @@ export class CachedClient extends Client {
 
   /** GET, by URL: absolute, or relative to the client's origin. undici's response data, with `fromCache`. */
   async get(url: string | URL, options: GetOptions = {}): Promise<Dispatcher.ResponseData & FromCache> {
-    const { origin, pathname, search } = this[RESOLVE](url)
+    const { origin, pathname, search } = targetUrl(url, this[STATE].origin)
     return await this.request({ ...options, origin, path: pathname + search, method: 'GET' })
   }
 
-  /** undici's fetch through this client; the Response has `fromCache`. A relative URL is one of the client's origin. */
-  async fetch(input: RequestInfo, init: RequestInit = {}): Promise<Response & FromCache> {
-    const isUrl = typeof input === 'string' || input instanceof URL
-    const url = this[RESOLVE](isUrl ? input : input.url)
-    const resource = isUrl ? url : input
-    const holder: OutcomeHolder = { outcome: undefined }
-    const dispatcher = this.compose(dispatch => (opts, handler) => {
-      // A redirect leads here as well.
-      if (opts.origin !== undefined && opts.origin !== null) this[RESOLVE](opts.origin)
-      return dispatch(withHolder(opts, holder), handler)
-    })
-    const response = await fetch(resource, { ...init, dispatcher })
-    if (holder.outcome !== undefined) rememberOutcome(response, holder.outcome)
-    return Object.assign(response, { fromCache: holder.outcome?.fromCache ?? false })
+  /** The built-in fetch through this client, or undici's where it gets an object of undici's classes; the Response has
+   * `fromCache`. A relative URL is one of the client's origin. Bound to the client: it may be called without it. */
+  fetch(
+    input: string | URL | globalThis.Request,
+    init?: globalThis.RequestInit
+  ): Promise<globalThis.Response & FromCache>
+  fetch(input: RequestInfo, init?: RequestInit): Promise<Response & FromCache>
+  fetch(input: unknown, init?: unknown): Promise<unknown> {
+    const { origin } = this[STATE]
+    return fetchBy(() => ({ origin, dispatch: (opts, handler) => this.dispatch(opts, handler) }), input, init)
   }
 
   override close(): Promise<void>
@@ -211,18 +193,6 @@ export class CachedClient extends Client {
     await closeOwn()
     await closeCache(state)
   }
-
-  [RESOLVE](url: string | URL): URL {
-    const { origin } = this[STATE]
-    if (!URL.canParse(String(url), origin)) {
-      throw new CacheError('ERR_CACHE_ORIGIN', `${JSON.stringify(String(url))} is no URL that names an origin`)
-    }
-    const resolved = new URL(url, origin)
-    if (origin !== undefined && resolved.origin !== origin) {
-      throw new CacheError('ERR_CACHE_ORIGIN', `this client is for ${origin}, not for ${resolved.origin}`)
-    }
-    return resolved
-  }
 }
 
 interface Releasing {
@@ -236,28 +206,6 @@ async function closeCache({ cache, ownsCache }: State): Promise<void> {
   else await (cache as Partial<CacheInterceptor>).settled?.()
 }
 
-function interceptorOf(cache: CachedClientOptions['cache']): { interceptor: CacheInterceptor; owned: boolean } {
-  if (isInterceptor(cache)) return { interceptor: cache, owned: false }
-  if (cache === undefined) return { interceptor: cacheInterceptor(), owned: true }
-  if (typeof cache !== 'object' || cache === null) {
-    throw optionError('cache', 'a store, the options of cacheInterceptor() or an interceptor', cache)
-  }
-  return { interceptor: cacheInterceptor(isStore(cache) ? { store: cache } : cache), owned: true }
-}
-
-/** Of any copy of this package. */
-function isInterceptor(cache: unknown): cache is CacheInterceptor {
-  return typeof cache === 'function' && typeof (cache as Partial<CacheInterceptor>).purge === 'function'
-}
-
-function isStore(cache: CacheStore | CacheOptions): cache is CacheStore {
-  return 'get' in cache && typeof cache.get === 'function'
-}
-
-function withHolder(opts: Dispatcher.DispatchOptions, holder: OutcomeHolder): Dispatcher.DispatchOptions {
-  return Object.assign({}, opts, { [OUTCOME]: holder })
-}
-
 function markFromCache<T extends object>(data: T): T & FromCache {
   // Not context.fromCache: redirect copies the context before the response has come.
   const { context } = data as { context?: unknown }
@@ -267,6 +215,19 @@ function markFromCache<T extends object>(data: T): T & FromCache {
 function marking(callback: Callback): Callback {
   return (error, data) =>
     callback(error, error === null && typeof data === 'object' && data !== null ? markFromCache(data) : data)
+}
+
+/** The client's fetch, or that of a class that extends it: of whichever view of the client it is called on, such as
+ * `compose()` makes, and else of the client itself. */
+function boundFetch(client: CachedClient): unknown {
+  const { fetch } = client
+  return function (this: unknown, ...args: unknown[]): unknown {
+    return Reflect.apply(fetch, isViewOf(client, this) ? this : client, args)
+  }
+}
+
+function isViewOf(client: CachedClient, object: unknown): boolean {
+  return typeof object === 'object' && object !== null && (object as Partial<CachedClient>)[STATE] === client[STATE]
 }
 
 function settling(resolve: () => void, reject: (error: Error) => void): (error?: Error | null) => void {

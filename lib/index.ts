@@ -6,12 +6,8 @@ export type { Serializer, StoredRecord } from '../serializers/serializer.ts'
 export { MemoryStore, type MemoryStoreOptions } from '../stores/memory.ts'
 export type * from '../stores/store.ts'
 export { cacheInfo } from './cache-info.ts'
-export {
-  CachedClient,
-  type CachedClientOptions,
-  type FromCache,
-  type GetOptions,
-  type OptOut
-} from './cached-client.ts'
+export { CachedClient, type CachedClientOptions, type GetOptions, type OptOut } from './cached-client.ts'
+export type { Fetch, FromCache } from './cached-fetch.ts'
+export { type CachedFetch, type CreateFetchOptions, createFetch } from './create-fetch.ts'
 export { CacheError, type CacheErrorCode, ERROR_CODES } from './errors.ts'
 export type { Fields } from './rfc9111/types.ts'
