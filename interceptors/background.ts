@@ -62,14 +62,11 @@ export class Background {
   fetch(ask: Ask, request: Request, plan: Plan, flight: Flight, over = () => {}): void {
     const exchange = new OriginExchange(this.#cache, ask, request, plan, flight)
     this.#exchanges.set(exchange, ask.next)
-    try {
-      exchange.send(() => {
-        this.#exchanges.delete(exchange)
-        over()
-      })
-    } catch {
-      // Nobody is to be told: the client has its answer or has left, and who waits now asks for itself.
-    }
+    // What is thrown is nobody's: the client has its answer or has left, and who waits now asks for itself.
+    exchange.sendSoon(() => {
+      this.#exchanges.delete(exchange)
+      over()
+    })
   }
 
   /** Ends what goes through one dispatcher. */

@@ -40,10 +40,12 @@ export const RELEASE = Symbol('release')
 export function cacheInterceptor(options: CacheOptions = {}): CacheInterceptor {
   const settings = readOptions(options)
   const cache = new HttpCache(settings)
-  const interceptor =
-    (dispatch: Dispatcher.Dispatch): Dispatcher.Dispatch =>
-    (opts, handler) =>
-      cache.handle(dispatch, opts, handler as AnyHandler)
+  const composed = new WeakMap<Dispatcher.Dispatch, Dispatcher.Dispatch>()
+  const interceptor = (dispatch: Dispatcher.Dispatch): Dispatcher.Dispatch => {
+    const next = cache.composedInto(dispatch)
+    composed.set(dispatch, next)
+    return (opts, handler) => cache.handle(next, opts, handler as AnyHandler)
+  }
   return Object.assign(interceptor, {
     store: settings.store,
     info: (response: object | null | undefined) => infoOfResponse(response, settings.cacheStatus),
@@ -51,7 +53,7 @@ export function cacheInterceptor(options: CacheOptions = {}): CacheInterceptor {
     settled: () => cache.settled(),
     close: () => cache.close(),
     [Symbol.asyncDispose]: () => cache.close(),
-    [RELEASE]: (dispatch: Dispatcher.Dispatch) => cache.release(dispatch)
+    [RELEASE]: (dispatch: Dispatcher.Dispatch) => cache.release(composed.get(dispatch) ?? dispatch)
   })
 }
 

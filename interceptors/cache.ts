@@ -11,6 +11,7 @@ import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { Lookup } from '../stores/store.ts'
 import { Background } from './background.ts'
 import { Coalescing } from './coalescing.ts'
+import { isMarkedBy, markedBy } from './composition.ts'
 import { Flights } from './flights.ts'
 import { type AnyHandler, clientOf } from './handler-adapter.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
@@ -46,6 +47,7 @@ export class HttpCache {
   readonly #knownOrigins: KnownOrigins = new Map()
   readonly #background = new Background(this)
   readonly #coalescing = new Coalescing(this, this.#background)
+  #compositions = 0
   #closed = false
   #closing: Promise<void> | undefined
 
@@ -56,6 +58,13 @@ export class HttpCache {
     const { cacheStatus } = settings
     this.bodies = new StoredBodies(this.guard)
     this.server = new Server(cacheStatus === undefined ? undefined : formatCacheName(cacheStatus))
+  }
+
+  /** What the cache's own requests go through, in one of the dispatchers that it is composed into: where there are several,
+   * it may come upon what it has sent itself. */
+  composedInto(dispatch: Dispatch): Dispatch {
+    this.#compositions++
+    return (opts, handler) => dispatch(this.#compositions > 1 ? markedBy(this, opts) : opts, handler)
   }
 
   /** One request from top to bottom: what the cache has no part in, what needs no lookup, what is stored. */
@@ -149,6 +158,7 @@ export class HttpCache {
       throw optionError('cache', 'true or false', opts.cache)
     if (opts.cache === false) return 'cache-false'
     if (this.#closed) return 'closed'
+    if (this.#compositions > 1 && isMarkedBy(this, opts)) return 'composed-twice'
     return opts.upgrade || opts.method === 'CONNECT' ? 'upgrade' : undefined
   }
 

@@ -2,6 +2,7 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import type { Client, Head, Source } from './client.ts'
 import type { Flight, Landing, Passenger, Stream } from './flights.ts'
 import type { Outcome } from './outcome.ts'
+import { soon } from './soon.ts'
 
 /** What a follower can be given of a response on its way: itself, what is made of it once it is stored, or nothing. */
 export type Share = { readonly head: Head; readonly outcome: Outcome } | 'once stored' | 'nothing'
@@ -82,12 +83,16 @@ export class Follower implements Passenger, Source {
     }, timeoutMs)
   }
 
+  /** Not at once: this may be a callback of another's response, within which nothing is sent. */
   #goOn(way: 'lookUp' | 'fetch' | 'fetchAnew'): void {
     if (this.#isDone) return
     this.#end()
-    const { client } = this.#options
-    client.source = undefined
-    this.#attempt(() => this.#options[way]())
+    soon(() => {
+      const { client } = this.#options
+      if (client.isFinished) return
+      client.source = undefined
+      this.#attempt(() => this.#options[way]())
+    })
   }
 
   #end(): void {

@@ -20,6 +20,7 @@ import type { Outcome } from './outcome.ts'
 import { completedOutcome, forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
 import { type Ask, optionsToSend, type Plan, planFor, storedOf } from './plan.ts'
 import { recordability } from './recordability.ts'
+import { soon } from './soon.ts'
 import { StoredBeginning } from './stored-beginning.ts'
 import type { OpenBody } from './stored-bodies.ts'
 
@@ -62,13 +63,34 @@ export class OriginExchange implements OriginEvents {
     })
   }
 
-  /** Dispatches the request. What the inner dispatcher throws at once is thrown on. `onOver` is called when it is known
-   * whether the response is stored; perhaps more than once. */
-  send(onOver?: () => void): boolean {
-    const { next, client } = this.#ask
+  /** Dispatches the request. What the inner dispatcher throws at once is thrown on. */
+  send(): boolean {
+    this.#begin()
+    return this.#dispatch()
+  }
+
+  /** The same, for what the cache sends by itself: not within a callback of another response. `onOver` is called when it is
+   * known whether the response is stored; perhaps more than once. */
+  sendSoon(onOver?: () => void): void {
     this.#onOver = onOver
-    this.#delivery.begin(client)
+    this.#begin()
+    soon(() => {
+      if (this.#handler.isOver) return
+      try {
+        this.#dispatch()
+      } catch (error) {
+        this.#ask.client?.fail(error as Error)
+      }
+    })
+  }
+
+  #begin(): void {
+    this.#delivery.begin(this.#ask.client)
     if (this.#request?.method === 'POST') this.#watchFor(this.#request.key)
+  }
+
+  #dispatch(): boolean {
+    const { next, client } = this.#ask
     try {
       this.#requestTimeMs = this.#cache.settings.now()
       return next(optionsToSend(this.#ask, this.#request, this.#plan), asDispatchHandler(this.#handler))
@@ -335,7 +357,7 @@ export class OriginExchange implements OriginEvents {
     if (client === undefined || client.isFinished) return this.#delivery.land('nothing')
     const { forward, asOf } = this.#plan
     const plan = { ...planFor(forward, 'refetch'), asOf }
-    new OriginExchange(this.#cache, this.#ask, request, plan, this.#delivery.leaveFlight()).send()
+    new OriginExchange(this.#cache, this.#ask, request, plan, this.#delivery.leaveFlight()).sendSoon()
   }
 
   #deliver(response: Response, outcome: Outcome): void {

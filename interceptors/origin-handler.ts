@@ -39,6 +39,8 @@ export class OriginHandler implements Source {
   #clientPaused = false
   #recorderPaused = false
   #over = false
+  /** The final header section has come. */
+  #answered = false
   #whenFree: (() => void) | undefined
 
   constructor(events: OriginEvents) {
@@ -73,6 +75,11 @@ export class OriginHandler implements Source {
   resumeForStore(): void {
     this.#recorderPaused = false
     this.#resumeIfFree()
+  }
+
+  /** Whether the last event has been told. */
+  get isOver(): boolean {
+    return this.#over
   }
 
   /** Settles when neither the client nor the store asks to wait; undefined: they do not. */
@@ -119,13 +126,15 @@ export class OriginHandler implements Source {
     headers: HeaderObject,
     statusText?: string
   ): void {
-    if (this.#over || this.#discarding) return
+    // Some interceptors of undici's give the header section twice to a request that is sent within another's.
+    if (this.#over || this.#discarding || this.#answered) return
     const raw = controller?.rawHeaders
     const lines = linesFrom(headers, raw)
     if (statusCode < 200) {
       this.#events.informed(statusCode, statusText ?? '', lines)
       return
     }
+    this.#answered = true
     const isHttp2 = isFromHttp2(raw, statusText, lines)
     const settled = this.#events.answered(statusCode, statusText ?? '', lines, isHttp2)
     if (settled !== undefined) this.#hold(settled)

@@ -7,6 +7,7 @@ import type { Client } from './client.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-handler.ts'
 import { trailersHead } from './origin-head.ts'
 import type { Ask } from './plan.ts'
+import { soon } from './soon.ts'
 import { type DispatchOptions, withFields } from './to-request.ts'
 
 /** What the request for the rest has in place of what the client sent: the client's own conditions are decided. */
@@ -78,11 +79,15 @@ export class RestOfBody implements OriginEvents {
     if (this.#requests++ === MAX_REQUESTS) return this.#client.fail(lost('the origin gives too little at a time'))
     const { next, opts } = this.#ask
     const headers = withFields(this.#fields, REPLACED, added)
-    try {
-      next({ ...opts, headers } as DispatchOptions, asDispatchHandler(handler))
-    } catch (error) {
-      this.#client.fail(error as Error)
-    }
+    // It may be a callback of a response that has brought this about.
+    soon(() => {
+      if (handler.isOver) return
+      try {
+        next({ ...opts, headers } as DispatchOptions, asDispatchHandler(handler))
+      } catch (error) {
+        this.#client.fail(error as Error)
+      }
+    })
   }
 
   started(context: unknown): void {

@@ -120,6 +120,7 @@ const OTHERS = [
   'bypass: no-origin',
   'bypass: not-understood',
   'bypass: closed',
+  'bypass: composed-twice',
   'bypass: upgrade'
 ]
 
@@ -157,6 +158,16 @@ describe('of the reasons in the README', () => {
     const dispatcher = new Agent().compose(cache)
     await cache.close()
     assert.equal(wordsOf(await ask(dispatcher, origin.url)), 'bypass: closed')
+    await dispatcher.close()
+  })
+
+  it('bypass: composed-twice happens, to the inner one', async () => {
+    await using origin = await startOrigin(FRESH)
+    const cache = cacheInterceptor()
+    const dispatcher = new Agent().compose(cache, cache)
+    const { headers, body } = await request(origin.url, { dispatcher })
+    await body.text()
+    assert.equal(headers['cache-status']?.[0], 'undici-http-cache; fwd=bypass; detail=composed-twice')
     await dispatcher.close()
   })
 
