@@ -7,10 +7,12 @@ import { infoOfResponse } from './info.ts'
 import { type CacheOptions, readOptions } from './options.ts'
 import type { CacheInfo } from './outcome.ts'
 
-/** What purge() takes: the URL whose responses are to go, every variant of them. */
-export interface PurgeTarget {
-  readonly url: string | URL
-}
+/** What purge() takes, one of these: the URL whose responses are to go, every variant of them; a tag, and all that carries it
+ * goes; or an origin, and all that came from there does. */
+export type PurgeTarget =
+  | { readonly url: string | URL; readonly tag?: never; readonly origin?: never }
+  | { readonly tag: string; readonly url?: never; readonly origin?: never }
+  | { readonly origin: string | URL; readonly url?: never; readonly tag?: never }
 
 /** An interceptor for `dispatcher.compose()`, and the handle of its cache. */
 export interface CacheInterceptor {
@@ -20,8 +22,9 @@ export interface CacheInterceptor {
   /** What this cache did for a response of undici's `request()` or `stream()`, or of any `fetch`; undefined where the
    * response did not pass through it, where there is none, and for fetch where `cacheStatus` is false. */
   info(response: object | null | undefined): CacheInfo | undefined
-  /** Removes what is stored for a URL, or everything; a response under way is not stored afterwards. Rejects with the
-   * store's error where the store fails, and with a TypeError (ERR_CACHE_OPTION) for a bad target. */
+  /** Removes what is stored for a URL, a tag or an origin, or everything. A response under way that it may be about is not
+   * stored afterwards, and no later request joins it. Rejects with the store's error where the store fails, and with a
+   * TypeError (ERR_CACHE_OPTION) for a bad target. */
   purge(target?: PurgeTarget): Promise<void>
   /** Settles once each response that has come whole by now, and each part that is kept, is stored or refused by the store:
    * another process finds it then. Waits no longer than `closeTimeoutMs`, and never rejects. */
@@ -49,7 +52,7 @@ export function cacheInterceptor(options: CacheOptions = {}): CacheInterceptor {
   return Object.assign(interceptor, {
     store: settings.store,
     info: (response: object | null | undefined) => infoOfResponse(response, settings.cacheStatus),
-    purge: (target?: PurgeTarget) => (target === undefined ? cache.purgeAll() : purgeTarget(cache, target)),
+    purge: (target?: PurgeTarget) => purge(cache, target),
     settled: () => cache.settled(),
     close: () => cache.close(),
     [Symbol.asyncDispose]: () => cache.close(),
@@ -57,9 +60,15 @@ export function cacheInterceptor(options: CacheOptions = {}): CacheInterceptor {
   })
 }
 
-async function purgeTarget(cache: HttpCache, target: PurgeTarget): Promise<void> {
-  if (typeof target !== 'object' || target === null || !('url' in target)) {
-    throw optionError('purge target', '{ url }, or nothing for everything', target)
+async function purge(cache: HttpCache, target: PurgeTarget | undefined): Promise<void> {
+  if (target === undefined) return cache.purgeAll()
+  const names = typeof target === 'object' && target !== null ? Object.keys(target) : []
+  if (names.length === 1) {
+    const { url, tag, origin } = target as { readonly url: string; readonly tag: string; readonly origin: string }
+    if (names[0] === 'url') return cache.purgeUrl(url)
+    if (names[0] === 'tag') return cache.purgeTag(tag)
+    if (names[0] === 'origin') return cache.purgeOrigin(origin)
   }
-  await cache.purgeUrl(target.url)
+  const given = names.length === 0 ? target : `{ ${names.join(', ')} }`
+  throw optionError('purge target', '{ url }, { tag } or { origin }, or nothing for everything', given)
 }

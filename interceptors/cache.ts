@@ -5,10 +5,12 @@ import { formatCacheName } from '../lib/rfc9111/cache-status.ts'
 import { decideRequest, decideUnstored } from '../lib/rfc9111/decide-request.ts'
 import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
 import { requestDirectives } from '../lib/rfc9111/directives.ts'
+import { namedOrigin, originTag } from '../lib/rfc9111/origin.ts'
 import { forWhole } from '../lib/rfc9111/preconditions.ts'
 import type { Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { Lookup } from '../stores/store.ts'
+import { checkedTag } from '../stores/tags.ts'
 import { Background } from './background.ts'
 import { Coalescing } from './coalescing.ts'
 import { isMarkedBy, markedBy } from './composition.ts'
@@ -109,10 +111,24 @@ export class HttpCache {
     await Promise.all(names.map(name => this.guard.purge(name)))
   }
 
+  /** Removes everything that carries a tag. Rejects where the store could not. */
+  async purgeTag(tag: string): Promise<void> {
+    const carried = checkedTag(tag)
+    this.flights.overtakeTagged(carried)
+    await this.guard.purgeTagged(carried)
+  }
+
+  /** Removes everything of one origin. Rejects where the store could not. */
+  async purgeOrigin(origin: string | URL): Promise<void> {
+    const named = namedOrigin(String(origin))
+    if (named === undefined) throw optionError('origin', "an origin such as 'https://host'", origin)
+    await this.purgeTag(originTag(named))
+  }
+
   /** Removes everything. Rejects where the store could not. */
   async purgeAll(): Promise<void> {
     this.flights.overtake()
-    await this.settings.store.clear()
+    await this.guard.purgeTagged(undefined)
   }
 
   /** Settles once it is known of each response of which no more comes by now whether it is stored, and the store has done

@@ -1,6 +1,7 @@
 import { monotonicMs } from '../lib/event-loop.ts'
 import { requestDirectives } from '../lib/rfc9111/directives.ts'
 import { combinedValue } from '../lib/rfc9111/fields.ts'
+import { originOfTag } from '../lib/rfc9111/origin.ts'
 import { hasOriginConditions, hasOwnConditions } from '../lib/rfc9111/preconditions.ts'
 import type { CacheKey, Entry, Request } from '../lib/rfc9111/types.ts'
 import type { Client, Head } from './client.ts'
@@ -69,6 +70,11 @@ export class Flight {
   /** Whether it is too late to read along, and has been on its way for longer than anybody waits for the rest of it. */
   isOverdue(timeoutMs: number): boolean {
     return this.#stream?.isOpen() === false && monotonicMs() > this.#streamsSinceMs + timeoutMs
+  }
+
+  /** Whether what it brings may carry the tag. */
+  mayCarry(tag: string): boolean {
+    return this.#stream === undefined ? mayCarry(this.key, tag) : this.#stream.entry.tags.includes(tag)
   }
 
   get isAwaited(): boolean {
@@ -214,6 +220,20 @@ export class Flights {
     }
   }
 
+  /** As `overtake()`, for what carries the tag: whoever is known not to goes on. */
+  overtakeTagged(tag: string): void {
+    for (const [name, flight] of [...this.#flights]) {
+      if (!flight.mayCarry(tag)) continue
+      this.#remove(name, flight.key)
+      flight.watcher?.overtaken()
+    }
+    for (const change of this.#changes.all()) {
+      if (!mayCarry(change.key, tag)) continue
+      this.#changes.delete(change.key, change)
+      change.overtaken()
+    }
+  }
+
   /** Releases everybody. */
   close(): void {
     for (const flight of [...this.#all]) flight.land('nothing')
@@ -228,6 +248,13 @@ export class Flights {
     if (isShareable) this.#unshared.delete(name)
     else this.#unshared.add(name)
   }
+}
+
+/** Whether a response for that key may carry the tag, for all that is known before it is there: its origin. Where the key
+ * holds another Host than the origin's, whatever its origin is called. */
+function mayCarry(key: CacheKey, tag: string): boolean {
+  const origin = originOfTag(tag)
+  return origin === undefined || key.startsWith(`${origin}/`) || key.includes('|')
 }
 
 /** What requests that may share one fetch have in common, how long its body may pause among it; undefined for one that

@@ -22,6 +22,7 @@ import { answered, isLate, type Patience, remainingMs, withDeadline } from './de
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings, StoreOperation } from './options.ts'
 import { OwedDeletions } from './owed-deletions.ts'
+import { OwedPurges } from './owed-purges.ts'
 import { PendingWrites } from './pending-writes.ts'
 import { checkedBody, checkedLease, checkedLookup } from './store-answers.ts'
 
@@ -57,11 +58,13 @@ export class StoreGuard {
     delete: new CircuitBreaker()
   }
   readonly #owed = new OwedDeletions()
+  readonly #owedPurges: OwedPurges
   readonly #changes = new PendingWrites()
 
   constructor(store: CacheStore, settings: Pick<Settings, 'storeTimeoutMs' | 'onStoreError'>) {
     this.#store = store
     this.#settings = settings
+    this.#owedPurges = new OwedPurges(store, (error, operation) => this.report(error, operation))
   }
 
   get givesLeases(): boolean {
@@ -80,7 +83,8 @@ export class StoreGuard {
   ): MaybePromise<Lookup> {
     if (this.#owed.has(key)) return this.#getAfterDeleting(key, variantOf, patience)
     if (!this.#breakers.get.allows()) return NOTHING
-    const get = () => mapMaybe(this.#store.get(key, variantOf), lookup => checkedLookup(lookup, key, variantOf))
+    const get = () =>
+      mapMaybe(this.#store.get(key, variantOf), lookup => this.#readable(checkedLookup(lookup, key, variantOf)))
     return this.#attempt('get', NOTHING, get, undefined, patience)
   }
 
@@ -92,7 +96,8 @@ export class StoreGuard {
     patience?: Patience
   ): MaybePromise<Lookup> {
     if (!this.#breakers.deeper.allows()) return NOTHING
-    const ask = () => mapMaybe(lookup.deeper?.() ?? NOTHING, found => checkedLookup(found, key, variantOf))
+    const ask = () =>
+      mapMaybe(lookup.deeper?.() ?? NOTHING, found => this.#readable(checkedLookup(found, key, variantOf)))
     return this.#attempt('deeper', NOTHING, ask, undefined, patience)
   }
 
@@ -252,6 +257,11 @@ export class StoreGuard {
     }
   }
 
+  /** The same for what carries a tag; undefined: everything. */
+  purgeTagged(tag: string | undefined): Promise<void> {
+    return this.#owedPurges.purge(tag)
+  }
+
   /** Settles once the store has done what it was told to, or has failed: late answers are waited for as well. */
   settled(): Promise<void> {
     return this.#changes.settled()
@@ -265,6 +275,11 @@ export class StoreGuard {
     } catch {
       // A listener's fault is no reason for a request to fail; nor is there anybody left to tell.
     }
+  }
+
+  /** What a purge was to remove, and has not, is as good as not there. */
+  #readable(lookup: Lookup): Lookup {
+    return this.#owedPurges.readable(lookup) ?? NOTHING
   }
 
   #getAfterDeleting(

@@ -21,3 +21,8 @@ export function normalTag(tag: string): string | undefined {
   const origin = namedOrigin(tag.slice(ORIGIN_TAG.length))
   return origin === undefined ? undefined : ORIGIN_TAG + origin
 }
+
+/** The origin that a tag in its normal form stands for; undefined for other tags. */
+export function originOfTag(tag: string): string | undefined {
+  return tag.startsWith(ORIGIN_TAG) ? tag.slice(ORIGIN_TAG.length) : undefined
+}

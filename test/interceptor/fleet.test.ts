@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CachedClient, type CacheOptions, type StoreOperation } from 'undici-http-cache'
+import { CachedClient, type CacheOptions, type PurgeTarget, type StoreOperation } from 'undici-http-cache'
 import type { Lease, LeaseAnswer } from '../../stores/store.ts'
 import { AsyncStore } from '../stores/async-store.ts'
 import { LeasingStore } from '../stores/leasing-store.ts'
@@ -301,19 +301,25 @@ describe('a process that fetches for a fleet', () => {
     assert.equal(setting.origin.requests.length, 2)
   })
 
-  test('for what has been purged here meanwhile is not waited for by who asks after that', async () => {
-    await using setting = await fleet(numbered, { size: 2 })
-    const { origin, first } = setting
-    const cached = cacheOf(setting, 0)
-    const doomed = cached.get(origin.url)
-    await until(() => origin.requests.length === 1)
-    await cached.cache.purge({ url: origin.url })
-    const late = [await cached.get(origin.url), await cacheOf(setting, 1).get(origin.url)]
-    for (const { body } of late) assert.equal(body, '#2')
-    first.open()
-    assert.equal((await doomed).body, '#1')
-    assert.equal((await cached.get(origin.url)).body, '#2')
-  })
+  for (const [what, targetOf] of Object.entries({
+    url: (url: string): PurgeTarget => ({ url }),
+    origin: (url: string): PurgeTarget => ({ origin: url }),
+    tag: (url: string): PurgeTarget => ({ tag: `origin:${url}` })
+  })) {
+    test(`for what has been purged here meanwhile by ${what} is not waited for by who asks after that`, async () => {
+      await using setting = await fleet(numbered, { size: 2 })
+      const { origin, first } = setting
+      const cached = cacheOf(setting, 0)
+      const doomed = cached.get(origin.url)
+      await until(() => origin.requests.length === 1)
+      await cached.cache.purge(targetOf(origin.url))
+      const late = [await cached.get(origin.url), await cacheOf(setting, 1).get(origin.url)]
+      for (const { body } of late) assert.equal(body, '#2')
+      first.open()
+      assert.equal((await doomed).body, '#1')
+      assert.equal((await cached.get(origin.url)).body, '#2')
+    })
+  }
 
   test('of something that another has purged does not answer who asks after that', async () => {
     await using setting = await fleet(numbered, { size: 3 })

@@ -172,6 +172,8 @@ describe('a POST in flight that may bring what a later GET would', () => {
     'another POST': (cached, url) => cached.get(url, { method: 'POST', body: 'y' }),
     'a DELETE': (cached, url) => cached.get(url, { method: 'DELETE' }),
     'purge({ url })': (cached, url) => cached.cache.purge({ url }),
+    'purge({ tag })': (cached, url) => cached.cache.purge({ tag: `origin:${new URL(url).origin}` }),
+    'purge({ origin })': (cached, url) => cached.cache.purge({ origin: new URL(url).origin }),
     'purge()': cached => cached.cache.purge()
   }
   for (const [what, overtake] of Object.entries(overtaking)) {
@@ -251,6 +253,10 @@ describe('a GET in flight', () => {
     'purge({ url })': (cached, url) => cached.cache.purge({ url }),
     'purge({ url }) with a URL object and a fragment': (cached, url) =>
       cached.cache.purge({ url: new URL(`${url}#f`) }),
+    'purge({ tag })': (cached, url) => cached.cache.purge({ tag: `origin:${url}` }),
+    'purge({ tag }) with a slash': (cached, url) => cached.cache.purge({ tag: `origin:${url}/` }),
+    'purge({ origin })': (cached, url) => cached.cache.purge({ origin: url }),
+    'purge({ origin }) with a URL object': (cached, url) => cached.cache.purge({ origin: new URL(url) }),
     'purge()': cached => cached.cache.purge()
   }
   for (const [what, overtake] of Object.entries(overtaking)) {
@@ -294,6 +300,23 @@ describe('purge', () => {
     assert.deepEqual(await Promise.all([ask('/a', '1'), ask('/b', '2')]), [false, false])
   })
 
+  test('removes everything of an origin, by its name or its tag, and nothing else', async () => {
+    await using one = await startOrigin()
+    await using other = await startOrigin()
+    await using cached = new CachedAgent()
+    const urls = [`${one.url}/a`, `${one.url}/b`, `${other.url}/a`]
+    const tag = `origin:${one.url}`
+    for (const target of [{ origin: one.url }, { origin: `${one.url}/` }, { origin: new URL(one.url) }, { tag }]) {
+      for (const url of urls) await cached.get(url)
+      await cached.cache.purge(target)
+      const found = []
+      for (const url of urls) found.push((await cached.get(url)).fromCache)
+      assert.deepEqual(found, [false, false, true])
+    }
+    await cached.cache.purge({ tag: 'nobody carries it' })
+    assert.equal((await cached.get(urls[0] ?? '')).fromCache, true)
+  })
+
   test('of what is not stored does nothing', async () => {
     await using cached = new CachedAgent()
     await cached.cache.purge({ url: 'https://example.com/nothing' })
@@ -304,30 +327,54 @@ describe('purge', () => {
     { url: '/relative' },
     { url: 'data:text/plain,x' },
     { url: '' },
+    { url: undefined },
     { uri: 'https://a/' },
+    { tag: undefined },
+    { tag: 1 },
+    { tag: 'origin:https://a/path' },
+    { tag: 'origin:nonsense' },
+    { origin: undefined },
+    { origin: 'a.example' },
+    { origin: 'https://a/path' },
+    { origin: 'https://user@a' },
+    { origin: 'ftp://a' },
+    { origins: ['https://a'] },
+    { url: 'https://a/', tag: 'b' },
+    { tag: 'b', origin: 'https://a' },
+    { url: 'https://a/', other: true },
+    {},
+    [],
+    ['https://a/'],
     'https://a/',
+    true,
     null
   ]) {
-    test(`of ${JSON.stringify(target)} is refused`, async () => {
+    test(`of ${JSON.stringify(target)} (${Object.keys(target ?? {})}) is refused, and removes nothing`, async () => {
+      await using origin = await startOrigin()
       await using cached = new CachedAgent()
+      await cached.get(origin.url)
       await assert.rejects(cached.cache.purge(target as never), (error: Error & { code?: string }) => {
         assert.ok(error instanceof TypeError)
         assert.equal(error.code, 'ERR_CACHE_OPTION')
-        assert.match(error.message, /purge target|url/)
+        assert.match(error.message, /purge target|url|tag|origin/)
         return true
       })
+      assert.equal((await cached.get(origin.url)).fromCache, true)
     })
   }
 
   test("rejects with the store's error", async () => {
     const store = Object.assign(new MemoryStore(), {
       delete: () => Promise.reject(new Error('no delete')),
+      deleteByTag: () => Promise.reject(new Error('no deletion by tag')),
       clear: () => {
         throw new Error('no clear')
       }
     })
     await using cached = new CachedAgent({ store })
     await assert.rejects(cached.cache.purge({ url: 'https://example.com/' }), { message: 'no delete' })
+    await assert.rejects(cached.cache.purge({ tag: 'a' }), { message: 'no deletion by tag' })
+    await assert.rejects(cached.cache.purge({ origin: 'https://example.com' }), { message: 'no deletion by tag' })
     await assert.rejects(cached.cache.purge(), { message: 'no clear' })
   })
 })

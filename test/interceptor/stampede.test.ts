@@ -163,13 +163,80 @@ describe('those who follow', () => {
     })
     await using cached = new CachedAgent()
     const before = await Promise.all([cached.open(origin.url), cached.open(origin.url)])
-    for (const purge of [{ url: origin.url }, undefined]) {
-      await cached.cache.purge(purge)
-      assert.notEqual((await cached.get(origin.url)).body, '#1')
+    const seen = ['#1']
+    for (const target of [{ url: origin.url }, { origin: origin.url }, { tag: `origin:${origin.url}` }, undefined]) {
+      await cached.cache.purge(target)
+      const { body } = await cached.get(origin.url)
+      assert.ok(!seen.includes(body), `${body} after ${JSON.stringify(target)}`)
+      seen.push(body)
     }
     end.open()
     for (const each of before) assert.equal((await read(each)).toString(), '#1')
     assert.notEqual((await cached.get(origin.url)).body, '#1')
+  })
+})
+
+describe('requests for something that is being fetched as something else is purged', () => {
+  /** Answers once it may: the header section at once, or with the body. */
+  async function slowOrigin(isHeadEarly: boolean) {
+    const end = gate()
+    const origin = await startOrigin(async ({ number }, response) => {
+      if (!isHeadEarly) await end.opened
+      response.writeHead(200, FRESH)
+      response.write(`#${number}`)
+      await end.opened
+      response.end()
+      return undefined
+    })
+    return { origin, end }
+  }
+
+  for (const isHeadEarly of [true, false]) {
+    const known = isHeadEarly ? 'whose tags are known' : 'whose tags are not known yet'
+    test(`join what carries another origin's tag, ${known}`, async () => {
+      const { origin, end } = await slowOrigin(isHeadEarly)
+      await using _ = origin
+      await using cached = new CachedAgent()
+      const early = cached.get(origin.url)
+      await until(() => origin.requests.length === 1)
+      await cached.cache.purge({ origin: 'https://elsewhere.example' })
+      const late = cached.get(origin.url)
+      await sleep(50)
+      end.open()
+      assert.deepEqual([(await early).body, (await late).body], ['#1', '#1'])
+      assert.equal(origin.requests.length, 1)
+    })
+  }
+
+  for (const isHeadEarly of [true, false]) {
+    test(`${isHeadEarly ? 'join' : 'do not join'} it where its tags are ${isHeadEarly ? '' : 'not '}known, and another one is purged`, async () => {
+      const { origin, end } = await slowOrigin(isHeadEarly)
+      await using _ = origin
+      await using cached = new CachedAgent()
+      const early = isHeadEarly ? read(await cached.open(origin.url)) : cached.get(origin.url)
+      await until(() => origin.requests.length === 1)
+      await cached.cache.purge({ tag: 'product-1' })
+      const late = cached.get(origin.url)
+      await sleep(50)
+      end.open()
+      await early
+      assert.equal((await late).body, isHeadEarly ? '#1' : '#2')
+    })
+  }
+
+  test('do not join what was asked for with another Host, which the tag may be of', async () => {
+    const { origin, end } = await slowOrigin(false)
+    await using _ = origin
+    await using cached = new CachedAgent()
+    const headers = { host: 'one.test' }
+    const early = cached.get(origin.url, { headers })
+    await until(() => origin.requests.length === 1)
+    await cached.cache.purge({ origin: 'http://one.test' })
+    const late = cached.get(origin.url, { headers })
+    await until(() => origin.requests.length === 2)
+    end.open()
+    await Promise.all([early, late])
+    assert.notEqual((await cached.get(origin.url, { headers })).body, '#1')
   })
 })
 

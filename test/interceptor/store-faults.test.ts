@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CacheOptions, StoreOperation } from 'undici-http-cache'
+import type { CacheOptions, PurgeTarget, StoreOperation } from 'undici-http-cache'
 import { MemoryStore } from 'undici-http-cache/stores/memory'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { CacheStore, Lookup, Stored } from '../../stores/store.ts'
@@ -482,6 +482,52 @@ describe('a deletion', () => {
     store.faults.delete = undefined
     await cached.cache.purge({ url: origin.url })
     await ask()
+    assert.equal((await ask()).fromCache, true)
+  })
+})
+
+describe('a purge of much that fails', () => {
+  const targets: Record<string, (url: string) => PurgeTarget | undefined> = {
+    'by tag': url => ({ tag: `origin:${url}` }),
+    'of an origin': url => ({ origin: url }),
+    'of everything': () => undefined
+  }
+  for (const [what, targetOf] of Object.entries(targets)) {
+    test(`${what} is told to the caller, keeps what it was about from being served, and is tried again`, async () => {
+      await using setting = await world(new MemoryStore())
+      const { store, ask, cached, origin } = setting
+      await ask()
+      const fail = () => Promise.reject(new Error('no deletion today'))
+      Object.assign(store.faults, { delete: fail, clear: fail })
+      await assert.rejects(cached.cache.purge(targetOf(origin.url)), { message: 'no deletion today' })
+      assert.equal((await ask()).fromCache, false)
+      assert.equal((await ask()).fromCache, false)
+      Object.assign(store.faults, { delete: undefined, clear: undefined })
+      await sleep(1_100)
+      await ask()
+      await ask()
+      assert.equal((await ask()).fromCache, true)
+    })
+  }
+
+  test('leaves what it was not about alone', async () => {
+    await using setting = await world(new MemoryStore())
+    const { store, ask, cached } = setting
+    await ask()
+    store.faults.delete = () => Promise.reject(new Error('no deletion today'))
+    await assert.rejects(cached.cache.purge({ origin: 'https://elsewhere.example' }))
+    assert.equal((await ask()).fromCache, true)
+  })
+
+  test('of a store that knows no tags keeps nothing from being served', async () => {
+    const store = Object.assign(new MemoryStore(), {
+      capabilities: { ...new MemoryStore().capabilities, tags: false },
+      deleteByTag: () => Promise.reject(new Error('no tags'))
+    })
+    await using setting = await world(store)
+    const { ask, cached, origin } = setting
+    await ask()
+    await assert.rejects(cached.cache.purge({ origin: origin.url }), { message: 'no tags' })
     assert.equal((await ask()).fromCache, true)
   })
 })
