@@ -28,7 +28,8 @@ export function nextTurn(): Promise<void> {
 }
 
 function arrange(): void {
-  const turn = nodeTiming.uvMetricsInfo.loopCount
+  // Node 22 has it from 22.8 on.
+  const turn = (nodeTiming as Partial<typeof nodeTiming>).uvMetricsInfo?.loopCount ?? Math.floor(monotonicMs())
   if (askedIn === turn) return
   askedIn = turn
   setImmediate(callWaiting)

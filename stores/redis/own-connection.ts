@@ -1,8 +1,9 @@
+import { clearTimeout, setTimeout } from 'node:timers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster, type ClusterNode, Redis, type RedisOptions } from 'ioredis'
 import { monotonicMs } from '../../lib/event-loop.ts'
 import type { RedisClient } from './client.ts'
-import { type Connection, closed, withoutCommand } from './connection.ts'
+import { type Connection, closed, messageOf, withoutCommand } from './connection.ts'
 import { Cork, streamsOf } from './cork.ts'
 
 type OwnClient = Redis | Cluster
@@ -60,7 +61,16 @@ export class OwnConnection implements Connection {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    if (this.#underWay > 0) await new Promise<void>(resolve => (this.#onIdle = resolve))
+    if (this.#underWay > 0) {
+      await new Promise<void>(resolve => {
+        const longestMs = this.#connectTimeoutMs + this.#commandTimeoutMs + LATE_MS
+        const timer = setTimeout(resolve, longestMs)
+        this.#onIdle = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
     const client = this.#ready
     if (client === undefined) return
     const end = new Promise<void>(resolve => client.once('end', resolve))
@@ -148,9 +158,9 @@ export class OwnConnection implements Connection {
 
   /** A client whose server has gone silent, or is no master any more, is given up; the next command makes another. */
   #judge(error: unknown, client: OwnClient): void {
-    if (!(error instanceof Error)) return
-    const isSilent = error.message === 'Command timed out' && this.#isSilentAgain()
-    if (!isSilent && !error.message.startsWith('READONLY')) return
+    const message = messageOf(error)
+    const isSilent = message === 'Command timed out' && this.#isSilentAgain()
+    if (!isSilent && !message.startsWith('READONLY')) return
     if (this.#ready !== client) return
     this.#ready = undefined
     client.disconnect()
