@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { isUint8Array } from 'node:util/types'
 import { CacheError } from '../lib/errors.ts'
 import { nextTurn } from '../lib/event-loop.ts'
 import type { Body } from '../stores/store.ts'
@@ -201,7 +202,7 @@ export class ReadBodyPlayer extends BodyPlayer {
 /** What is wrong with the next step of a body of which so many bytes are still to come; undefined: nothing. */
 export function damageIn(next: IteratorResult<Uint8Array>, remainingBytes: number): DamagedBody | undefined {
   if (next.done === true) return remainingBytes === 0 ? undefined : new DamagedBody('ended early')
-  if (!(next.value instanceof Uint8Array)) return new DamagedBody('holds something else than bytes')
+  if (!isUint8Array(next.value)) return new DamagedBody('holds something else than bytes')
   return next.value.byteLength <= remainingBytes ? undefined : new DamagedBody('is longer than it was')
 }
 
@@ -236,6 +237,6 @@ export function release(iterator: AsyncIterator<Uint8Array> | undefined): void {
 
 /** The pieces of a body that need not be awaited; undefined for one that must be. */
 export function heldPieces(body: Body): readonly Uint8Array[] | undefined {
-  if (body instanceof Uint8Array) return [body]
+  if (isUint8Array(body)) return [body]
   return Array.isArray(body) ? body : undefined
 }

@@ -72,7 +72,7 @@ export function withDeadline<T>(
 
 /** Whether a deadline is all that a call has failed by: then what it was about may be as good as ever. */
 export function isLate(error: unknown): boolean {
-  return error instanceof CacheError && error.code === 'ERR_CACHE_TIMEOUT'
+  return Object(error).code === 'ERR_CACHE_TIMEOUT'
 }
 
 /** The deadline has been reported; nobody waits for what comes after it. */

@@ -1,3 +1,4 @@
+import { isRegExp } from 'node:util/types'
 import { optionError } from '../lib/errors.ts'
 import type { Policy } from '../lib/rfc9111/types.ts'
 import { givesLeases } from '../stores/leases.ts'
@@ -229,7 +230,7 @@ function checkedOrigins(origins: CacheOptions['origins']): Settings['origins'] {
 }
 
 function isOriginMatcher(member: unknown): boolean {
-  return typeof member === 'string' || member instanceof RegExp
+  return typeof member === 'string' || isRegExp(member)
 }
 
 function checkedCacheStatus(value: CacheOptions['cacheStatus']): string | undefined {

@@ -1,3 +1,4 @@
+import { isUint8Array } from 'node:util/types'
 import { cutOff, MIN_KEPT_BYTES } from '../lib/rfc9111/parts.ts'
 import { isLesser } from '../lib/rfc9111/precedence.ts'
 import { isPartial, storedBytes } from '../lib/rfc9111/segments.ts'
@@ -152,9 +153,10 @@ export class Recorder {
         if (this.#finished !== undefined) this.#commit(this.#writer, this.#finished)
         return
       }
-      const bytes = next instanceof Uint8Array ? next.byteLength : 0
-      const written =
-        next instanceof Uint8Array ? this.#options.guard.write(this.#writer, next) : this.#copy(this.#writer, next)
+      const bytes = isUint8Array(next) ? next.byteLength : 0
+      const written = isUint8Array(next)
+        ? this.#options.guard.write(this.#writer, next)
+        : this.#copy(this.#writer, next)
       if (isPromise(written)) {
         this.#working = true
         void written.then(succeeded => {

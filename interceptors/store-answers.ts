@@ -1,3 +1,4 @@
+import { isUint8Array } from 'node:util/types'
 import { CacheError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import type { Body, LeaseAnswer, Lookup } from '../stores/store.ts'
@@ -77,10 +78,10 @@ function isLines(lines: unknown): boolean {
 /** What the contract promises; bytes at hand have the length that was asked for. */
 export function checkedBody(body: Body | undefined, expectedBytes: number | undefined): Body | undefined {
   if (body === undefined) return undefined
-  if (body instanceof Uint8Array || Array.isArray(body)) {
+  if (isUint8Array(body) || Array.isArray(body)) {
     let byteLength = 0
-    for (const piece of body instanceof Uint8Array ? [body] : body) {
-      if (!(piece instanceof Uint8Array)) throw notInContract('open')
+    for (const piece of isUint8Array(body) ? [body] : body) {
+      if (!isUint8Array(piece)) throw notInContract('open')
       byteLength += piece.byteLength
     }
     if (byteLength === expectedBytes) return body

@@ -1,4 +1,5 @@
 import { stringify } from 'node:querystring'
+import { isUint8Array } from 'node:util/types'
 import type { Dispatcher } from 'undici'
 import { cacheKey } from '../lib/rfc9111/cache-key.ts'
 import { addFieldLine, combinedValue, FieldsInProgress } from '../lib/rfc9111/fields.ts'
@@ -83,7 +84,7 @@ export function toRequest(opts: DispatchOptions, settings: Settings, known: Know
 export function hasContent({ body }: DispatchOptions): boolean {
   if (body === undefined || body === null) return false
   if (typeof body === 'string') return body !== ''
-  return !(body instanceof Uint8Array) || body.byteLength > 0
+  return !isUint8Array(body) || body.byteLength > 0
 }
 
 /** '' is everybody's of a shared cache; what a private cache keeps is never a shared one's, in one store as well. */

@@ -5,6 +5,7 @@ import { outcomeOfContext } from '../interceptors/info.ts'
 import { type CacheOption, interceptorOf } from './cache-option.ts'
 import { type FromCache, fetchBy } from './cached-fetch.ts'
 import { CacheError } from './errors.ts'
+import { isUrl } from './foreign-values.ts'
 import { targetUrl } from './target-url.ts'
 
 export interface CachedClientOptions extends Client.Options {
@@ -53,7 +54,7 @@ export class CachedClient extends Client {
   constructor(options?: CachedClientOptions)
   constructor(origin: string | URL, options?: CachedClientOptions)
   constructor(first?: string | URL | CachedClientOptions, second?: CachedClientOptions) {
-    const named = typeof first === 'string' || first instanceof URL
+    const named = typeof first === 'string' || isUrl(first)
     const { cache, ...clientOptions } = (named ? second : first) ?? {}
     const { interceptor, owned } = interceptorOf(cache)
     super(named ? first : ANY_ORIGIN, clientOptions)

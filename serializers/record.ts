@@ -22,7 +22,7 @@ export function decodeRecord<Encoded>(encoded: Encoded, parse: (encoded: Encoded
   try {
     return readRecord(parse(encoded))
   } catch (error) {
-    if (error instanceof CacheError && error.code === 'ERR_CACHE_RECORD') throw error
+    if (Object(error).code === 'ERR_CACHE_RECORD') throw error
     throw new CacheError('ERR_CACHE_RECORD', 'not a record: it cannot be read', { cause: error })
   }
 }

@@ -1,4 +1,4 @@
-import type { MaybePromise } from '../store.ts'
+import type { MaybePromise } from './store.ts'
 
 export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   return typeof value === 'object' && value !== null && typeof (value as Promise<T>).then === 'function'

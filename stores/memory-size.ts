@@ -1,3 +1,4 @@
+import { isUint8Array } from 'node:util/types'
 import type { Entry, FieldLines } from '../lib/rfc9111/types.ts'
 import type { StoredRecord } from '../serializers/serializer.ts'
 
@@ -24,7 +25,7 @@ export function sizeInMemory(
   let bytes = SLOT_BYTES + bytesOf(entry.key) + bytesOf(entry.variantKey) + namesSize(entry) + tagsSize(entry)
   for (const block of blocks ?? []) bytes += block.byteLength + BLOCK_BYTES
   if (typeof encoded === 'string') return bytes + bytesOf(encoded)
-  if (encoded instanceof Uint8Array) return bytes + encoded.byteLength + BLOCK_BYTES
+  if (isUint8Array(encoded)) return bytes + encoded.byteLength + BLOCK_BYTES
   for (const [name, value] of entry.trailers) bytes += TRAILER_BYTES + name.length + value.length
   bytes += SEGMENT_BYTES * entry.segments.length + entry.statusText.length
   return bytes + ENTRY_BYTES + linesSize(entry.lines) + (body?.byteLength ?? 0)

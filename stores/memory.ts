@@ -1,3 +1,4 @@
+import { isUint8Array } from 'node:util/types'
 import { LRUCache } from 'lru-cache'
 import { CacheError, optionError } from '../lib/errors.ts'
 import { givesWay, isLesser } from '../lib/rfc9111/precedence.ts'
@@ -355,7 +356,7 @@ class StoredInMemory implements Stored {
 
   open(range?: ByteRange): Body | undefined {
     if (range === undefined || this.#body === undefined) return this.#body
-    return sliceBlocks(this.#body instanceof Uint8Array ? [this.#body] : this.#body, range)
+    return sliceBlocks(isUint8Array(this.#body) ? [this.#body] : this.#body, range)
   }
 }
 

@@ -40,6 +40,6 @@ export async function attempt<T>(promise: Promise<T>): Promise<T | undefined> {
 }
 
 function codeOf(error: unknown): string {
-  const code: unknown = error instanceof Error ? (error as { code?: unknown }).code : undefined
+  const code: unknown = Object(error).code
   return typeof code === 'string' ? code : ''
 }

@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CacheError, optionError } from '../../lib/errors.ts'
 import { monotonicMs } from '../../lib/event-loop.ts'
+import { isUrl } from '../../lib/foreign-values.ts'
 import { isMissing, isThereAlready } from './faults.ts'
 import { DIRECTORY_MODE, FILE_MODE, type FileHandle, type FileSystem, TO_CREATE, TO_READ } from './file-system.ts'
 import { bodyName, randomName } from './names.ts'
@@ -239,7 +240,7 @@ export class Tree {
 /** The option `directory` as an absolute path; by default the package's folder in $XDG_CACHE_HOME, or in ~/.cache. */
 export function acceptDirectory(value: unknown): string {
   if (value === undefined) return join(cacheHome(), PACKAGE_NAME)
-  if (value instanceof URL && value.protocol === 'file:') return fileURLToPath(value)
+  if (isUrl(value) && value.protocol === 'file:') return fileURLToPath(value.href)
   if (typeof value === 'string' && value !== '' && !value.includes('\0')) return resolve(value)
   throw optionError('directory', 'a path or a file: URL', value)
 }

@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer'
 import { LRUCache } from 'lru-cache'
-import { CacheError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/event-loop.ts'
 import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
@@ -216,7 +215,7 @@ export class EntryReader implements LookupSource {
       return new StoredInRecord(asAsked, head, name, body)
     } catch (error) {
       this.#remove(name)
-      if (error instanceof CacheError) return undefined
+      if (Object(error).code === 'ERR_CACHE_RECORD') return undefined
       throw error
     }
   }

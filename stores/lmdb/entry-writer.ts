@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { isUint8Array } from 'node:util/types'
 import { givesWay, isLesser } from '../../lib/rfc9111/precedence.ts'
 import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
@@ -33,8 +34,8 @@ export class EntryWriter {
   /** False: overtaken by a deletion, or by a response that was asked for later. */
   async store(entry: Entry, body: Uint8Array | ChunkedBody, asOf: number, arrival: number): Promise<boolean> {
     const variantDigest = digestOf(entry.variantKey)
-    const inline = body instanceof Uint8Array ? body : undefined
-    const chunked = body instanceof Uint8Array ? undefined : body
+    const inline = isUint8Array(body) ? body : undefined
+    const chunked = isUint8Array(body) ? undefined : body
     const payload = this.#encode(entry, variantDigest, inline)
     const name = this.#nameOf(entry.key, variantDigest)
     return this.#opening.opened().database.write(batch => {

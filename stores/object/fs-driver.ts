@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isUint8Array } from 'node:util/types'
 import { optionError } from '../../lib/errors.ts'
+import { isUrl } from '../../lib/foreign-values.ts'
 import { ignoreAbsent, isMissing, isThereAlready } from '../file/faults.ts'
 import { Gate } from '../file/gate.ts'
 import type { GetObjectOptions, ObjectBody, ObjectDriver, PutObjectOptions } from './driver.ts'
@@ -174,7 +175,7 @@ function acceptFs(value: unknown): DriverFileSystem {
 }
 
 function acceptFolder(value: unknown): string {
-  if (value instanceof URL && value.protocol === 'file:') return fileURLToPath(value)
+  if (isUrl(value) && value.protocol === 'file:') return fileURLToPath(value.href)
   if (typeof value === 'string' && value !== '' && !value.includes('\0')) return resolve(value)
   throw optionError('directory', 'a path or a file: URL', value)
 }

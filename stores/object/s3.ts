@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher } from 'undici'
 import { optionError } from '../../lib/errors.ts'
+import { isUrl } from '../../lib/foreign-values.ts'
 import type { CallOptions, GetObjectOptions, ObjectBody, ObjectDriver, PutObjectOptions } from './driver.ts'
 import { readError } from './s3/answers.ts'
 import { responseBody } from './s3/body.ts'
@@ -156,7 +157,7 @@ function isCredentials(value: unknown): value is Credentials {
 }
 
 function acceptEndpoint(value: unknown): URL {
-  const text = value instanceof URL ? value.href : value
+  const text = isUrl(value) ? value.href : value
   const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined
   if (url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '') return url
   throw optionError('endpoint', 'an http: or https: URL without a path', value)

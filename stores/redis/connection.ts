@@ -23,7 +23,7 @@ export function runScript(
 ): Promise<unknown> {
   return connection.use(client =>
     client.evalsha(sha1, keys.length, ...keys, ...args).catch((error: unknown) => {
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+      if (!messageOf(error).startsWith('NOSCRIPT')) throw error
       return client.eval(lua, keys.length, ...keys, ...args)
     })
   )
@@ -83,9 +83,13 @@ export class UsersConnection implements Connection {
   }
 }
 
+export function messageOf(error: unknown): string {
+  return String(Object(error).message)
+}
+
 /** ioredis attaches the command, which may hold a whole response, and would be printed with the error. */
 export function withoutCommand(error: unknown): unknown {
-  if (error instanceof Error && 'command' in error) delete error.command
+  if (typeof error === 'object' && error !== null && 'command' in error) delete error.command
   return error
 }
 

@@ -1,5 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
+import { isUint8Array } from 'node:util/types'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { CHUNK_BYTES } from './chunks.ts'
 import { type Connection, runScript } from './connection.ts'
@@ -81,7 +82,7 @@ export class EntryWriter {
     const ttl = ttlMs === Infinity ? -1 : ttlMs
     const variantDigest = fullDigestOf(entry.variantKey)
     const record = this.#records.encode(entry, variantDigest, body, nowMs + ttlMs)
-    const { name = '', byteLength = 0 } = body instanceof Uint8Array ? {} : body
+    const { name = '', byteLength = 0 } = isUint8Array(body) ? {} : body
     const args: Arguments = [
       fieldOf(variantDigest),
       record,

@@ -1,5 +1,6 @@
 import type { ClusterNode, RedisOptions } from 'ioredis'
 import { optionError } from '../../lib/errors.ts'
+import { isUrl } from '../../lib/foreign-values.ts'
 import { isRedisClient, type RedisClient } from './client.ts'
 import { type Connection, UsersConnection } from './connection.ts'
 import { OwnConnection } from './own-connection.ts'
@@ -52,7 +53,7 @@ export function acceptCount(name: string, value: number): number {
 /** A password in it is in no error's message. */
 function acceptUrl(value: unknown): string | undefined {
   if (value === undefined) return undefined
-  if (value instanceof URL || typeof value === 'string') {
+  if (isUrl(value) || typeof value === 'string') {
     const url = String(value)
     if (/^rediss?:\/\//.test(url) && URL.canParse(url)) return url
     throw optionError('url', 'a URL that starts with redis:// or rediss://', withoutPassword(url))

@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer'
+import { isUint8Array } from 'node:util/types'
 import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
@@ -24,7 +25,7 @@ export class Records {
 
   encode(entry: Entry, variantDigest: string, body: Uint8Array | ChunkedBody, keptUntilMs: number): Buffer {
     const digested: Entry = { ...entry, variantKey: variantDigest }
-    const [inline, chunked] = body instanceof Uint8Array ? [body] : [undefined, body]
+    const [inline, chunked] = isUint8Array(body) ? [body] : [undefined, body]
     const payload = this.#serializer.encode({ version: RECORD_VERSION, entry: digested, body: inline })
     return encodeRecord({ keptUntilMs, body: chunked }, payload)
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { isUint8Array } from 'node:util/types'
 import type { Body } from '../store.ts'
 import { bytesOf, chunksOf, readBody } from './bytes.ts'
 import { type Check, finished, KEY, type Subject } from './subject.ts'
@@ -121,7 +122,7 @@ export function testBodies(check: Check): void {
 async function readAndSpoil(body: Body | undefined): Promise<Buffer> {
   assert.ok(body, 'nothing came back')
   const pieces: Buffer[] = []
-  for await (const piece of body instanceof Uint8Array ? [body] : body) {
+  for await (const piece of isUint8Array(body) ? [body] : body) {
     pieces.push(Buffer.from(piece))
     piece.fill(0x2a)
   }

@@ -1,3 +1,4 @@
+import { isUint8Array } from 'node:util/types'
 import type { Body } from '../store.ts'
 
 /** The lengths in which bodies come: from none to some beyond what stores use as blocks. */
@@ -31,7 +32,7 @@ export function* chunksOf(body: Uint8Array): Generator<Uint8Array> {
 
 /** A body read to its end. */
 export async function readBody(body: Body): Promise<Buffer> {
-  if (body instanceof Uint8Array) return Buffer.from(body)
+  if (isUint8Array(body)) return Buffer.from(body)
   const pieces: Buffer[] = []
   for await (const piece of body) pieces.push(Buffer.from(piece))
   return Buffer.concat(pieces)

@@ -1,6 +1,7 @@
 import { monotonicMs } from '../../lib/event-loop.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { givesLeases } from '../leases.ts'
+import { mapMaybe } from '../maybe.ts'
 import { removeEntry } from '../remove-entry.ts'
 import type {
   BodyWriter,
@@ -67,9 +68,7 @@ export class Pair implements CacheStore {
 
   get(key: CacheKey, variantOf: VariantOf): MaybePromise<Lookup> {
     const found = this.upper.get(key, variantOf)
-    return found instanceof Promise
-      ? found.then(lookup => new UpperLookup(this, lookup, key, variantOf))
-      : new UpperLookup(this, found, key, variantOf)
+    return mapMaybe(found, lookup => new UpperLookup(this, lookup, key, variantOf))
   }
 
   /** What the lower tier holds; `found`: what the upper one does. */

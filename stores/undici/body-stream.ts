@@ -1,17 +1,18 @@
 import { Readable, Writable } from 'node:stream'
+import { isUint8Array } from 'node:util/types'
 import { CacheError } from '../../lib/errors.ts'
 import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
+import { isPromise, mapMaybe } from '../maybe.ts'
 import type { Body, BodyWriter, MaybePromise } from '../store.ts'
-import { isPromise, mapMaybe } from './maybe.ts'
 
 /** Told of the faults of a store. */
 export type Report = (error: unknown) => void
 
 /** A stored body as undici takes it: copies, which clients may alter. Undefined where its length is not the entry's. */
 export function bodyFor(body: Body, entry: Entry): Buffer[] | Readable | undefined {
-  if (body instanceof Uint8Array || Array.isArray(body)) {
-    const pieces = (body instanceof Uint8Array ? [body] : body).map(piece => Buffer.from(piece))
+  if (isUint8Array(body) || Array.isArray(body)) {
+    const pieces = (isUint8Array(body) ? [body] : body).map(piece => Buffer.from(piece))
     const byteLength = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
     return byteLength === storedBytes(entry) ? pieces : undefined
   }

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream'
 import { clearTimeout, setTimeout } from 'node:timers'
+import { isUint8Array } from 'node:util/types'
 import { CacheError } from '../../lib/errors.ts'
 import type { UndiciResult } from './contract.ts'
 
@@ -11,7 +12,7 @@ const WRITE_TIMEOUT_MS = 10_000
 /** The bytes of a body that is there already; undefined for one that is yet to be read. */
 export function heldPieces(body: UndiciBody): readonly Uint8Array[] | undefined {
   if (body === undefined || body === null) return []
-  if (typeof body === 'string' || body instanceof Uint8Array) return [asBytes(body)]
+  if (typeof body === 'string' || isUint8Array(body)) return [asBytes(body)]
   return Array.isArray(body) ? body.map(asBytes) : undefined
 }
 

@@ -2,10 +2,10 @@ import type { Writable } from 'node:stream'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { CacheError } from '../../lib/errors.ts'
 import type { CacheKey } from '../../lib/rfc9111/types.ts'
+import { isPromise, mapMaybe } from '../maybe.ts'
 import type { BodyWriter, CacheStore, Lookup, MaybePromise, Position, Stored } from '../store.ts'
 import { BodyStream, bodyFor, type Report } from './body-stream.ts'
 import type { UndiciCacheStore, UndiciKey, UndiciResult, UndiciValue } from './contract.ts'
-import { isPromise, mapMaybe } from './maybe.ts'
 import { cacheKeyOf, entryOf, resultOf, variantOf } from './response.ts'
 
 export interface ToUndiciSettings {

@@ -60,7 +60,7 @@ export class S3Client {
         if (i === retries || !PASSING.has(response.statusCode)) return response
         await response.body.dump()
       } catch (error) {
-        if (i === retries || call.signal.aborted || error instanceof TypeError) throw error
+        if (i === retries || call.signal.aborted || Object(error).name === 'TypeError') throw error
       }
       // Not all at the same time.
       await sleep(FIRST_PAUSE_MS * 2 ** i * (0.5 + Math.random()), undefined, { signal: call.signal, ref: false })
