@@ -1,6 +1,6 @@
 // Packages of the registry that only some runs need. They are kept in node_modules/.cache.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /** The undici 8 of the tests. As a dependency it would make `npm ci` warn on Node 20, on which it does not load. */
@@ -12,6 +12,19 @@ const root = dirname(import.meta.dirname)
 export function undiciPackage(version: string): string {
   if (version === '7') return join(root, 'node_modules/undici')
   return fetchPackage('undici', version === '8' ? UNDICI_8 : version)
+}
+
+/** Its exact version. */
+export function undiciVersion(version: string): string {
+  return JSON.parse(readFileSync(join(undiciPackage(version), 'package.json'), 'utf8')).version
+}
+
+/** The program of a major version of Node: its newest release, or the running one where that is one. */
+export function nodeBinary(major: string): string {
+  if (process.versions.node.startsWith(`${major}.`)) return process.execPath
+  const windows = process.platform === 'win32'
+  const name = `node-${windows ? 'win' : process.platform}-${process.arch}`
+  return join(fetchPackage(name, major), windows ? 'bin/node.exe' : 'bin/node')
 }
 
 /** The folder of a package, fetched the first time. */

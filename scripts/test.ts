@@ -1,29 +1,29 @@
 // npm test [-- name ...] [--node-test-option ...]
 //
 // Runs every test/**/*.test.ts, or those whose path under test/ contains one of the names, and none of those with an
-// exclamation mark. Anything that starts with a dash goes to Node's test runner:
+// exclamation mark; with --internals those that need the sources, see public-tests.ts. Anything else that starts with a dash
+// goes to Node's test runner:
 //   npm test -- vary --test-name-pattern=Accept-Language
 //   npm test -- '!stores/'
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { isPublic, testFiles } from './public-tests.ts'
 
 const root = dirname(import.meta.dirname)
-const options = process.argv.slice(2).filter(argument => argument.startsWith('-'))
+const isForInternals = process.argv.includes('--internals')
+const options = process.argv.slice(2).filter(argument => argument.startsWith('-') && argument !== '--internals')
 const names = process.argv.slice(2).filter(argument => !/^[-!]/.test(argument))
 const excluded = process.argv.slice(2).flatMap(argument => (argument.startsWith('!') ? [argument.slice(1)] : []))
 
 // Node 20's runner knows no globs, so the files are listed here.
-const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
-  .map(file => file.replaceAll('\\', '/'))
-  .filter(file => file.endsWith('.test.ts'))
+const files = testFiles()
   .filter(file => names.length === 0 || names.some(name => file.includes(name)))
   .filter(file => !excluded.some(name => file.includes(name)))
-  .sort()
+  .filter(file => !isForInternals || !isPublic(file))
   .map(file => `test/${file}`)
 if (files.length === 0) {
   console.error(`no test file matches ${names.join(', ')}`)
-  process.exit(1)
+  process.exit(3)
 }
 
 // The time limit is that of a whole file: on a hang, or a handle left open, the runner kills it and reports a failure.

@@ -1,0 +1,42 @@
+// The package as it would be published.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import manifest from '../package.json' with { type: 'json' }
+import { SOURCES } from './public-tests.ts'
+
+const root = dirname(import.meta.dirname)
+const directory = join(root, 'node_modules/.cache/packed')
+/** What the tarball is made of, and what makes it. */
+const FILES = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsup.config.ts', 'README.md', 'CHANGELOG.md']
+
+/** Builds and packs the package; its tarball. One that was made of the same files is used again. */
+export function packPackage(): string {
+  const name = `undici-http-cache-${manifest.version}.tgz`
+  const made = join(directory, digestOfFiles())
+  if (!existsSync(join(made, name))) {
+    rmSync(directory, { recursive: true, force: true })
+    const unfinished = `${made}-${process.pid}`
+    mkdirSync(unfinished, { recursive: true })
+    const args = ['pack', '--pack-destination', unfinished] // builds first: see "prepack"
+    const shell = process.platform === 'win32'
+    const { status, stdout, stderr } = spawnSync('npm', args, { cwd: root, encoding: 'utf8', shell })
+    if (status !== 0) throw new Error(`npm pack: ${stdout}${stderr}`)
+    renameSync(unfinished, made)
+  }
+  return join(made, name)
+}
+
+function digestOfFiles(): string {
+  const sources = SOURCES.flatMap(folder =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter(entry => entry.isFile())
+      .map(entry => join(entry.parentPath, entry.name))
+  )
+  const hash = createHash('sha256')
+  for (const file of [...FILES.map(name => join(root, name)), ...sources].sort()) {
+    hash.update(`${file}\0`).update(readFileSync(file)).update('\0')
+  }
+  return hash.digest('hex').slice(0, 16)
+}
