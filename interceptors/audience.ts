@@ -1,5 +1,10 @@
-import { Buffer } from 'node:buffer'
-import type { Client, Head, Source } from './client.ts'
+import type { Buffer } from 'node:buffer'
+import { createHash, type Hash } from 'node:crypto'
+import { clearTimeout, setTimeout } from 'node:timers'
+import { monotonicMs, soon } from '../lib/event-loop.ts'
+import type { Client, Head } from './client.ts'
+import { Slice } from './in-turns.ts'
+import { firstLink, type Link, linkAfter, Member, type Membership, type OwnRequest } from './member.ts'
 
 /** What the audience asks of the connection that its response comes through. */
 export interface Upstream {
@@ -7,12 +12,36 @@ export interface Upstream {
   resume(): void
 }
 
+/** What becomes of the response beside its readers here. */
+export interface Surroundings {
+  /** Whether anybody else has a part in it. */
+  readonly isShared: boolean
+  /** Whether somebody else waits for it just now. */
+  readonly isWanted: boolean
+  readonly isBeingStored: boolean
+  /** Whether the rest can be asked for by Range and If-Range. */
+  readonly isResumable: boolean
+}
+
+/** What one that has fallen behind goes on with. */
+export interface Beginning {
+  /** To be delivered before the rest: bytes that others have as well. */
+  readonly pieces: readonly Uint8Array[]
+  /** How many bytes there are before the rest. */
+  readonly byteLength: number
+  /** The SHA-256 of those; undefined: not known. */
+  readonly digest: string | undefined
+}
+
 export interface AudienceOptions {
   readonly upstream: Upstream
+  readonly surroundings: Surroundings
   /** How far one may fall behind. */
   readonly maxBufferedBytes: number
-  /** Whether what comes is wanted by others than those here. */
-  isWantedElsewhere(): boolean
+  /** Takes over one that has fallen behind. */
+  leaveBehind(member: Member, beginning: Beginning): void
+  /** One that sets the pace is paused, and could not have the rest in another way: others wait in vain. */
+  onStuck(): void
   /** One has left before the end, and is told so after this. */
   onLeft(reason: Error): void
 }
@@ -20,15 +49,49 @@ export interface AudienceOptions {
 /** So much of a response's beginning is kept for those who come later. */
 const MAX_BEGINNING_BYTES = 65_536
 
-/** Those who get one response as it comes, each at its own pace: the fastest sets that of the connection, which waits
- * only while all of them do. Who falls further behind than is buffered is left behind, where it can have the rest in
- * another way; else the connection waits for it. */
-export class Audience {
+/** How long those who are late hold up others, all in all; and how long all may be paused before the store goes on. */
+const PATIENCE_MS = 1000
+
+const NOTHING: Beginning = { pieces: [], byteLength: 0, digest: undefined }
+
+/** Those who get one response as it comes, each at its own pace. One alone sets that of the connection; of several, the
+ * fastest does. Who falls further behind than is buffered is left behind, to have the rest in another way. What is kept for
+ * all of them is one list of chunks, in which each has its place. */
+export class Audience implements Membership {
   readonly #options: AudienceOptions
   readonly #members = new Set<Member>()
-  #leaveBehind: ((client: Client, offset: number) => void) | undefined
-  #beginning: Uint8Array[] | undefined
+  /** How many of them are not paused. */
+  #readers = 0
+  /** Have all that has come. */
+  #idle: Member[] = []
+  /** Are to be served, from that index on. */
+  #waiting: Member[] = []
+  #served = 0
+  #isServing = false
+  /** The chunks from the first on, for those who come later. */
+  #first: Link | undefined
+  #last = firstLink()
   #receivedBytes = 0
+  #hasJoined = false
+  #hash: Hash | undefined
+  /** The last digest that was asked for. */
+  #digested: Pick<Beginning, 'byteLength' | 'digest'> = NOTHING
+  #trailers: Head | undefined
+  #failure: Error | undefined
+  #isOver = false
+  /** Others are being let in: what comes has to wait for them. */
+  #isOpening = false
+  /** Have fallen too far behind, and are waited for. */
+  readonly #late = new Set<Member>()
+  /** Nobody is too far behind before so much has come. */
+  #nextLateWeight = Infinity
+  #patienceMs = PATIENCE_MS
+  #timer: NodeJS.Timeout | undefined
+  /** Since when those who are too late are waited for; undefined: they are not. */
+  #waitsSinceMs: number | undefined
+  /** All have been paused for so long that the store goes on alone. */
+  #isStoreAhead = false
+  #isStuck = false
   #isPaused = false
 
   constructor(options: AudienceOptions) {
@@ -39,30 +102,39 @@ export class Audience {
     return this.#members.size === 0
   }
 
-  /** `leaveBehind` takes over one that has fallen behind, after so many bytes; undefined: all are waited for. */
-  letLeave(leaveBehind: ((client: Client, offset: number) => void) | undefined): void {
-    this.#leaveBehind = leaveBehind
+  get receivedBytes(): number {
+    return this.#receivedBytes
+  }
+
+  /** Whether others can join. */
+  get isOpen(): boolean {
+    return this.#first !== undefined
   }
 
   /** Keeps the beginning of what comes: others may join. */
   keepBeginning(): void {
-    this.#beginning = []
+    this.#first = this.#last
+  }
+
+  /** Until they are in, nothing more is to come. */
+  letIn(isOpening: boolean): void {
+    this.#isOpening = isOpening
   }
 
   /** The first of them, for whom nothing has come yet. */
   begin(client: Client): void {
-    this.#add(client)
+    this.#list(this.#add(client, undefined, this.#last))
     this.#pace()
   }
 
   /** Another, from the first byte on; `greet` delivers the header section. False: it is too late. */
-  join(client: Client, greet: () => void): boolean {
-    const beginning = this.#beginning
-    if (beginning === undefined) return false
-    const member = this.#add(client)
+  join(client: Client, own: OwnRequest, greet: () => void): boolean {
+    if (this.#first === undefined) return false
+    this.#hasJoined = true
+    const member = this.#add(client, own, this.#first)
     try {
       greet()
-      for (const chunk of beginning) member.receive(undefined, chunk)
+      this.#serve(member)
     } catch (error) {
       member.abort(error as Error)
     }
@@ -70,90 +142,230 @@ export class Audience {
     return true
   }
 
-  /** Whether others can join. */
-  get isOpen(): boolean {
-    return this.#beginning !== undefined
-  }
-
-  /** What is wanted elsewhere has changed. */
+  /** What is wanted elsewhere has changed, or what can be had there. */
   reconsider(): void {
-    for (const member of [...this.#members]) member.reconsider()
+    this.#late.clear()
+    this.#nextLateWeight = 0
+    this.#isStuck = false
     this.#paceSoon()
   }
 
   receive(chunk: Buffer): void {
     this.#receivedBytes += chunk.byteLength
-    if (this.#receivedBytes > MAX_BEGINNING_BYTES) this.#beginning = undefined
-    // Made before anybody is given the chunk, and might write into it.
-    const shared = this.#beginning === undefined && this.#members.size < 2 ? undefined : new Uint8Array(chunk)
-    if (shared !== undefined) this.#beginning?.push(shared)
-    let original: Buffer | undefined = chunk
-    for (const member of [...this.#members]) {
-      member.receive(original, shared)
-      original = undefined
+    if (this.#receivedBytes > MAX_BEGINNING_BYTES && this.#first !== undefined) {
+      if (this.#hasJoined) this.#beginDigest()
+      this.#first = undefined
     }
-    this.#pace()
+    this.#hash?.update(chunk)
+    const [only] = this.#idle
+    if (only !== undefined && this.#members.size === 1 && this.#first === undefined && only.takesMore) {
+      only.deliver(chunk)
+      return
+    }
+    if (this.#members.size === 0 && this.#first === undefined) return
+    // Made before anybody is given the chunk, and might write into it.
+    this.#last = linkAfter(this.#last, new Uint8Array(chunk))
+    const isFirstInLine = !this.#isServing && this.#waiting.length === 0
+    this.#serveAll()
+    const first = isFirstInLine ? this.#waiting[0] : undefined
+    if (first?.takesMore && first.cursor.next === this.#last) {
+      first.cursor = this.#last
+      first.deliver(chunk)
+    }
+    this.#goOn()
   }
 
   end(trailers: Head): void {
-    this.#beginning = undefined
-    const members = [...this.#members]
-    this.#members.clear()
-    for (const member of members) member.end(trailers)
+    this.#trailers = trailers
+    this.#finish()
+    this.#serveAll()
+    this.#goOn()
   }
 
   fail(error: Error): void {
-    this.#beginning = undefined
-    const members = [...this.#members]
-    this.#members.clear()
-    for (const { client } of members) client.fail(error)
+    this.#failure = error
+    this.#finish()
+    this.#idle = []
+    this.#waiting = [...this.#members]
+    this.#served = 0
+    this.#goOn()
   }
 
   /** Has each get the rest in another way, after so many bytes. */
-  handOver(take: (client: Client, offset: number) => void): void {
-    this.#beginning = undefined
+  handOver(take: (member: Member) => void): void {
+    this.#finish()
     const members = [...this.#members]
     this.#members.clear()
-    for (const { client, deliveredBytes } of members) take(client, deliveredBytes)
+    for (const member of members) {
+      member.isGone = true
+      take(member)
+    }
   }
 
-  #add(client: Client): Member {
-    const member: Member = new Member(client, {
-      paceChanged: () => this.#pace(),
-      fellBehind: bufferedBytes => this.#considerLeaving(member, bufferedBytes),
-      left: reason => {
-        if (this.#members.delete(member)) this.#options.onLeft(reason)
-        client.fail(reason)
-        this.#paceSoon()
-      }
-    })
+  // Membership
+
+  paused(member: Member): void {
+    this.#readers--
+    this.#nextLateWeight = Math.min(this.#nextLateWeight, this.#latestWeight(member) + 1)
+    this.#pace()
+  }
+
+  resumed(member: Member): void {
+    this.#readers++
+    this.#isStoreAhead = false
+    if (!member.isListed) this.#serve(member)
+    if (this.#late.has(member) && this.#last.weight <= this.#latestWeight(member)) this.#late.delete(member)
+    this.#pace()
+  }
+
+  left(member: Member, reason: Error): void {
+    if (this.#remove(member)) this.#options.onLeft(reason)
+    member.client.fail(reason)
+    this.#paceSoon()
+  }
+
+  #add(client: Client, own: OwnRequest | undefined, cursor: Link): Member {
+    const member = new Member(client, own, cursor, this)
     this.#members.add(member)
+    if (client.paused) this.#nextLateWeight = Math.min(this.#nextLateWeight, this.#latestWeight(member) + 1)
+    else this.#readers++
     client.source = member
     return member
   }
 
-  #considerLeaving(member: Member, bufferedBytes: number): boolean {
-    if (bufferedBytes <= this.#options.maxBufferedBytes) return false
-    // The only one there is sets the pace itself.
-    const isAlone = this.#members.size === 1 && !this.#options.isWantedElsewhere()
-    if (this.#leaveBehind === undefined || isAlone) return false
-    this.#members.delete(member)
-    this.#leaveBehind(member.client, member.deliveredBytes)
+  #remove(member: Member): boolean {
+    if (!this.#members.delete(member)) return false
+    this.#late.delete(member)
+    if (!member.client.paused) this.#readers--
     return true
   }
 
-  #pace(): void {
-    let isWanted = this.#members.size === 0 || this.#options.isWantedElsewhere()
-    let isTooMuch = false
-    for (const { client, bufferedBytes } of this.#members) {
-      isWanted ||= !client.paused
-      isTooMuch ||= bufferedBytes > this.#options.maxBufferedBytes
+  /** Delivers what there is to one. */
+  #serve(member: Member): void {
+    if (member.isServed) return
+    member.isServed = true
+    const hasAll = this.#failure === undefined && member.serve()
+    member.isServed = false
+    if (!this.#members.has(member)) return
+    if (this.#failure !== undefined) {
+      this.#remove(member)
+      member.client.fail(this.#failure)
+    } else if (hasAll && this.#trailers !== undefined) {
+      this.#remove(member)
+      member.client.end(this.#trailers)
+    } else if (hasAll) {
+      this.#list(member)
     }
-    const shouldPause = !isWanted || isTooMuch
+  }
+
+  #list(member: Member): void {
+    if (member.isListed) return
+    member.isListed = true
+    this.#idle.push(member)
+  }
+
+  /** Has all who have had everything so far served again. */
+  #serveAll(): void {
+    if (this.#waiting.length === 0) this.#waiting = this.#idle
+    else for (const member of this.#idle) this.#waiting.push(member)
+    this.#idle = []
+  }
+
+  /** Serves those whose turn it is, the rest of them in later turns of the event loop. */
+  #goOn(): void {
+    if (this.#isServing) return
+    this.#isServing = true
+    const slice = new Slice()
+    while (this.#served < this.#waiting.length && !slice.isOver) {
+      const member = this.#waiting[this.#served++] as Member
+      member.isListed = false
+      this.#serve(member)
+    }
+    this.#isServing = false
+    if (this.#served < this.#waiting.length) {
+      soon(() => this.#goOn())
+    } else {
+      this.#waiting = []
+      this.#served = 0
+    }
+    this.#pace()
+  }
+
+  #finish(): void {
+    this.#isOver = true
+    this.#first = undefined
+    clearTimeout(this.#timer)
+  }
+
+  /** Alone, nobody is too far behind. */
+  get #isShared(): boolean {
+    return this.#members.size > 1 || this.#options.surroundings.isShared
+  }
+
+  #latestWeight(member: Member): number {
+    return member.cursor.weight + this.#options.maxBufferedBytes
+  }
+
+  /** Leaves those behind who have fallen too far behind, or notes that they are waited for. */
+  #leaveBehind(): void {
+    if (this.#last.weight < this.#nextLateWeight || !this.#isShared) return
+    this.#nextLateWeight = Infinity
+    const known = new Map<Link, readonly Uint8Array[]>()
+    for (const member of this.#members) {
+      if (!member.client.paused) continue
+      const latestWeight = this.#latestWeight(member)
+      if (this.#last.weight <= latestWeight) this.#nextLateWeight = Math.min(this.#nextLateWeight, latestWeight + 1)
+      else if (this.#mayBeLeft(member)) this.#leave(member, known)
+      else this.#late.add(member)
+    }
+  }
+
+  /** Whether it can have the rest in another way, which is to be taken: a second request for the whole only after a while. */
+  #mayBeLeft({ deliveredBytes }: Member): boolean {
+    const { isResumable, isBeingStored } = this.#options.surroundings
+    if (isResumable) return true
+    const isKnown = this.#hash !== undefined || this.#first !== undefined || deliveredBytes === 0
+    return isKnown && (isBeingStored || this.#patienceMs <= 0)
+  }
+
+  /** Those who have stopped at the same place share what is kept for them. */
+  #leave(member: Member, known: Map<Link, readonly Uint8Array[]>): void {
+    this.#remove(member)
+    member.isGone = true
+    if (member.deliveredBytes === 0) return this.#options.leaveBehind(member, NOTHING)
+    const pieces = known.get(member.cursor) ?? piecesAfter(member.cursor)
+    known.set(member.cursor, pieces)
+    this.#options.leaveBehind(member, { pieces, byteLength: this.#receivedBytes, digest: this.#digest() })
+  }
+
+  #beginDigest(): void {
+    this.#hash = createHash('sha256')
+    for (let link = this.#first?.next; link !== undefined; link = link.next) this.#hash.update(link.bytes)
+  }
+
+  /** Of what has come. */
+  #digest(): string | undefined {
+    if (this.#hash === undefined && this.#first !== undefined) this.#beginDigest()
+    if (this.#digested.byteLength === this.#receivedBytes) return this.#digested.digest
+    const digest = this.#hash?.copy().digest('base64')
+    this.#digested = { byteLength: this.#receivedBytes, digest }
+    return digest
+  }
+
+  #pace(): void {
+    if (this.#isOver) return
+    this.#leaveBehind()
+    const { surroundings, upstream } = this.#options
+    const isRead = this.#readers > 0 || this.#members.size === 0
+    const isWanted = isRead || this.#isStoreAhead || surroundings.isWanted
+    const isHeldUp = this.#late.size > 0
+    this.#setTimer((isHeldUp || (!isWanted && surroundings.isBeingStored)) && this.#isShared && !this.#isStuck)
+    const isBusy = this.#isOpening || this.#waiting.length > 0
+    const shouldPause = isBusy || isHeldUp || !isWanted
     if (shouldPause === this.#isPaused) return
     this.#isPaused = shouldPause
-    if (shouldPause) this.#options.upstream.pause()
-    else this.#options.upstream.resume()
+    if (shouldPause) upstream.pause()
+    else upstream.resume()
   }
 
   /** For what may happen in a callback of another response: undici bears no connection to be resumed while it parses what
@@ -161,93 +373,39 @@ export class Audience {
   #paceSoon(): void {
     void Promise.resolve().then(() => this.#pace())
   }
+
+  /** Runs while others, or the store, have to wait for readers who are paused. */
+  #setTimer(isRunning: boolean): void {
+    if (isRunning === (this.#timer !== undefined)) return
+    if (isRunning) {
+      const isForLate = this.#late.size > 0
+      this.#waitsSinceMs = isForLate ? monotonicMs() : undefined
+      const ms = isForLate ? Math.max(0, this.#patienceMs) : PATIENCE_MS
+      this.#timer = setTimeout(() => this.#timeOver(), ms).unref()
+    } else {
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+      if (this.#waitsSinceMs !== undefined) this.#patienceMs -= monotonicMs() - this.#waitsSinceMs
+    }
+  }
+
+  #timeOver(): void {
+    this.#timer = undefined
+    if (this.#late.size === 0) this.#isStoreAhead = true
+    else this.#patienceMs = 0
+    this.#late.clear()
+    this.#nextLateWeight = 0
+    this.#leaveBehind()
+    if (this.#late.size > 0) {
+      this.#isStuck = true
+      this.#options.onStuck()
+    }
+    this.#pace()
+  }
 }
 
-interface MemberEvents {
-  paceChanged(): void
-  /** True: it gets nothing more from here. */
-  fellBehind(bufferedBytes: number): boolean
-  left(reason: Error): void
-}
-
-/** One of an audience. */
-class Member implements Source {
-  readonly client: Client
-  deliveredBytes = 0
-  bufferedBytes = 0
-  readonly #events: MemberEvents
-  readonly #buffered: Uint8Array[] = []
-  #trailers: Head | undefined
-  #isFlushing = false
-  /** It gets nothing more from here. */
-  #isGone = false
-
-  constructor(client: Client, events: MemberEvents) {
-    this.client = client
-    this.#events = events
-  }
-
-  pause(): void {
-    this.#events.paceChanged()
-  }
-
-  resume(): void {
-    this.#flush()
-    this.#events.paceChanged()
-  }
-
-  abort(reason: Error): void {
-    this.#isGone = true
-    this.#buffered.length = 0
-    this.bufferedBytes = 0
-    this.#events.left(reason)
-  }
-
-  /** Of the two, `own` may be given away; the other is for all. */
-  receive(own: Buffer | undefined, shared: Uint8Array | undefined): void {
-    if (this.#isGone) return
-    if (this.#buffered.length === 0 && !this.client.paused) {
-      this.#deliver(own ?? Buffer.from(shared ?? []))
-      return
-    }
-    const bytes = shared ?? new Uint8Array(own ?? [])
-    this.#buffered.push(bytes)
-    this.bufferedBytes += bytes.byteLength
-    this.reconsider()
-  }
-
-  end(trailers: Head): void {
-    this.#trailers = trailers
-    this.#flush()
-  }
-
-  reconsider(): void {
-    if (this.#isGone || !this.#events.fellBehind(this.bufferedBytes)) return
-    this.#isGone = true
-    this.#buffered.length = 0
-  }
-
-  #flush(): void {
-    if (this.#isFlushing) return
-    this.#isFlushing = true
-    while (!this.client.paused && !this.client.isFinished) {
-      const bytes = this.#buffered.shift()
-      if (bytes === undefined) break
-      this.bufferedBytes -= bytes.byteLength
-      this.#deliver(Buffer.from(bytes))
-    }
-    this.#isFlushing = false
-    if (this.#trailers === undefined || this.#buffered.length > 0 || this.client.paused) return
-    this.client.end(this.#trailers)
-  }
-
-  /** As in undici, a handler that throws ends its own response. */
-  #deliver(bytes: Buffer): void {
-    this.deliveredBytes += bytes.byteLength
-    try {
-      this.client.data(bytes)
-    } catch (error) {
-      this.abort(error as Error)
-    }
-  }
+function piecesAfter(link: Link): readonly Uint8Array[] {
+  const pieces: Uint8Array[] = []
+  for (let next = link.next; next !== undefined; next = next.next) pieces.push(next.bytes)
+  return pieces
 }

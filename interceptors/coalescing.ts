@@ -72,6 +72,7 @@ export class Coalescing {
     if (client.isFinished) return true
     new Follower({
       client,
+      own: { ask: kept, request },
       flight,
       headersTimeoutMs: longestWaitMs(ask),
       landingTimeoutMs: settings.coalesceTimeoutMs,

@@ -1,10 +1,11 @@
 import type { Join } from '../lib/rfc9111/decide-response.ts'
 import { isResumable } from '../lib/rfc9111/parts.ts'
 import type { ByteRange, Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
-import { Audience } from './audience.ts'
+import { Audience, type Beginning, type Surroundings } from './audience.ts'
 import type { HttpCache } from './cache.ts'
 import { type Client, type Head, nobodyWaits } from './client.ts'
 import type { Crew, Flight, Landing } from './flights.ts'
+import type { Member, OwnRequest } from './member.ts'
 import type { OriginHandler } from './origin-handler.ts'
 import { trailersHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
@@ -12,7 +13,7 @@ import type { Ask, Plan } from './plan.ts'
 import { Recording } from './recording.ts'
 import { RestOfBody } from './rest-of-body.ts'
 import type { Destination } from './stored-beginning.ts'
-import { Straggler } from './straggler.ts'
+import { Stragglers } from './stragglers.ts'
 
 export interface DeliveryOptions {
   readonly cache: HttpCache
@@ -26,14 +27,18 @@ export interface DeliveryOptions {
 }
 
 /** The content of one response on its way to those who read it, and to the store. */
-export class Delivery implements Crew, Destination {
+export class Delivery implements Crew, Destination, Surroundings {
   readonly #options: DeliveryOptions
   readonly #audience: Audience
-  readonly #stragglers = new Set<Straggler>()
   #flight: Flight | undefined
   #isOver = false
   #isForStore = false
   #recording: Recording | undefined
+  isBeingStored = false
+  // Where others may read along
+  #leader: OwnRequest | undefined
+  #stragglers: Stragglers | undefined
+  #isResumable = false
   /** How much the origin has promised to add to what was stored; undefined: its body stands for itself. */
   #missingBytes: number | undefined
 
@@ -42,8 +47,10 @@ export class Delivery implements Crew, Destination {
     this.#flight = options.flight
     this.#audience = new Audience({
       upstream: options.handler,
+      surroundings: this,
       maxBufferedBytes: options.cache.settings.maxBufferedBytes,
-      isWantedElsewhere: () => [...this.#stragglers].some(({ client }) => !client.paused),
+      leaveBehind: (member, beginning) => this.#leaveBehind(member, beginning),
+      onStuck: () => this.#flight?.giveUp(),
       onLeft: reason => this.someoneLeft(reason)
     })
   }
@@ -56,11 +63,32 @@ export class Delivery implements Crew, Destination {
     if (flight !== undefined) flight.crew = this
   }
 
+  // Of the flight's crew, with those who wait
+
   /** Goes on for those who are left, as long as there are any. */
   someoneLeft(reason: Error = nobodyWaits()): void {
-    const isRead = !this.#audience.isEmpty || this.#stragglers.size > 0 || this.#flight?.isAwaited
-    const isWanted = this.#isForStore || isRead
-    if (!isWanted && !this.#isOver) this.#options.handler.abort(reason)
+    if (this.#isOver) return
+    if (this.#audience.isEmpty && !this.isShared) this.#options.handler.abort(reason)
+    else this.#audience.reconsider()
+  }
+
+  someoneWaits(): void {
+    this.#audience.reconsider()
+  }
+
+  // Surroundings of those who read
+
+  get isShared(): boolean {
+    return this.#isForStore || this.#stragglers?.areWaiting === true || this.#flight?.isAwaited === true
+  }
+
+  get isWanted(): boolean {
+    if (!this.isBeingStored) return false
+    return this.#isForStore || this.#stragglers?.areReading === true || this.#flight?.isAwaited === true
+  }
+
+  get isResumable(): boolean {
+    return this.#isResumable
   }
 
   /** Leaves those who wait to the next request. */
@@ -95,6 +123,8 @@ export class Delivery implements Crew, Destination {
     expectedBytes: number | undefined
   ): string | undefined {
     const { cache, plan, handler } = this.#options
+    // It may be settled at once.
+    this.isBeingStored = true
     const recording = Recording.beginOrReason({
       cache,
       plan,
@@ -105,25 +135,31 @@ export class Delivery implements Crew, Destination {
       onDrain: () => handler.resumeForStore(),
       onSettled: stored => this.#recorded(stored)
     })
-    if (typeof recording === 'string') return recording
-    this.#recording = recording
-    // Of what may turn out too large, only the origin could give them the rest.
-    if (expectedBytes !== undefined || isResumable(entry)) {
-      this.#audience.letLeave((client, offset) => this.#leaveBehind(client, offset))
-    }
-    return undefined
+    if (typeof recording !== 'string') this.#recording = recording
+    else this.isBeingStored = false
+    return typeof recording === 'string' ? recording : undefined
   }
 
   /** Lets others read along. */
   share(entry: Entry, request: Request): void {
-    if (this.#recording === undefined) this.#leaveToOrigin(entry, request)
+    const flight = this.#flight
+    if (flight === undefined) return
     const audience = this.#audience
-    if (this.#flight === undefined) return
+    const { cache, ask } = this.#options
+    const recorded = this.isBeingStored ? this.#recording?.entry : undefined
+    this.#isResumable = isResumable(entry)
+    this.#leader = { ask, request }
+    this.#stragglers = new Stragglers({ cache, entry, recorded, changed: () => this.someoneLeft() })
     audience.keepBeginning()
-    this.#flight.share({
+    audience.letIn(true)
+    const stream = {
       entry,
       isOpen: () => audience.isOpen,
-      join: (client, head, outcome) => this.#admit(client, head, outcome)
+      join: (client: Client, own: OwnRequest, head: Head, outcome: Outcome) => this.#admit(client, own, head, outcome)
+    }
+    flight.share(stream, () => {
+      audience.letIn(false)
+      audience.reconsider()
     })
   }
 
@@ -146,6 +182,7 @@ export class Delivery implements Crew, Destination {
   /** False: less than there should be. */
   end(trailers: FieldLines): boolean {
     if (this.#missingBytes !== undefined && this.#missingBytes !== 0) return false
+    this.#stragglers?.complete(this.#audience.receivedBytes, trailers)
     if (this.#recording === undefined) this.land('nothing')
     else this.#recording.finish(trailers)
     this.#isOver = true
@@ -153,13 +190,13 @@ export class Delivery implements Crew, Destination {
     return true
   }
 
-  /** Nothing more comes. What has come is stored if it may be. Who has fallen behind is told; the others by `fail`, unless
-   * something stored takes the response's place. */
-  interrupt(error: Error): void {
+  /** Nothing more comes. What has come is stored if it may be. Who has fallen behind asks for itself, as it would have done
+   * alone; the others are told by `fail`, unless something stored takes the response's place. */
+  interrupt(): void {
     this.#isOver = true
-    for (const { client } of this.#stragglers) client.fail(error)
-    this.#stragglers.clear()
     this.#recording?.interrupt()
+    this.isBeingStored = false
+    this.#stragglers?.settle('origin')
     this.land('nothing')
   }
 
@@ -175,9 +212,11 @@ export class Delivery implements Crew, Destination {
     this.forget()
     this.land('nothing')
     const end = wanted.end === entry.completeLength ? undefined : wanted.end
-    this.#audience.handOver((client, deliveredBytes) => {
+    this.#stragglers?.settle('origin')
+    const leader = { ask: this.#options.ask, request }
+    this.#audience.handOver(({ client, deliveredBytes, own = leader }) => {
       const reader = { client, offset: wanted.start + deliveredBytes, end }
-      new RestOfBody(reader, entry, this.#options.ask, request.fields).send()
+      new RestOfBody(reader, entry, own.ask, own.request.fields).send()
     })
   }
 
@@ -210,52 +249,24 @@ export class Delivery implements Crew, Destination {
     return this.#options.handler.whenFree()
   }
 
-  #admit(client: Client, head: Head, outcome: Outcome): boolean {
-    return this.#audience.join(client, () => {
+  #admit(client: Client, own: OwnRequest, head: Head, outcome: Outcome): boolean {
+    return this.#audience.join(client, own, () => {
       client.settle(outcome)
       if (!client.isStarted) client.start()
       client.head(head)
     })
   }
 
-  /** Where nothing is stored, one that does not keep up gets the rest from the origin, if that may serve it. */
-  #leaveToOrigin(entry: Entry, request: Request): void {
-    if (!isResumable(entry)) return
-    const { ask } = this.#options
-    this.#audience.letLeave((client, offset) => {
-      new RestOfBody({ client, offset }, entry, ask, request.fields).send()
-    })
-  }
-
-  /** One that does not keep up reads on in another way, once it is known whether the response is stored. */
-  #leaveBehind(client: Client, offset: number): void {
-    const straggler: Straggler = new Straggler(client, offset, {
-      paceChanged: () => this.#audience.reconsider(),
-      left: () => {
-        if (!this.#stragglers.delete(straggler)) return
-        this.someoneLeft()
-        this.#audience.reconsider()
-      }
-    })
-    this.#stragglers.add(straggler)
+  #leaveBehind({ client, own = this.#leader }: Member, beginning: Beginning): void {
+    if (own !== undefined) this.#stragglers?.add(client, own, beginning)
+    this.someoneLeft()
   }
 
   #recorded(stored: boolean): void {
-    this.#audience.letLeave(undefined)
-    if (!stored && this.#recording !== undefined) this.#leaveToOrigin(this.#recording.entry, this.#recording.request)
-    const stragglers = [...this.#stragglers]
-    this.#stragglers.clear()
-    for (const straggler of stragglers) void this.#readOn(straggler, stored)
+    this.isBeingStored = false
+    if (!stored) this.#isForStore = false
+    this.#stragglers?.settle(stored ? 'store' : 'origin')
     if (!stored && this.#audience.isEmpty && !this.#isOver) this.#options.handler.discard()
     this.land(stored ? 'stored' : 'nothing')
-  }
-
-  /** The rest for one who has fallen behind: from the store, or else from the origin. */
-  async #readOn(straggler: Straggler, isStored: boolean): Promise<void> {
-    const { cache, ask } = this.#options
-    if (this.#recording === undefined || straggler.client.isFinished) return
-    const { request, entry } = this.#recording
-    if (isStored && (await cache.bodies.readOn(straggler, entry, ask, request))) return
-    if (!straggler.client.isFinished) new RestOfBody(straggler, entry, ask, request.fields).send()
   }
 }

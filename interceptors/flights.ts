@@ -5,6 +5,8 @@ import { originOfTag } from '../lib/rfc9111/origin.ts'
 import { hasOriginConditions, hasOwnConditions } from '../lib/rfc9111/preconditions.ts'
 import type { CacheKey, Entry, Request } from '../lib/rfc9111/types.ts'
 import type { Client, Head } from './client.ts'
+import { eachInTurns } from './in-turns.ts'
+import type { OwnRequest } from './member.ts'
 import { NamesForAWhile } from './names-for-a-while.ts'
 import type { Outcome } from './outcome.ts'
 import { SetsByKey } from './sets-by-key.ts'
@@ -18,14 +20,16 @@ export interface Stream {
   readonly entry: Entry
   /** Whether it is not too late to join. */
   isOpen(): boolean
-  /** Gives the client the response from its first byte on. False: it is too late for that. */
-  join(client: Client, head: Head, outcome: Outcome): boolean
+  /** Gives the client the response from its first byte on; `own` is its own request. False: it is too late for that. */
+  join(client: Client, own: OwnRequest, head: Head, outcome: Outcome): boolean
 }
 
 /** One that waits. */
 export interface Passenger {
   /** The header section is there. True: it waits no longer. */
   streaming(stream: Stream): boolean
+  /** What comes does not come on, and it is too late to read along. */
+  givenUp(): void
   landed(landing: Landing): void
 }
 
@@ -40,8 +44,18 @@ export interface Watcher {
 
 /** One that sees to a flight. */
 export interface Crew {
+  /** One waits, after a time in which nobody did. */
+  someoneWaits(): void
   /** One that waited waits no longer. */
   someoneLeft(): void
+}
+
+interface FlightEvents {
+  /** The header section is there. */
+  seen(isShareable: boolean): void
+  landed(flight: Flight): void
+  /** Nobody waits for it any more. */
+  released(flight: Flight): void
 }
 
 /** One request on its way to the origin, and those who wait for what it brings. */
@@ -50,16 +64,15 @@ export class Flight {
   watcher: Watcher | undefined
   readonly key: CacheKey
   readonly #waiting = new Set<Passenger>()
-  readonly #onLanded: (flight: Flight) => void
-  readonly #onSeen: (isShareable: boolean) => void
+  readonly #events: FlightEvents
   #stream: Stream | undefined
   #streamsSinceMs = Infinity
+  #isGivenUp = false
   #landing: Landing | undefined
 
-  constructor(key: CacheKey, onLanded: (flight: Flight) => void, onSeen: (isShareable: boolean) => void) {
+  constructor(key: CacheKey, events: FlightEvents) {
     this.key = key
-    this.#onLanded = onLanded
-    this.#onSeen = onSeen
+    this.#events = events
   }
 
   /** undefined while it is under way. */
@@ -69,6 +82,7 @@ export class Flight {
 
   /** Whether it is too late to read along, and has been on its way for longer than anybody waits for the rest of it. */
   isOverdue(timeoutMs: number): boolean {
+    if (this.#isGivenUp) return true
     return this.#stream?.isOpen() === false && monotonicMs() > this.#streamsSinceMs + timeoutMs
   }
 
@@ -85,43 +99,68 @@ export class Flight {
   board(passenger: Passenger): () => void {
     if (this.#stream !== undefined && passenger.streaming(this.#stream)) return () => {}
     this.#waiting.add(passenger)
+    if (this.#waiting.size === 1) this.crew?.someoneWaits()
     return () => {
       if (this.#waiting.delete(passenger)) this.crew?.someoneLeft()
     }
   }
 
-  /** The header section says that the response may be shared. */
-  share(stream: Stream): void {
-    if (this.#landing !== undefined) return
+  /** The header section says that the response may be shared. `onDone`: all who have waited for it know. */
+  share(stream: Stream, onDone: () => void): void {
+    if (this.#landing !== undefined) return onDone()
     this.#stream = stream
     this.#streamsSinceMs = monotonicMs()
-    this.#onSeen(true)
+    this.#events.seen(true)
     this.watcher?.seen(true)
-    for (const passenger of [...this.#waiting]) {
+    const told = (passenger: Passenger) => {
+      // What has landed meanwhile tells them more.
+      if (this.#stream === undefined || !this.#waiting.has(passenger)) return
       if (passenger.streaming(stream)) this.#waiting.delete(passenger)
     }
+    eachInTurns([...this.#waiting], told, onDone)
+  }
+
+  /** Who waits need not wait for the one who keeps it from coming on: the first of them leads the others. */
+  giveUp(): void {
+    this.#isGivenUp = true
+    eachInTurns([...this.#waiting], passenger => {
+      if (this.#waiting.delete(passenger)) passenger.givenUp()
+    })
+    this.crew?.someoneLeft()
   }
 
   /** The header section says that nobody else can use the response. */
   shareWithNobody(): void {
-    this.#onSeen(false)
+    this.#events.seen(false)
     this.watcher?.seen(false)
   }
 
-  /** Releases everybody at once; later calls do nothing. */
-  land(landing: Landing): void {
-    if (this.#landing !== undefined) return
+  /** Releases everybody; later calls do nothing. `isUrgent`: within this turn of the event loop, however many they are. */
+  land(landing: Landing, isUrgent = false): void {
+    if (this.#landing !== undefined) {
+      if (isUrgent) this.#release(this.#landing, true)
+      return
+    }
     this.#landing = landing
     this.#stream = undefined
-    this.#onLanded(this)
+    this.#events.landed(this)
     const { watcher } = this
     // A landed flight may be remembered for a while, by the map it was in: not so what saw to it, and to the response.
     this.crew = undefined
     this.watcher = undefined
     watcher?.landed(landing)
+    this.#release(landing, isUrgent)
+  }
+
+  #release(landing: Landing, isUrgent: boolean): void {
     const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const passenger of waiting) passenger.landed(landing)
+    const release = (passenger: Passenger) => {
+      if (this.#waiting.delete(passenger)) passenger.landed(landing)
+    }
+    const released = () => this.#events.released(this)
+    if (!isUrgent) return eachInTurns(waiting, release, released)
+    for (const passenger of waiting) release(passenger)
+    released()
   }
 }
 
@@ -162,14 +201,13 @@ export class Flights {
 
   /** Begins a flight, which others find, unless the last response of that name was for one alone. */
   start(name: string, key: CacheKey): Flight {
-    const flight = new Flight(
-      key,
-      landed => {
-        this.#all.delete(landed)
+    const flight = new Flight(key, {
+      seen: isShareable => this.#saw(name, isShareable),
+      landed: landed => {
         if (this.#flights.get(name) === landed) this.#remove(name, key)
       },
-      isShareable => this.#saw(name, isShareable)
-    )
+      released: released => this.#all.delete(released)
+    })
     this.#all.add(flight)
     if (!this.isUnshared(name)) {
       this.#flights.set(name, flight)
@@ -236,7 +274,7 @@ export class Flights {
 
   /** Releases everybody. */
   close(): void {
-    for (const flight of [...this.#all]) flight.land('nothing')
+    for (const flight of [...this.#all]) flight.land('nothing', true)
   }
 
   #remove(name: string, key: CacheKey): void {

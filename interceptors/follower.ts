@@ -1,6 +1,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import type { Client, Head, Source } from './client.ts'
 import type { Flight, Landing, Passenger, Stream } from './flights.ts'
+import type { OwnRequest } from './member.ts'
 import type { Outcome } from './outcome.ts'
 import { soon } from './soon.ts'
 
@@ -9,6 +10,7 @@ export type Share = { readonly head: Head; readonly outcome: Outcome } | 'once s
 
 export interface FollowerOptions {
   readonly client: Client
+  readonly own: OwnRequest
   readonly flight: Flight
   /** How long it waits for the header section. */
   readonly headersTimeoutMs: number
@@ -45,9 +47,9 @@ export class Follower implements Passenger, Source {
 
   streaming(stream: Stream): boolean {
     if (this.#isDone) return true
-    const { client, landingTimeoutMs } = this.#options
+    const { client, own, landingTimeoutMs } = this.#options
     const share = this.#attempt(() => this.#options.shareOf(stream)) ?? 'nothing'
-    if (typeof share === 'object' && stream.join(client, share.head, share.outcome)) {
+    if (typeof share === 'object' && stream.join(client, own, share.head, share.outcome)) {
       this.#end()
       return true
     }
@@ -57,6 +59,10 @@ export class Follower implements Passenger, Source {
     }
     this.#waitAtMost(landingTimeoutMs, 'fetchAnew')
     return false
+  }
+
+  givenUp(): void {
+    this.#goOn('fetchAnew')
   }
 
   landed(landing: Landing): void {

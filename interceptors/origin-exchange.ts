@@ -166,7 +166,7 @@ export class OriginExchange implements OriginEvents {
   }
 
   failed(error: Error): void {
-    this.#delivery.interrupt(error)
+    this.#delivery.interrupt()
     const request = this.#request
     const { client } = this.#ask
     // Stricter than §4.4: a change whose answer was lost may have happened all the same.
@@ -179,7 +179,6 @@ export class OriginExchange implements OriginEvents {
       error === client.fault ||
       !isDisconnection(error)
     ) {
-      // Who has fallen behind may have the rest from elsewhere.
       this.#delivery.fail(error)
       return
     }

@@ -1,6 +1,7 @@
+import { createHash, type Hash } from 'node:crypto'
 import { CacheError } from '../lib/errors.ts'
 import { combinedValue, fieldsOf, firstValue } from '../lib/rfc9111/fields.ts'
-import { isOfOneVersion } from '../lib/rfc9111/parts.ts'
+import { isOfOneVersion, isResumable } from '../lib/rfc9111/parts.ts'
 import { strongValidator } from '../lib/rfc9111/ranges.ts'
 import type { Entry, FieldLines, Fields, Response } from '../lib/rfc9111/types.ts'
 import type { Client } from './client.ts'
@@ -27,11 +28,14 @@ export interface Reader {
   readonly end?: number | undefined
   /** What ends the content; undefined: what comes with the rest. */
   readonly trailers?: FieldLines | undefined
+  /** The SHA-256, in base64, of the bytes before `offset`: a response that begins with the same may be gone on with. */
+  readonly digest?: string | undefined
 }
 
-/** Gets the rest of a response from the origin, by Range and If-Range: nothing else can be appended to what was
- * delivered. An origin may send less than it is asked for, and is asked again; or the whole of the same version, of which
- * what is not wanted is passed over. RFC 9110 §14.2, §13.1.5, §15.3.7 */
+/** Gets the rest of a response from the origin: by Range and If-Range, and where that is not possible, and what was
+ * delivered is known by its digest, by a request for the whole, which has to begin in the same way. An origin may send less
+ * than it is asked for, and is asked again; or the whole of the same version, of which what is not wanted is passed over.
+ * RFC 9110 §14.2, §13.1.5, §15.3.7 */
 export class RestOfBody implements OriginEvents {
   readonly #client: Client
   readonly #entry: Entry
@@ -39,6 +43,11 @@ export class RestOfBody implements OriginEvents {
   readonly #fields: Fields
   readonly #rangeEnd: number | undefined
   readonly #trailers: FieldLines | undefined
+  readonly #given: Pick<Reader, 'offset' | 'digest'>
+  /** Whether all of it is asked for, of whatever version. */
+  #isForWhole = false
+  /** Of the bytes that are passed over, where they are to be those that were delivered. */
+  #hash: Hash | undefined
   #handler: OriginHandler | undefined
   /** The next byte of the representation that the client gets. */
   #offset: number
@@ -54,8 +63,10 @@ export class RestOfBody implements OriginEvents {
   #history: readonly unknown[] = []
 
   /** The request of `ask`, with those fields, is sent for the rest. */
-  constructor({ client, offset, end, trailers }: Reader, entry: Entry, ask: Ask, fields: Fields) {
+  constructor(reader: Reader, entry: Entry, ask: Ask, fields: Fields) {
+    const { client, offset, end, trailers } = reader
     this.#client = client
+    this.#given = reader
     this.#offset = offset
     this.#rangeEnd = end
     this.#trailers = trailers
@@ -67,18 +78,17 @@ export class RestOfBody implements OriginEvents {
 
   send(): void {
     const validator = strongValidator(this.#entry)
-    if (validator === undefined) return this.#client.fail(lost('it has no strong validator'))
+    this.#isForWhole ||= this.#canCompare && (this.#offset === 0 || !isResumable(this.#entry))
+    if (!this.#isForWhole && validator === undefined) return this.#client.fail(lost('it has no strong validator'))
+    if (this.#requests++ === MAX_REQUESTS) return this.#client.fail(lost('the origin gives too little at a time'))
     const handler = new OriginHandler(this)
     this.#handler = handler
     this.#client.source = handler
     if (this.#client.paused) handler.pause()
-    const added = [
-      ['range', `bytes=${this.#offset}-${this.#rangeEnd === undefined ? '' : this.#rangeEnd - 1}`],
-      ['if-range', validator]
-    ] as const
-    if (this.#requests++ === MAX_REQUESTS) return this.#client.fail(lost('the origin gives too little at a time'))
+    const range = `bytes=${this.#offset}-${this.#rangeEnd === undefined ? '' : this.#rangeEnd - 1}`
+    const added = [['range', range] as const, ['if-range', validator ?? ''] as const]
     const { next, opts } = this.#ask
-    const headers = withFields(this.#fields, REPLACED, added)
+    const headers = withFields(this.#fields, REPLACED, this.#isForWhole ? [] : added)
     // It may be a callback of a response that has brought this about.
     soon(() => {
       if (handler.isOver) return
@@ -105,13 +115,17 @@ export class RestOfBody implements OriginEvents {
 
   answered(statusCode: number, statusText: string, lines: FieldLines): undefined {
     const { requestTimeMs, responseTimeMs } = this.#entry
-    const isRest =
-      statusCode === 206
-        ? this.#takesPart(lines)
-        : statusCode === 200 && this.#takesWhole({ statusCode, statusText, lines, requestTimeMs, responseTimeMs })
+    const response = { statusCode, statusText, lines, requestTimeMs, responseTimeMs }
+    const isTaken = statusCode === 206 && !this.#isForWhole ? this.#takesPart(lines) : this.#takesWhole(response)
     // What a redirect below the cache led to is of another URL.
-    if (!isRest || this.#history.length > 1)
+    if (isTaken && this.#history.length <= 1) return
+    if (this.#isForWhole || !this.#canCompare) {
       this.#handler?.abort(lost(`the origin answered ${statusCode}, of something else`))
+    } else {
+      this.#handler?.discard()
+      this.#isForWhole = true
+      this.send()
+    }
   }
 
   received(chunk: Buffer): void {
@@ -121,6 +135,10 @@ export class RestOfBody implements OriginEvents {
     }
     const start = Math.min(this.#skippedBytes, chunk.byteLength)
     this.#skippedBytes -= start
+    this.#hash?.update(chunk.subarray(0, start))
+    if (this.#skippedBytes === 0 && !this.#isTheSame()) {
+      return this.#handler?.abort(lost('the origin sent something else'))
+    }
     const end = Math.min(start + this.#end - this.#offset, chunk.byteLength)
     if (end < chunk.byteLength && this.#rangeEnd === undefined) {
       return this.#handler?.abort(lost('the origin sent more than there was'))
@@ -153,6 +171,19 @@ export class RestOfBody implements OriginEvents {
     return this.#rangeEnd ?? this.#completeLength ?? Infinity
   }
 
+  /** Whether a response of whatever version can be told to begin with what was delivered. */
+  get #canCompare(): boolean {
+    const { offset, digest } = this.#given
+    return this.#rangeEnd === undefined && this.#offset === offset && (offset === 0 || digest !== undefined)
+  }
+
+  /** Once all that was delivered has been passed over. */
+  #isTheSame(): boolean {
+    const hash = this.#hash
+    this.#hash = undefined
+    return hash === undefined || hash.digest('base64') === this.#given.digest
+  }
+
   #takesPart(lines: FieldLines): boolean {
     const fields = fieldsOf(lines)
     const [, first, last, length] =
@@ -173,12 +204,23 @@ export class RestOfBody implements OriginEvents {
   }
 
   #takesWhole(response: Response): boolean {
-    this.#skippedBytes = this.#offset
-    this.#remainingBytes = undefined
-    const { lines } = this.#entry
+    const { lines, statusCode } = this.#entry
     const length = statedLength(response)
     const isOfOneLength = length === undefined || length === (this.#completeLength ?? length)
-    return isOfOneLength && isOfOneCoding(lines, response.lines) && isOfOneVersion(this.#entry, response)
+    const isOfOneForm = response.statusCode === statusCode && isOfOneLength && isOfOneCoding(lines, response.lines)
+    const isKnown = statusCode === 200 && isOfOneVersion(this.#entry, response)
+    if (!isOfOneForm || !(isKnown || (this.#canCompare && this.#isOfOneKind(response)))) return false
+    this.#skippedBytes = this.#offset
+    this.#remainingBytes = undefined
+    this.#hash = isKnown || this.#offset === 0 ? undefined : createHash('sha256')
+    return true
+  }
+
+  /** Whether nothing that the client was told contradicts it. Where nothing can be compared, an entity tag tells. */
+  #isOfOneKind({ lines }: Response): boolean {
+    const [told, came] = [fieldsOf(this.#entry.lines), fieldsOf(lines)]
+    if (combinedValue(told, 'content-type') !== combinedValue(came, 'content-type')) return false
+    return this.#offset > 0 || firstValue(told, 'etag') === firstValue(came, 'etag')
   }
 }
 

@@ -1,34 +1,104 @@
-import type { Client, Source } from './client.ts'
+import { Buffer } from 'node:buffer'
+import { clearTimeout, setTimeout } from 'node:timers'
+import type { Beginning } from './audience.ts'
+import type { Client, Head, Source } from './client.ts'
+import type { OwnRequest } from './member.ts'
 
 export interface StragglerEvents {
-  paceChanged(): void
-  left(): void
+  /** It has paused or resumed. */
+  changedPace(straggler: Straggler): void
+  /** It has got all that was kept for it, and takes more. */
+  wantsRest(straggler: Straggler): void
+  /** It has waited for the rest as long as it was to. */
+  waitedInVain(straggler: Straggler): void
+  leftBehind(straggler: Straggler): void
 }
 
-/** One who has fallen too far behind the others, and waits until the rest of the response can be had in another way. */
+/** One who has fallen too far behind the others. It gets what was kept for it when it reads on, and then waits until the rest
+ * can be had in another way. */
 export class Straggler implements Source {
   readonly client: Client
-  /** How many bytes it has got. */
+  readonly own: OwnRequest
+  /** How many bytes come before the rest. */
   readonly offset: number
+  /** The SHA-256 of those, where it is known. */
+  readonly digest: string | undefined
+  #pieces: readonly Uint8Array[]
+  #index = 0
+  #isFlushing = false
+  #isWaiting = false
+  #isReleased = false
+  #timer: NodeJS.Timeout | undefined
   readonly #events: StragglerEvents
 
-  constructor(client: Client, offset: number, events: StragglerEvents) {
+  constructor(client: Client, own: OwnRequest, beginning: Beginning, events: StragglerEvents) {
     this.client = client
-    this.offset = offset
+    this.own = own
+    this.offset = beginning.byteLength
+    this.digest = beginning.digest
+    this.#pieces = beginning.pieces
     this.#events = events
     client.source = this
   }
 
+  /** Whether it has nothing to read before the rest. */
+  get isWaiting(): boolean {
+    return this.#isWaiting && !this.#isReleased && !this.client.paused
+  }
+
   pause(): void {
-    this.#events.paceChanged()
+    clearTimeout(this.#timer)
+    this.#events.changedPace(this)
   }
 
   resume(): void {
-    this.#events.paceChanged()
+    this.#events.changedPace(this)
+    this.#flush()
   }
 
   abort(reason: Error): void {
+    this.release()
     this.client.fail(reason)
-    this.#events.left()
+    this.#events.leftBehind(this)
+  }
+
+  waitAtMost(timeoutMs: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#events.waitedInVain(this), timeoutMs)
+  }
+
+  finish(trailers: Head): void {
+    this.release()
+    this.client.end(trailers)
+  }
+
+  /** It gets nothing more from here, and waits no longer. */
+  release(): void {
+    clearTimeout(this.#timer)
+    this.#pieces = []
+    this.#isReleased = true
+  }
+
+  #flush(): void {
+    if (this.#isFlushing || this.#isReleased) return
+    this.#isFlushing = true
+    while (!this.client.paused && !this.#isReleased) {
+      const piece = this.#pieces[this.#index++]
+      if (piece === undefined) break
+      this.#deliver(Buffer.from(piece))
+    }
+    this.#isFlushing = false
+    if (this.client.paused || this.#isReleased) return
+    this.#pieces = []
+    this.#isWaiting = true
+    this.#events.wantsRest(this)
+  }
+
+  #deliver(bytes: Buffer): void {
+    try {
+      this.client.data(bytes)
+    } catch (error) {
+      this.abort(error as Error)
+    }
   }
 }

@@ -62,6 +62,8 @@ export class Turn implements Crew, Source, Watcher {
 
   // Crew, and watcher of its own flight, which others may end
 
+  someoneWaits(): void {}
+
   someoneLeft(): void {
     const { client, flight } = this.#options
     if (this.#isOver || !client.isFinished || flight.isAwaited) return

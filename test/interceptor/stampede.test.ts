@@ -1,6 +1,7 @@
 // Many who read one response while it comes.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
@@ -375,21 +376,33 @@ describe('one who is slow', () => {
     ['another version', { status: 206, headers: { etag: '"b"' } }],
     ['another version, whole', { status: 200, headers: { etag: '"b"' } }],
     ['less than the whole', { status: 200, headers: { etag: '"a"' } }],
-    ['another range', { status: 206, headers: { etag: '"a"' }, shift: 1 }]
+    ['another range', { status: 206, headers: { etag: '"a"' }, shift: 1 }],
+    ['that there is nothing', { status: 404, headers: {} }]
   ] as const) {
-    test(`gets an error where the origin then sends ${what}, and never wrong bytes`, async () => {
-      await using origin = await startOrigin(({ headers }) => {
-        const first = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1])
-        if (Number.isNaN(first)) return { headers: { ...FRESH, etag: '"a"' }, body: bytes }
-        const start = first + ('shift' in answer ? answer.shift : 0)
-        const range = `bytes ${start}-${bytes.byteLength - 1}/${bytes.byteLength}`
-        const headersNow = { ...answer.headers, ...(answer.status === 206 && { 'content-range': range }) }
-        return { status: answer.status, headers: headersNow, body: bytes.subarray(start) }
+    for (const isChanged of [false, true]) {
+      const end = isChanged
+        ? 'an error if that begins otherwise, and never wrong bytes'
+        : 'the rest if that begins alike'
+      test(`asks for the whole where the origin then sends ${what}, and gets ${end}`, async () => {
+        await using origin = await startOrigin(({ headers, number }) => {
+          const first = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1])
+          if (Number.isNaN(first)) {
+            const isAnother = isChanged && number > 1
+            const body = isAnother ? Buffer.concat([Buffer.from('x'), bytes.subarray(1)]) : bytes
+            return { headers: { ...FRESH, etag: isAnother ? '"b"' : '"a"' }, body }
+          }
+          const start = first + ('shift' in answer ? answer.shift : 0)
+          const range = `bytes ${start}-${bytes.byteLength - 1}/${bytes.byteLength}`
+          const headersNow = { ...answer.headers, ...(answer.status === 206 && { 'content-range': range }) }
+          return { status: answer.status, headers: headersNow, body: bytes.subarray(start) }
+        })
+        await using cached = new CachedAgent({ store: failing(), onStoreError() {} })
+        const last = await race(cached, origin.url, 0)
+        if (isChanged) await assert.rejects(last(), { code: 'ERR_CACHE_BODY' })
+        else assert.ok((await last()).equals(bytes))
+        assert.equal(origin.requests.length, 3)
       })
-      await using cached = new CachedAgent({ store: failing(), onStoreError() {} })
-      const last = await race(cached, origin.url, 0)
-      await assert.rejects(last(), { code: 'ERR_CACHE_BODY' })
-    })
+    }
   }
 
   for (const [what, fault] of [
@@ -419,10 +432,14 @@ describe('one who is slow', () => {
     })
     await using cached = new CachedAgent({ store: declining(), maxBufferedBytes: 16_384 })
     const [slow, other] = await Promise.all([cached.open(origin.url), cached.open(origin.url)])
+    const hasGone = once(other.body, 'close').catch(() => {})
     other.body.on('error', () => {}).resume()
+    await sleep(50)
+    const reading = read(slow)
     await until(() => origin.requests.length === 2)
     other.body.destroy()
-    assert.ok((await read(slow)).equals(bytes))
+    await hasGone
+    assert.ok((await reading).equals(bytes))
   })
 
   for (const [what, store, requests] of [
@@ -461,23 +478,6 @@ describe('one who is slow', () => {
       assert.equal(origin.requests.length, requests)
     })
   }
-
-  test('sets the pace where nothing is stored: it could not have the rest in another way', async () => {
-    const store = new FaultyStore(new MemoryStore({ maxEntrySizeBytes: 16 * MEBIBYTE }))
-    store.faults.write = () => {
-      throw new Error('full')
-    }
-    await using origin = await startOrigin({ headers: FRESH, body: bytes })
-    await using cached = new CachedAgent({ store, onStoreError() {} })
-    const go = gate()
-    const [slow, ...others] = await Promise.all([0, 1, 2].map(() => cached.open(origin.url)))
-    assert.ok(slow !== undefined)
-    const reading = [stall(slow, go.opened), ...others.map(read)]
-    const won = await Promise.race([...reading.slice(1), sleep(150, 'nobody')])
-    assert.equal(won, 'nobody')
-    go.open()
-    for (const each of await Promise.all(reading)) assert.ok(each.equals(bytes))
-  })
 })
 
 describe('what was for one alone', () => {

@@ -1,0 +1,101 @@
+import { Buffer } from 'node:buffer'
+import type { Request } from '../lib/rfc9111/types.ts'
+import type { Client, Source } from './client.ts'
+import type { Ask } from './plan.ts'
+
+/** A request as it would be sent for its client alone. */
+export interface OwnRequest {
+  readonly ask: Ask
+  readonly request: Request
+}
+
+/** A chunk that several get, in the order in which they came. */
+export interface Link {
+  readonly bytes: Uint8Array
+  /** How many chunks and bytes have come up to its end. */
+  readonly weight: number
+  next: Link | undefined
+}
+
+/** What a chunk takes up beside its bytes. */
+const CHUNK_WEIGHT = 128
+
+export const NO_BYTES = new Uint8Array(0)
+
+export function firstLink(): Link {
+  return { bytes: NO_BYTES, weight: 0, next: undefined }
+}
+
+export function linkAfter(link: Link, bytes: Uint8Array): Link {
+  const next = { bytes, weight: link.weight + CHUNK_WEIGHT + bytes.byteLength, next: undefined }
+  link.next = next
+  return next
+}
+
+/** Those whom a member belongs to. */
+export interface Membership {
+  paused(member: Member): void
+  resumed(member: Member): void
+  left(member: Member, reason: Error): void
+}
+
+/** One of those who get a response as it comes. */
+export class Member implements Source {
+  readonly client: Client
+  /** undefined: that of the exchange. */
+  readonly own: OwnRequest | undefined
+  /** The last chunk that it has got. */
+  cursor: Link
+  deliveredBytes = 0
+  /** Whether it is in one of the lists of those who are served by and by. */
+  isListed = false
+  /** It gets nothing more from here. */
+  isGone = false
+  isServed = false
+  readonly #membership: Membership
+
+  constructor(client: Client, own: OwnRequest | undefined, cursor: Link, membership: Membership) {
+    this.client = client
+    this.own = own
+    this.cursor = cursor
+    this.#membership = membership
+  }
+
+  pause(): void {
+    this.#membership.paused(this)
+  }
+
+  resume(): void {
+    this.#membership.resumed(this)
+  }
+
+  abort(reason: Error): void {
+    this.isGone = true
+    this.#membership.left(this, reason)
+  }
+
+  get takesMore(): boolean {
+    return !this.client.paused && !this.client.isFinished && !this.isGone
+  }
+
+  /** Delivers copies of what there is, as long as it takes more. True: it has all that there is, and takes more. */
+  serve(): boolean {
+    while (this.takesMore) {
+      const { next } = this.cursor
+      if (next === undefined) return true
+      this.cursor = next
+      this.deliver(Buffer.from(next.bytes))
+    }
+    return false
+  }
+
+  /** As in undici, a handler that throws ends its own response. */
+  deliver(bytes: Buffer): void {
+    this.deliveredBytes += bytes.byteLength
+    try {
+      this.client.data(bytes)
+    } catch (error) {
+      this.abort(error as Error)
+    }
+  }
+}
