@@ -22,7 +22,7 @@ const MEBIBYTE = 1_048_576
 const FRESH = { 'cache-control': 'max-age=60' }
 const STRONG = { ...FRESH, etag: '"a"' }
 /** Longer than anybody may have to wait for another. */
-const LIMIT_MS = 4000
+const LIMIT_MS = 10_000
 
 async function within<T>(promise: Promise<T>, what: string): Promise<T> {
   const done = new AbortController()
@@ -74,9 +74,9 @@ const stores: Record<string, (directory: string) => CacheStore> = {
 const framings: Record<string, Pick<Reply, 'chunked'>> = { 'in chunks': { chunked: true }, 'of a known length': {} }
 const validators = { 'without a validator': FRESH, 'with a strong validator': STRONG }
 /** Around what is kept of a beginning, what is buffered, and what a store takes. */
-const sizes = [65_536, MEBIBYTE, 4 * MEBIBYTE].flatMap(size => [size - 1000, size + 200_000])
+const sizes = [65_000, 200_000, MEBIBYTE - 1000, MEBIBYTE + 200_000, 4 * MEBIBYTE + 1000]
 
-describe('three who have asked at once read one after the other', { concurrency: 4 }, () => {
+describe('three who have asked at once read one after the other', { concurrency: 2 }, () => {
   for (const [kind, makeStore] of Object.entries(stores)) {
     for (const [framing, how] of Object.entries(framings)) {
       for (const [validator, headers] of Object.entries(validators)) {
@@ -417,7 +417,7 @@ test('of several who share a response, the slow hold up the fast no longer than 
   for (const { body } of slow) body.destroy()
 })
 
-/** How long followers of one response of two chunks hold up the event loop: all in all, and at a time. */
+/** How much of the processor's time followers of one response of two chunks take: all in all, and at a time. */
 async function timeOf(count: number): Promise<{ totalMs: number; longestMs: number }> {
   const pending: [Dispatcher.DispatchHandler, Dispatcher.DispatchController][] = []
   const controller = { pause() {}, resume() {}, abort() {}, aborted: false, paused: false, reason: null }
@@ -438,9 +438,10 @@ async function timeOf(count: number): Promise<{ totalMs: number; longestMs: numb
   let longestMs = 0
   const turn = async () => {
     await nextTurn()
-    const startedAtMs = performance.now()
+    const startedAt = process.cpuUsage()
     return () => {
-      const ms = performance.now() - startedAtMs
+      const { user, system } = process.cpuUsage(startedAt)
+      const ms = (user + system) / 1000
       totalMs += ms
       longestMs = Math.max(longestMs, ms)
     }
