@@ -10,7 +10,7 @@ import {
   fetch as undiciFetch
 } from 'undici'
 import { rememberOutcome } from '../interceptors/info.ts'
-import { OUTCOME, type OutcomeHolder } from '../interceptors/outcome.ts'
+import { OUTCOME, type Outcome, type OutcomeHolder } from '../interceptors/outcome.ts'
 import { targetUrl } from './target-url.ts'
 
 /** Whether the body came from the store; on what request(), stream(), pipeline() and fetch() of a CachedClient give, and
@@ -74,12 +74,32 @@ export async function fetchBy(
     dispatch: (opts: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) => {
       // A redirect leads here as well.
       if (origin !== undefined && opts.origin !== undefined && opts.origin !== null) targetUrl(opts.origin, origin)
-      return dispatch(Object.assign({}, opts, { [OUTCOME]: holder }), handler)
+      const once = Object.assign({}, opts, { [OUTCOME]: holder })
+      if (opts.body !== undefined && opts.body !== null)
+        once.headers = withOneLength(opts.headers as Record<string, string>)
+      return dispatch(once, handler)
     }
   }
-  const response = await fetch(resource, members)
-  if (holder.outcome !== undefined) rememberOutcome(response, holder.outcome)
-  return Object.assign(response, { fromCache: holder.outcome?.fromCache ?? false })
+  return tellOutcome(await fetch(resource, members), holder.outcome)
+}
+
+/** Clones tell it as well: what wraps a fetch often hands out one. */
+function tellOutcome(response: Response, outcome: Outcome | undefined): Response & FromCache {
+  if (outcome !== undefined) rememberOutcome(response, outcome)
+  const { clone } = response
+  Object.defineProperty(response, 'clone', {
+    value: () => tellOutcome(clone.call(response), outcome),
+    writable: true,
+    configurable: true
+  })
+  return Object.assign(response, { fromCache: outcome?.fromCache ?? false })
+}
+
+/** The fetch of Node 20 and 22 appends the length of the body to one that the caller has stated. RFC 9110 §8.6 */
+function withOneLength(headers: Record<string, string>): Record<string, string> {
+  const name = Object.keys(headers).find(key => key.toLowerCase() === 'content-length')
+  const length = name === undefined ? undefined : /^(\d+), \1$/.exec(headers[name] ?? '')?.[1]
+  return name === undefined || length === undefined ? headers : { ...headers, [name]: length }
 }
 
 /** Each read once, as fetch reads them: of any object, inherited ones too. */

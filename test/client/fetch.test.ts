@@ -98,6 +98,18 @@ for (const [which, make] of Object.entries(FETCHES)) {
   })
 }
 
+test('a length that the caller states is sent once, by every fetch that is built in', async () => {
+  await using origin = await startOrigin()
+  for (const name of ['content-length', 'Content-Length']) {
+    for (const fetch of [client.fetch as Fetch, createFetch() as Fetch]) {
+      const args: Arguments = [origin.url, { method: 'PUT', body: 'content', headers: { [name]: '7' } }]
+      const expected = await sending(origin, undiciFetch, args)
+      agree(await sending(origin, fetch, args), expected, 'user-agent')
+      agree(await sending(origin, fetch, [new Request(...args)]), expected, 'user-agent')
+    }
+  }
+})
+
 describe('the init of a fetch', () => {
   /** The members that are read from it, and how often. */
   async function readBy(fetch: Fetch, url: string): Promise<Map<string, number>> {
@@ -265,7 +277,9 @@ describe('the Response of a fetch', () => {
           const response = await fetch(new classes.Request(origin.url + path))
           assert.equal(response.headers.has('cache-status'), false)
           assert.deepEqual([response.fromCache, cacheInfo(response)?.outcome], [fromCache, outcome])
-          await response.text()
+          const clone = response.clone().clone() as typeof response
+          assert.deepEqual([clone.fromCache, cacheInfo(clone)?.outcome], [fromCache, outcome])
+          assert.equal(await clone.text(), await response.text())
         }
       }
     }
