@@ -28,6 +28,8 @@ export interface UnderTorture {
   /** Whether a deletion by one is seen by the others at once. */
   readonly deletesForAll: boolean
   readonly faults: Faults | undefined
+  /** Another instance on the same data; left out where there can be none. */
+  readonly another?: () => CacheStore
   /** Closes the stores; what they should not have left behind, in words. */
   close(): Promise<string | undefined>
 }
@@ -83,16 +85,15 @@ export async function openStores(name: StoreName, count: number, seed: string): 
       })
     case 'redis': {
       const server = await RedisServer.start()
-      const stores = Array.from(
-        { length: count },
-        () => new RedisStore({ url: server.url, options: { connectTimeout: PATIENT_MS, commandTimeout: PATIENT_MS } })
-      )
+      const another = () =>
+        new RedisStore({ url: server.url, options: { connectTimeout: PATIENT_MS, commandTimeout: PATIENT_MS } })
+      const stores = Array.from({ length: count }, another)
       const close = async () => {
         for (const store of stores) await store.close()
         await server[Symbol.asyncDispose]()
         return undefined
       }
-      return { stores, storeTimeoutMs: PATIENT_MS, deletesForAll: true, faults: undefined, close }
+      return { stores, storeTimeoutMs: PATIENT_MS, deletesForAll: true, faults: undefined, another, close }
     }
     default:
       return name satisfies never
@@ -114,7 +115,8 @@ function shared(store: CacheStore, count: number): UnderTorture {
 
 async function oneInDirectory(count: number, make: (directory: string) => CacheStore): Promise<UnderTorture> {
   const opened = await inDirectory(1, make)
-  return { ...opened, stores: Array.from({ length: count }, () => opened.stores[0] as CacheStore) }
+  const { another: _, ...only } = opened
+  return { ...only, stores: Array.from({ length: count }, () => opened.stores[0] as CacheStore) }
 }
 
 async function inDirectory(count: number, make: (directory: string) => CacheStore): Promise<UnderTorture> {
@@ -125,6 +127,7 @@ async function inDirectory(count: number, make: (directory: string) => CacheStor
     storeTimeoutMs: PATIENT_MS,
     deletesForAll: true,
     faults: undefined,
+    another: () => make(directory),
     close: async () => {
       for (const store of stores) await store.close()
       const files = await readdir(directory, { recursive: true })

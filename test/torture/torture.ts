@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, type Dispatcher } from 'undici'
 import { type CacheInterceptor, cacheInterceptor } from 'undici-http-cache'
 import { exchangeOf, fieldsOf, type Seen } from './client.ts'
+import { ClosingActor } from './closing.ts'
 import { leaksSince, resourcesNow } from './leaks.ts'
 import { describeError, Model } from './model.ts'
 import { identityFor, TortureOrigin } from './origin.ts'
@@ -81,6 +82,10 @@ class Run {
   #next = 0
   #done = 0
   #isClosing = false
+  #isOver = false
+  #closing!: ClosingActor
+  /** How often everything has been purged; a half is added while that is under way. */
+  #purges = 0
 
   readonly #now = (): number => {
     const passedMs = (performance.now() - this.#startedAtMs) * CLOCK_SPEED
@@ -126,6 +131,15 @@ class Run {
       this.#dispatchers.push(agent.compose(below.interceptor, cache, above.interceptor))
     }
     const { type, whenDisconnected } = setting
+    this.#closing = await ClosingActor.start({
+      seed,
+      stores: this.#stores.stores,
+      another: this.#stores.another,
+      settings: { ...setting, storeTimeoutMs, closeTimeoutMs: DEADLINE_MS / 2, now, onStoreError },
+      isReliable: faults === undefined,
+      purges: () => this.#purges,
+      violation: what => this.#violation(-1, what)
+    })
     const readFaults = () => faults?.readFaults() ?? 0
     const origin = this.#origin
     this.#model = new Model({ type, whenDisconnected, origin, wires: this.#below, now, deletesForAll, readFaults })
@@ -137,17 +151,24 @@ class Run {
       await this.#one(this.#planOf(only))
       return
     }
+    const isOver = () => this.#isOver || this.violations.length >= MAX_VIOLATIONS
+    const closing = this.#closing.act(isOver)
     await Promise.all(Array.from({ length: actors }, () => this.#act()))
+    this.#isOver = true
+    if ((await withDeadline(closing)) === 'too late') this.#violation(-1, 'what closes at once hangs')
   }
 
   report(): Report {
+    const { tally } = this.#model
+    tally.set('closed at once', this.#closing.rounds)
     const seconds = (performance.now() - this.#startedAtMs) / 1000
-    return { exchanges: this.#done, seconds, violations: this.violations, tally: this.#model.tally }
+    return { exchanges: this.#done, seconds, violations: this.violations, tally }
   }
 
   async close(): Promise<void> {
     for (const [i, above] of this.#above.entries()) await this.#emptied(above, `exchanges with cache ${i}`)
     for (const cache of this.#caches) await cache.close()
+    await this.#closing.close()
     for (const [i, below] of this.#below.entries()) await this.#emptied(below, `requests of cache ${i} to the origin`)
     const closed = await withDeadline(Promise.all(this.#agents.map(agent => agent.close())))
     if (closed === 'too late') {
@@ -236,7 +257,11 @@ class Run {
     const askedAfterMs = this.#now()
     try {
       if (plan.kind === 'purge') await cache.purge({ url: this.#origin.url + plan.resource.path })
-      else await cache.purge()
+      else {
+        this.#purges += 0.5
+        await cache.purge()
+        this.#purges += 0.5
+      }
     } catch (error) {
       // The caller knows; nothing is promised.
       if (this.#stores.faults === undefined) this.#violation(plan.number, `a purge failed: ${describeError(error)}`)
