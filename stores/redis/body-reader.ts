@@ -3,7 +3,7 @@ import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs } from '../../lib/event-loop.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { bytesOfChunk, CHUNK_BYTES } from './chunks.ts'
-import { type Connection, runScript } from './connection.ts'
+import { type Connection, runScript, unlessWrongType } from './connection.ts'
 import { GRACE_MS } from './lua.ts'
 import type { ChunkedBody } from './record-bytes.ts'
 import { KEEP } from './scripts.ts'
@@ -63,7 +63,8 @@ async function* readOn(
 }
 
 async function readChunk(place: BodyPlace, index: number): Promise<Buffer | undefined> {
-  const chunk = await place.connection.use(client => client.hgetBuffer(place.key, `${index}`))
+  const reading = place.connection.use(client => client.hgetBuffer(place.key, `${index}`))
+  const chunk = await unlessWrongType(reading, null)
   const bytes = bytesOfChunk(chunk, place.name, index)
   return bytes?.length === Math.min(CHUNK_BYTES, place.byteLength - index * CHUNK_BYTES) ? bytes : undefined
 }

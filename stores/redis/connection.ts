@@ -29,6 +29,16 @@ export function runScript(
   )
 }
 
+/** What a command comes to for a key that somebody else has set to another type of value: as if it were not there. */
+export async function unlessWrongType<T>(reply: Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await reply
+  } catch (error) {
+    if (String((error as { message?: unknown } | undefined)?.message).startsWith('WRONGTYPE')) return otherwise
+    throw error
+  }
+}
+
 /** Every name in Redis that matches a pattern, in batches, without the client's prefix; some of them twice. */
 export async function* scanNames(connection: Connection, prefix: string): AsyncGenerator<readonly string[]> {
   const start = connection.keyPrefix

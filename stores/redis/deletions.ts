@@ -1,5 +1,6 @@
 import type { CacheKey } from '../../lib/rfc9111/types.ts'
-import { type Connection, runScript, scanNames } from './connection.ts'
+import { type Connection, runScript, scanNames, unlessWrongType } from './connection.ts'
+import { INCOMPLETE } from './lua.ts'
 import { type Names, shortDigestOf } from './names.ts'
 import { DROP, DROP_TAGGED, NOTE, NOTE_AND_DROP, POSITION, type Script, UNTAG } from './scripts.ts'
 
@@ -37,21 +38,32 @@ export class Deletions {
   async deleteTag(tag: string): Promise<void> {
     const tagDigest = shortDigestOf(tag)
     await this.#note(`t${tagDigest}`)
-    await this.#emptyTag(this.#names.tag(tagDigest), DROP_TAGGED, [tagDigest])
+    const isWhole = await this.#emptyTag(this.#names.tag(tagDigest), DROP_TAGGED, [tagDigest])
+    if (isWhole) return
+    for await (const digests of this.#ownDigests()) {
+      await this.#dropAll(digests.of(undefined), DROP_TAGGED, [tagDigest])
+    }
   }
 
   /** Goes through everything in Redis, and removes what is this store's. */
   async clear(): Promise<void> {
     await this.#note('c')
+    for await (const digests of this.#ownDigests()) {
+      await this.#dropAll(digests.of(undefined), DROP, [])
+      for (const digest of digests.of('tag:')) await this.#emptyTag(this.#names.tag(digest), DROP, [])
+      const leases = digests.of('lease:').map(digest => this.#names.lease(digest))
+      await Promise.all(leases.map(lease => this.#connection.use(client => client.unlink(lease))))
+    }
+  }
+
+  /** What is in the names of everything in Redis that is this store's, by what stands before it. */
+  async *#ownDigests(): AsyncGenerator<{ of(kind: string | undefined): readonly string[] }> {
     const { prefix } = this.#names
     for await (const names of scanNames(this.#connection, prefix)) {
       const found = names.map(name => OWN_NAME.exec(name.slice(prefix.length)))
-      const digestsOf = (kind: string | undefined) =>
+      const of = (kind: string | undefined) =>
         found.flatMap(match => (match !== null && match[1] === kind ? (match[2] ?? []) : []))
-      await this.#dropAll(digestsOf(undefined), DROP, [])
-      for (const digest of digestsOf('tag:')) await this.#emptyTag(this.#names.tag(digest), DROP, [])
-      const leases = digestsOf('lease:').map(digest => this.#names.lease(digest))
-      await Promise.all(leases.map(lease => this.#connection.use(client => client.unlink(lease))))
+      yield { of }
     }
   }
 
@@ -59,20 +71,27 @@ export class Deletions {
     await runScript(this.#connection, NOTE, [this.#names.ledger], [deletion])
   }
 
-  /** A key stays in the tag where it was written meanwhile. */
-  async #emptyTag(tag: string, drop: Script, args: readonly string[]): Promise<void> {
+  /** A key stays in the tag where it was written meanwhile. False: others may carry the tag, since somebody else has put
+   * something in its place. */
+  async #emptyTag(tag: string, drop: Script, args: readonly string[]): Promise<boolean> {
+    let isWhole = true
     let cursor = '0'
     do {
       const at = cursor
-      const [next, members] = await this.#connection.use(client => client.zscan(tag, at, 'COUNT', KEYS_AT_ONCE))
-      await this.#dropAll(
-        members.filter((_, i) => i % 2 === 0),
-        drop,
-        args
-      )
+      const scan = this.#connection.use(client => client.zscan(tag, at, 'COUNT', KEYS_AT_ONCE))
+      const scanned = await unlessWrongType<[string, string[]] | undefined>(scan, undefined)
+      if (scanned === undefined) {
+        await this.#connection.use(client => client.unlink(tag))
+        return false
+      }
+      const [next, members] = scanned
+      const digests = members.filter((_, i) => i % 2 === 0)
+      if (digests.includes(INCOMPLETE)) isWhole = false
+      await this.#dropAll(digests, drop, args)
       if (members.length > 0) await runScript(this.#connection, UNTAG, [tag], members)
       cursor = next
     } while (cursor !== '0')
+    return isWhole
   }
 
   async #dropAll(keyDigests: readonly string[], drop: Script, args: readonly string[]): Promise<void> {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { isUint8Array } from 'node:util/types'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { CHUNK_BYTES } from './chunks.ts'
-import { type Connection, runScript } from './connection.ts'
+import { type Connection, runScript, unlessWrongType } from './connection.ts'
 import { fieldOf, fullDigestOf, type Names, shortDigestOf } from './names.ts'
 import type { ChunkedBody } from './record-bytes.ts'
 import type { Records } from './records.ts'
@@ -53,7 +53,8 @@ export class EntryWriter {
   async update(entry: Entry, asOf: number | undefined, from = entry.variantKey): Promise<boolean> {
     const hash = this.#names.hash(shortDigestOf(entry.key))
     const digest = fullDigestOf(from)
-    const bytes = await this.#connection.use(client => client.hgetBuffer(hash, fieldOf(digest)))
+    const reading = this.#connection.use(client => client.hgetBuffer(hash, fieldOf(digest)))
+    const bytes = await unlessWrongType(reading, null)
     const record = bytes === null ? undefined : this.#records.decode(bytes, entry.key, digest)
     const body = record?.head.body ?? record?.body
     if (record?.entry.id !== entry.id || body === undefined) return false

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import type { Lookup } from '../store.ts'
 import type { StoreTime } from '../store-time.ts'
-import { type Connection, runScript } from './connection.ts'
+import { type Connection, runScript, unlessWrongType } from './connection.ts'
 import { fieldOf, fullDigestOf, type Names, shortDigestOf } from './names.ts'
 import { STAMP_BYTES } from './record-bytes.ts'
 import type { Records } from './records.ts'
@@ -82,7 +82,7 @@ export class Finder {
     const { hash, lists: assumed } = known
     const variants = this.#select(key, assumed.lists, variantOf)
     const fields = ['lists', ...variants.map(({ field }) => field)]
-    const reply = await this.#connection.use(client => client.hmgetBuffer(hash, ...fields))
+    const reply = await this.#valuesOf(hash, fields)
     const lists = this.#listsOf(known, reply[0] ?? null)
     if (lists === undefined) return { stored: [], otherVariants: false, asOf: this.#position }
     if (lists !== assumed) {
@@ -90,7 +90,7 @@ export class Finder {
       const missed = this.#select(key, lists.lists, variantOf).filter(isNew)
       if (missed.length > 0) {
         const more = missed.map(({ field }) => field)
-        reply.push(...(await this.#connection.use(client => client.hmgetBuffer(hash, ...more))))
+        reply.push(...(await this.#valuesOf(hash, more)))
         variants.push(...missed)
       }
       this.#known.set(key, known)
@@ -106,6 +106,13 @@ export class Finder {
     }
     if (stored.length > 1) stored.sort((a, b) => b.entry.responseTimeMs - a.entry.responseTimeMs)
     return { stored, otherVariants: lists.count > stored.length, asOf: this.#position }
+  }
+
+  #valuesOf(hash: string, fields: readonly string[]): Promise<(Buffer | null)[]> {
+    return unlessWrongType(
+      this.#connection.use(client => client.hmgetBuffer(hash, ...fields)),
+      []
+    )
   }
 
   /** What this process has stored is found in one round trip from the start. */

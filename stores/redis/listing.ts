@@ -1,5 +1,5 @@
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { type Connection, scanNames } from './connection.ts'
+import { type Connection, scanNames, unlessWrongType } from './connection.ts'
 import type { Names } from './names.ts'
 import type { Records } from './records.ts'
 
@@ -15,7 +15,11 @@ export async function* listStored(connection: Connection, names: Names, records:
     for (const hash of found) {
       if (!HASH.test(hash.slice(prefix.length)) || listed.has(hash)) continue
       listed.add(hash)
-      const fields = (await connection.use(client => client.hkeys(hash))).filter(field => VARIANT.test(field))
+      const present = await unlessWrongType(
+        connection.use(client => client.hkeys(hash)),
+        []
+      )
+      const fields = present.filter(field => VARIANT.test(field))
       for (let i = 0; i < fields.length; i += RECORDS_AT_ONCE) {
         const some = fields.slice(i, i + RECORDS_AT_ONCE)
         for (const bytes of await connection.use(client => client.hmgetBuffer(hash, ...some))) {

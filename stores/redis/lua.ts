@@ -12,6 +12,7 @@ const FORGOTTEN_AT_ONCE = 5_000
 /** Expired keys that leave a tag with each write of another, so that no write takes long. */
 const PRUNED_AT_ONCE = 100
 export const LEDGER_MS = 30 * 86_400_000
+export const INCOMPLETE = '*'
 
 /** A hash has a field for each variant, and these:
  *
@@ -29,9 +30,11 @@ local function isVariant(v)
   return type(v) == 'table' and type(v[1]) == 'number' and type(v[2]) == 'number' and type(v[3]) == 'string'
     and type(v[4]) == 'string' and type(v[5]) == 'string' and type(v[6]) == 'string'
 end
+-- What is no hash was put there by somebody else.
 local function readIndex(key)
-  local packed = redis.call('HGET', key, 'index')
-  if not packed then return {} end
+  local packed = redis.pcall('HGET', key, 'index')
+  if type(packed) == 'table' then redis.call('UNLINK', key) end
+  if type(packed) ~= 'string' then return {} end
   local ok, index = pcall(cmsgpack.unpack, packed)
   ok = ok and type(index) == 'table'
   if ok then
@@ -74,8 +77,11 @@ end
 /** A sorted set: n is the position of the last deletion, f that of the last one forgotten, c that of the last clear(),
  * k and t with a digest those of keys and tags. */
 export const LEDGER = `
+-- What is no sorted set was put there by somebody else: without a ledger, everything that is under way is refused.
 local function positionOf(ledger, member)
-  return tonumber(redis.call('ZSCORE', ledger, member) or nil)
+  local score = redis.pcall('ZSCORE', ledger, member)
+  if type(score) == 'table' then redis.call('UNLINK', ledger) end
+  return type(score) == 'string' and tonumber(score) or nil
 end
 local function micros()
   local time = redis.call('TIME')
@@ -110,11 +116,17 @@ local function note(ledger, target)
 end
 `
 
-/** Scored by when the last response of a key expires, and changed with each write of the key. */
+/** Scored by when the last response of a key expires, and changed with each write of the key. With the member `*` it does not
+ * have all keys: it has taken the place of what somebody else had put there. */
 export const TAGS = `
 local function tagWith(tag, member, ttl)
   local at = now()
-  local expired = redis.call('ZRANGEBYSCORE', tag, '-inf', '(' .. at, 'LIMIT', 0, ${PRUNED_AT_ONCE})
+  local expired = redis.pcall('ZRANGEBYSCORE', tag, '-inf', '(' .. at, 'LIMIT', 0, ${PRUNED_AT_ONCE})
+  if expired.err then
+    redis.call('UNLINK', tag)
+    redis.call('ZADD', tag, FOREVER, '${INCOMPLETE}')
+    expired = {}
+  end
   if #expired > 0 then redis.call('ZREM', tag, unpack(expired)) end
   local isNew = redis.call('EXISTS', tag) == 0
   local score = ttl < 0 and FOREVER or at + ttl
@@ -156,7 +168,7 @@ local function store(key, field, record, id, replaced, list, tags, body, chunks,
   if replaced ~= '' and (not meant or meant[3] ~= replaced or redis.call('HEXISTS', key, source) == 0) then return 0 end
   if body ~= '' then
     local name = key .. ':' .. body
-    if redis.call('HLEN', name) ~= tonumber(chunks) then return 0 end
+    if redis.pcall('HLEN', name) ~= tonumber(chunks) then return 0 end
     if ttl < 0 or ttl >= FOREVER then redis.call('PERSIST', name) else redis.call('PEXPIRE', name, ttl + ${GRACE_MS}) end
   end
   if held and held[4] ~= body then leave(key, held[4]) end

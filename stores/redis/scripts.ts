@@ -30,8 +30,9 @@ return stored`)
 
 /** In a cluster, first: what the hash will be known by when the record comes. KEYS: hash. ARGV: a new fence. */
 export const FENCE = script(`
-local held = redis.call('HGET', KEYS[1], 'fence')
-if held then return held end
+local held = redis.pcall('HGET', KEYS[1], 'fence')
+if type(held) == 'table' then redis.call('UNLINK', KEYS[1]) end
+if type(held) == 'string' then return held end
 local isNew = redis.call('EXISTS', KEYS[1]) == 0
 redis.call('HSET', KEYS[1], 'fence', ARGV[1])
 if isNew then redis.call('PEXPIRE', KEYS[1], ${GRACE_MS}) end
@@ -47,7 +48,7 @@ return isOvertaken(KEYS[1], tonumber(ARGV[1]), 2) and 1 or 0`)
 
 /** In a cluster, third. KEYS: hash. ARGV: as STORE has it, fence. */
 export const STORE_FENCED = script(`${INDEX}${STORE}
-if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[12] then return 0 end
+if redis.pcall('HGET', KEYS[1], 'fence') ~= ARGV[12] then return 0 end
 return store(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11])`)
 
 /** Removes one variant, if it is still that response; a fence stays, for what is being stored. KEYS: hash. ARGV: field, id. */
@@ -92,14 +93,14 @@ if found then writeIndex(KEYS[1], index) end`)
 /** Takes keys out of a tag, unless they have been written since. KEYS: tag. ARGV: pairs of digest and score. */
 export const UNTAG = script(`
 for i = 1, #ARGV, 2 do
-  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
-  if score and tonumber(score) == tonumber(ARGV[i + 1]) then redis.call('ZREM', KEYS[1], ARGV[i]) end
+  local score = redis.pcall('ZSCORE', KEYS[1], ARGV[i])
+  if type(score) == 'string' and tonumber(score) == tonumber(ARGV[i + 1]) then redis.call('ZREM', KEYS[1], ARGV[i]) end
 end`)
 
 /** Removes a variant that is damaged, unless another has taken its place. KEYS: hash. ARGV: field, start of its record. */
 export const FORGET = script(`${INDEX}
-local record = redis.call('HGET', KEYS[1], ARGV[1])
-if not record or string.sub(record, 1, #ARGV[2]) ~= ARGV[2] then return end
+local record = redis.pcall('HGET', KEYS[1], ARGV[1])
+if type(record) ~= 'string' or string.sub(record, 1, #ARGV[2]) ~= ARGV[2] then return end
 local index = readIndex(KEYS[1])
 if index[ARGV[1]] then removeVariant(KEYS[1], index, ARGV[1]) else redis.call('HDEL', KEYS[1], ARGV[1]) end
 writeIndex(KEYS[1], index)`)
@@ -117,8 +118,9 @@ if left >= 0 and left < ${GRACE_MS} then redis.call('PEXPIRE', KEYS[1], ${GRACE_
 /** Gives a lease to one; to the same one again as well, since a command may be sent twice. KEYS: lease. ARGV: token, time to
  * live. */
 export const LEASE = script(`
-local mark = redis.call('HGET', KEYS[1], 'mark')
-if mark then return mark end
+local mark = redis.pcall('HGET', KEYS[1], 'mark')
+if type(mark) == 'table' then redis.call('UNLINK', KEYS[1]) end
+if type(mark) == 'string' then return mark end
 local holder = redis.call('HGET', KEYS[1], 'holder')
 if holder and holder ~= ARGV[1] then return 'held' end
 redis.call('HSET', KEYS[1], 'holder', ARGV[1])
@@ -127,12 +129,12 @@ return 'granted'`)
 
 /** Has the holder hold it for so long from now on. KEYS: lease. ARGV: token, time to live. */
 export const RENEW = script(`
-if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return 0 end
+if redis.pcall('HGET', KEYS[1], 'holder') ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])`)
 
 /** Has the holder let go of it, and leave a mark or ''. KEYS: lease. ARGV: token, mark, its time to live. */
 export const RELEASE = script(`
-if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return end
+if redis.pcall('HGET', KEYS[1], 'holder') ~= ARGV[1] then return end
 redis.call('UNLINK', KEYS[1])
 if ARGV[2] == '' then return end
 redis.call('HSET', KEYS[1], 'mark', ARGV[2])
