@@ -1,9 +1,14 @@
+import { dirname, join } from 'node:path'
 import { attempt, ignoreAbsent, isAbsent } from './faults.ts'
 import type { DirectoryEntry } from './file-system.ts'
-import { isRecordName, keyNameOf, partsOfBodyName } from './names.ts'
+import { isRecordName, keyNameOf, partsOfBodyName, randomName } from './names.ts'
 import type { Tree } from './tree.ts'
 
 const SHARD = /^[\da-f]{2}$/
+/** What is being written. */
+export const TEMPORARY = /^[\da-f]{32}\.tmp$/
+/** In the folder of a generation. */
+export const LOG_NAME = 'deletions'
 
 /** The files of one key, by name. */
 export interface KeyFiles {
@@ -35,17 +40,37 @@ export async function listKeys(tree: Tree, shard: string): Promise<readonly KeyF
   return [...keys.values()]
 }
 
-/** Removes a folder with all that is in it; links in it are removed, not followed. */
-export async function removeFolder(tree: Tree, path: string, pause: () => Promise<void>): Promise<void> {
+/** Removes of a folder, which has been put aside, what this store makes, and then the folder. Whatever else is in it was put
+ * there by somebody else, and goes to `home`, with the entries. */
+export async function removeFolder(
+  tree: Tree,
+  path: string,
+  pause: () => Promise<void>,
+  home = tree.entries
+): Promise<void> {
   let count = 0
   for await (const entry of await openFolder(tree, path)) {
-    const inner = `${path}/${entry.name}`
-    if (entry.isDirectory()) await removeFolder(tree, inner, pause)
-    else await ignoreAbsent(tree.fs.unlink(inner))
+    const { name } = entry
+    const inner = join(path, name)
+    const isShard = home === tree.entries && SHARD.test(name)
+    if (isShard && entry.isDirectory()) await removeFolder(tree, inner, pause, join(home, name))
+    else if (isOwnName(name) && !entry.isDirectory()) await ignoreAbsent(tree.fs.unlink(inner))
+    else await attempt(putBack(tree, inner, join(home, name)))
     if (++count % 16 === 0) await pause()
   }
   // What was put in meanwhile goes the next time.
   await attempt(tree.fs.rmdir(path))
+}
+
+function isOwnName(name: string): boolean {
+  return isRecordName(name) || partsOfBodyName(name) !== undefined || name === LOG_NAME || TEMPORARY.test(name)
+}
+
+/** Under another name if something is there already. */
+async function putBack(tree: Tree, from: string, to: string): Promise<void> {
+  await tree.makeFolders(dirname(to))
+  const isFree = (await attempt(tree.fs.lstat(to))) === undefined
+  await tree.fs.rename(from, isFree ? to : `${to}-${randomName()}`)
 }
 
 /** What is in a folder, or nothing where there is no such folder. Rejects for a link to one. */

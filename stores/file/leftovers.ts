@@ -1,13 +1,12 @@
 import { join } from 'node:path'
 import { attempt } from './faults.ts'
-import { openFolder, removeFolder } from './key-files.ts'
+import { openFolder, removeFolder, TEMPORARY } from './key-files.ts'
 import { STALE_MS } from './sweep.ts'
 import type { Tree } from './tree.ts'
 
 const TRASH = /^trash-[\da-f]{32}$/
 const DRAFT = /^new-[\da-f]{32}$/
 const LOG = /^log-\d{8}$/
-const TEMPORARY = /^[\da-f]{32}\.tmp$/
 
 /** Removes what was to be removed, and what a process that came to a sudden end was writing. */
 export async function removeLeftovers(tree: Tree, pause: () => Promise<void>): Promise<void> {

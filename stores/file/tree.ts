@@ -115,17 +115,17 @@ export class Tree {
       await this.requireOwn(path, this.logFolder(generation))
     } catch (error) {
       if (!isMissing(error)) throw error
-      await this.#makeFolders(path)
+      await this.makeFolders(path)
     }
   }
 
   /** Again where they are cleared away just then. */
-  async #makeFolders(path: string, attempts = MAX_ATTEMPTS): Promise<void> {
+  async makeFolders(path: string, attempts = MAX_ATTEMPTS): Promise<void> {
     try {
       for (const folder of this.#foldersTo(path)) await this.#makeFolder(folder)
     } catch (error) {
       if (!isMissing(error) || attempts === 1) throw error
-      await this.#makeFolders(path, attempts - 1)
+      await this.makeFolders(path, attempts - 1)
     }
   }
 
