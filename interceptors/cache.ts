@@ -246,7 +246,7 @@ export class HttpCache {
         return
       }
       this.waiting.when(kept, this.guard.asOf(found, kept), (asOf, later) => {
-        const plan = { ...planFor('miss', 'body-vanished'), asOf }
+        const plan = { ...planFor('miss', 'body-vanished'), asOf, found: found.stored }
         return this.#coalescing.fetchOrWait({ ...later, leads: undefined }, request, plan)
       })
     })

@@ -156,6 +156,7 @@ export function readOptions(options: CacheOptions): Settings {
   return {
     policy: {
       shared: type === 'shared',
+      privateByCookie: type === 'private' && options.partition === undefined,
       methods: new Set(listOf('methods', options.methods, isCacheableMethod, "'GET' and 'HEAD'") ?? ['GET', 'HEAD']),
       statusCodes: optionalSet(listOf('statusCodes', options.statusCodes, isFinalStatus, 'statuses from 200 to 599')),
       alwaysCache: flag('alwaysCache', options.alwaysCache),

@@ -44,6 +44,8 @@ export class OriginExchange implements OriginEvents {
   #unwatch: (() => void) | undefined
   #onOver: (() => void) | undefined
   #isOvertaken = false
+  /** What is removed once it is known whether the response is stored. */
+  #replaced: readonly Entry[] | undefined
 
   constructor(cache: HttpCache, ask: Ask, request: Request | undefined, plan: Plan, flight?: Flight) {
     this.#cache = cache
@@ -57,6 +59,7 @@ export class OriginExchange implements OriginEvents {
       flight,
       handler: this.#handler,
       onLanded: () => {
+        this.#removeReplaced()
         this.#unwatch?.()
         this.#onOver?.()
       }
@@ -138,11 +141,12 @@ export class OriginExchange implements OriginEvents {
     if (this.#isRedirected()) return this.#ignoreRedirected(response, request)
     const { revalidation, completion } = this.#plan
     const stored = this.#plan.stored.map(({ entry }) => entry)
-    const exchange = { request, response, revalidation, stored, completion, entryId: randomUUID() }
+    const found = this.#plan.found?.map(({ entry }) => entry)
+    const exchange = { request, response, revalidation, stored, found, completion, entryId: randomUUID() }
     const decision = decideResponse(exchange, this.#cache.settings.policy)
-    const settled = mapMaybe(this.#applyToStore(decision), () => {
+    const settled = mapMaybe(this.#applyToStore(decision), isStored => {
       // It may have ended while the store was at work.
-      if (!this.#delivery.isOver) return this.#obey(decision, request, response, isHttp2)
+      if (!this.#delivery.isOver) return this.#obey(decision, request, response, isHttp2, isStored)
     })
     return isPromise(settled) ? settled : undefined
   }
@@ -196,15 +200,50 @@ export class OriginExchange implements OriginEvents {
     }
   }
 
-  /** Before the client sees the response: who asks again right after it must not get what it has replaced. */
-  #applyToStore({ deletes, updates }: ResponseDecision): MaybePromise<unknown> {
+  /** Before the client sees the response: who asks again right after it must not get what it has replaced. Tells whether the
+   * entry that is to answer is stored. */
+  #applyToStore(decision: ResponseDecision): MaybePromise<boolean> {
+    const { deletes, updates } = decision
+    let { removes } = decision
+    if (decision.kind === 'store' && this.#ask.client === undefined) {
+      // Nobody sees the new one yet: the old one is served until it is known whether the new one is stored.
+      this.#replaced = removes
+      removes = []
+    }
+    if (deletes.length === 0 && updates.length === 0 && removes.length === 0) return false
+    const pending: unknown[] = [...deletes.map(key => this.#delete(key)), ...removes.map(entry => this.#remove(entry))]
+    let isStored: MaybePromise<boolean> = false
+    for (const entry of updates) {
+      const updated = this.#update(entry)
+      if ('answer' in decision && decision.answer.entry === entry) isStored = updated
+      else pending.push(updated)
+    }
+    const promises = pending.filter(isPromise)
+    return promises.length === 0 ? isStored : Promise.all(promises).then(() => isStored)
+  }
+
+  /** False: it is not stored any more. */
+  #update(entry: Entry): MaybePromise<boolean> {
     const { guard } = this.#cache
-    if (deletes.length === 0 && updates.length === 0) return undefined
-    const pending = [
-      ...deletes.map(key => this.#delete(key)),
-      ...updates.map(entry => guard.update(entry, this.#plan.asOf))
-    ].filter(isPromise)
-    return pending.length === 0 ? undefined : Promise.all<unknown>(pending)
+    const held = storedOf(this.#plan, entry)?.entry
+    if (held === undefined || held.variantKey === entry.variantKey) return guard.update(entry, this.#plan.asOf)
+    return mapMaybe(guard.update(entry, this.#plan.asOf, held.variantKey), moved => {
+      // Where it is now, it would answer requests that it is not for.
+      return moved ? true : mapMaybe(guard.remove(held), () => false)
+    })
+  }
+
+  /** What is stored under its name, though the entry may have moved since. */
+  #remove(entry: Entry): MaybePromise<boolean> {
+    return this.#cache.guard.remove(storedOf(this.#plan, entry)?.entry ?? entry)
+  }
+
+  /** What has had to wait for the new response to be stored, or not. */
+  #removeReplaced(): void {
+    const replaced = this.#replaced
+    if (replaced === undefined) return
+    this.#replaced = undefined
+    for (const entry of replaced) void this.#remove(entry)
   }
 
   #watchFor(key: CacheKey): void {
@@ -224,7 +263,13 @@ export class OriginExchange implements OriginEvents {
     return this.#cache.guard.delete(key)
   }
 
-  #obey(decision: ResponseDecision, request: Request, response: Response, isHttp2: boolean): MaybePromise<void> {
+  #obey(
+    decision: ResponseDecision,
+    request: Request,
+    response: Response,
+    isHttp2: boolean,
+    isStored: boolean
+  ): MaybePromise<void> {
     switch (decision.kind) {
       case 'forward':
         return this.#forward(response, decision.reason)
@@ -233,7 +278,7 @@ export class OriginExchange implements OriginEvents {
       case 'complete':
         return this.#complete(decision, request, response, isHttp2)
       case 'freshen': {
-        const outcome = validatedOutcome(this.#plan, decision.answer)
+        const outcome = validatedOutcome(this.#plan, decision.answer, isStored)
         return this.#replace(decision.answer, outcome, () => this.#refetch(request))
       }
       case 'serve-stale': {
@@ -354,8 +399,8 @@ export class OriginExchange implements OriginEvents {
     this.#handler.discard()
     const { client } = this.#ask
     if (client === undefined || client.isFinished) return this.#delivery.land('nothing')
-    const { forward, asOf } = this.#plan
-    const plan = { ...planFor(forward, 'refetch'), asOf }
+    const { forward, asOf, stored } = this.#plan
+    const plan = { ...planFor(forward, 'refetch'), asOf, found: stored }
     new OriginExchange(this.#cache, this.#ask, request, plan, this.#delivery.leaveFlight()).sendSoon()
   }
 

@@ -53,15 +53,19 @@ export function completedOutcome({ forward }: Forwarding, answer: Answer, refusa
   return outcomeOf({ outcome: 'miss', ageSeconds, freshForSeconds, stored, reason, forward, forwardStatus: 206 })
 }
 
-/** Served from the store after the origin has confirmed it. */
-export function validatedOutcome({ forward }: Forwarding, { ageSeconds, freshForSeconds }: Answer): Outcome {
+/** Served from the store after the origin has confirmed it. `stored`: whether it is still stored after that. */
+export function validatedOutcome(
+  { forward }: Forwarding,
+  { ageSeconds, freshForSeconds }: Answer,
+  stored: boolean
+): Outcome {
   const forwardStatus = 304
   return outcomeOf({
     fromCache: true,
     outcome: 'revalidated',
     ageSeconds,
-    freshForSeconds,
-    stored: true,
+    freshForSeconds: stored ? freshForSeconds : undefined,
+    stored,
     reason: 'validated',
     forward,
     forwardStatus

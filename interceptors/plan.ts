@@ -35,6 +35,8 @@ export interface Plan {
   readonly reason: string
   readonly revalidation: Revalidation
   readonly stored: readonly Stored[]
+  /** What was found and cannot be used, as its body is gone: only to be removed where the origin has replaced it. */
+  readonly found?: readonly Stored[]
   /** The rest of a stored part is asked for, in place of what the client asked for. */
   readonly completion?: Completion | undefined
   readonly asOf: Position

@@ -1,7 +1,7 @@
 import { type Answer, answerFrom } from './answer.ts'
 import type { Completion } from './completion.ts'
 import { requestDirectives } from './directives.ts'
-import { freshen, isKept, makeEntry } from './entry.ts'
+import { freshen, isKept, isKeptInPlace, makeEntry } from './entry.ts'
 import { fieldsOf } from './fields.ts'
 import { agreesWithHead } from './head.ts'
 import { describesItsTarget, invalidatedKeys } from './invalidation.ts'
@@ -22,6 +22,7 @@ import { forbidsStale, staleIfErrorSeconds } from './staleness.ts'
 import { refusalToStore } from './storability.ts'
 import type { CacheKey, Entry, EntryId, Policy, Request, Response, Section } from './types.ts'
 import { confirmedBy, type Revalidation } from './validation.ts'
+import { entityTag, isStrong } from './validators.ts'
 
 /** A request and what came back for it. */
 export interface Exchange {
@@ -31,15 +32,19 @@ export interface Exchange {
   readonly revalidation: Revalidation
   /** All that is stored and the request can select; nothing by default. */
   readonly stored?: readonly Entry[]
+  /** The same with what cannot be used, as its body is gone; `stored` by default. */
+  readonly found?: readonly Entry[] | undefined
   /** What the request was sent for, if for the rest of a stored part. */
   readonly completion?: Completion | undefined
   /** Names the entry that may come of it. */
   readonly entryId: EntryId
 }
 
-/** What to do with a response: `kind` is what the client sees, `updates` and `deletes` what the store sees. */
+/** What to do with a response: `kind` is what the client sees, the others what the store sees. */
 export type ResponseDecision = {
   readonly updates: readonly Entry[]
+  /** Stored responses that this one has taken the place of, or that may not stay. */
+  readonly removes: readonly Entry[]
   readonly deletes: readonly CacheKey[]
   readonly reason: string
   readonly section: Section
@@ -68,13 +73,53 @@ export type FailureDecision = { readonly reason: string; readonly section: Secti
 /** Nothing stored, nothing asked. */
 export const NO_REVALIDATION: Revalidation = { candidates: [], conditions: [] }
 
-const NOTHING = { updates: [], deletes: [] } as const
+const NOTHING = { updates: [], removes: [], deletes: [] } as const
 
 /** "Error" in the sense of stale-if-error. RFC 5861 §4 */
 const ERROR_STATUSES = new Set([500, 502, 503, 504])
 
-/** §3, §4.3.3 and §4.4, from top to bottom. */
+/** Statuses that leave what is stored as it was: of a condition or a range, of this request alone, or of the moment; 5xx
+ * are the others. */
+const SPEAKING_OF_THE_REQUEST = new Set([206, 304, 407, 408, 412, 416, 425, 429])
+
+/** §3, §4.3.3 and §4.4. */
 export function decideResponse(exchange: Exchange, policy: Policy): ResponseDecision {
+  const decision = decide(exchange, policy)
+  const { found: stored = exchange.stored ?? [] } = exchange
+  if (stored.length === 0 || (decision.kind !== 'forward' && decision.kind !== 'store')) return decision
+  const replaced = replacedBy(exchange, stored, decision)
+  return replaced.length === 0 ? decision : { ...decision, removes: replaced }
+}
+
+/** The stored responses that are not current any more. §4.3.3: a full response says that "none of the stored responses
+ * nominated in the conditional request are suitable"; that it may not be stored itself does not make them so. What is of the
+ * version that is about to be stored stays until it is. */
+function replacedBy(
+  { request, response }: Exchange,
+  stored: readonly Entry[],
+  decision: ResponseDecision
+): readonly Entry[] {
+  const { statusCode } = response
+  if (!isSafe(request.method) || statusCode >= 500 || SPEAKING_OF_THE_REQUEST.has(statusCode)) return []
+  if (request.method === 'HEAD') {
+    // That HEAD is not allowed says nothing of GET.
+    if (statusCode === 405) return stored.filter(({ method }) => method === 'HEAD')
+    if (statusCode === 200) {
+      const isKept = (entry: Entry) => entry.method === 'GET' && agreesWithHead(entry, response)
+      return stored.filter(entry => decision.removes.includes(entry) || !isKept(entry))
+    }
+  }
+  return decision.kind === 'store' ? stored.filter(entry => !isOfThatVersion(entry, response)) : stored
+}
+
+function isOfThatVersion(entry: Entry, response: Response): boolean {
+  const tag = entityTag(fieldsOf(entry.lines))
+  if (tag === undefined || !isStrong(tag) || entry.statusCode !== response.statusCode) return false
+  return tag === entityTag(fieldsOf(response.lines))
+}
+
+/** From top to bottom. */
+function decide(exchange: Exchange, policy: Policy): ResponseDecision {
   const { request, response, revalidation } = exchange
   if (!isSafe(request.method)) return afterUnsafeMethod(exchange, policy)
   if (exchange.completion !== undefined) return afterCompletion(exchange, exchange.completion, policy)
@@ -99,12 +144,12 @@ function afterPart({ request, stored = [], entryId }: Exchange, part: Part, poli
   const entry = withRange(makeEntry(entryId, request, response, policy), range, completeLength)
   const alone = { kind: 'store', entry, ...NOTHING, reason: 'part', section: '§3.3' } as const
   const held = stored.find(each => each.variantKey === entry.variantKey && isOfSameVersion(each, part))
-  const freshened = held === undefined ? undefined : freshen(held, response, policy)
-  if (held === undefined || freshened === undefined || !isKept(freshened, request, policy)) return alone
+  const freshened = held === undefined ? undefined : freshen(held, request, response, policy)
+  if (held === undefined || freshened === undefined || !isKeptInPlace(freshened, held, request, policy)) return alone
   const union = unionOf(held, range)
   if (union === 'new one') return alone
   if (union === 'stored one') {
-    return { kind: 'forward', updates: [freshened], deletes: [], reason: 'larger-part', section: '§3.4' }
+    return { kind: 'forward', ...NOTHING, updates: [freshened], reason: 'larger-part', section: '§3.4' }
   }
   return {
     kind: 'store',
@@ -132,12 +177,12 @@ function afterCompletion(exchange: Exchange, completion: Completion, policy: Pol
   const rest = response.statusCode === 206 ? partOf(response) : undefined
   const again = { kind: 'refetch', ...NOTHING, reason: 'not-completed', section: '§3.4' } as const
   if (rest?.range.start !== missing.start || rest.range.end !== missing.end) return again
-  const freshened = freshen(part, rest.response, policy)
-  if (!isOfSameVersion(part, rest) || !isKept(freshened, request, policy)) return again
+  const freshened = freshen(part, request, rest.response, policy)
+  if (!isOfSameVersion(part, rest) || !isKeptInPlace(freshened, part, request, policy)) return again
   const range = { start: held.start, end: missing.end }
   const entry = withRange({ ...freshened, id: entryId }, range, rest.completeLength)
   const answer = answerFrom(entry, request, policy, response.responseTimeMs, 'validated')
-  const complete = { kind: 'complete', answer, completion, deletes: [], section: '§3.4' } as const
+  const complete = { kind: 'complete', answer, completion, removes: [], deletes: [], section: '§3.4' } as const
   // What goes to the end is copied once, whatever its size; of ranges, there may be a thousand.
   return missing.end === rest.completeLength || isWorthCopying(held.end - held.start, missing.end - missing.start)
     ? { ...complete, entry, updates: [], reason: 'completed' }
@@ -155,17 +200,19 @@ function storeOrForward({ request, response, entryId }: Exchange, policy: Policy
 /** §4.4; and a response to POST may answer later GETs. RFC 9110 §9.3.3 */
 function afterUnsafeMethod({ request, response, entryId }: Exchange, policy: Policy): ResponseDecision {
   const deletes = invalidatedKeys(request, response)
-  const forward = { kind: 'forward', updates: [], deletes, reason: 'unsafe-method', section: '§4.4' } as const
+  const forward = { kind: 'forward', ...NOTHING, deletes, reason: 'unsafe-method', section: '§4.4' } as const
   if (request.method !== 'POST' || !policy.methods.has('GET') || !describesItsTarget(request, response)) return forward
   if (judge(response, policy).lifetime.source !== 'explicit') return forward
   if (refusalToStore(request, response, policy) !== undefined) return forward
   const entry = makeEntry(entryId, request, response, policy)
-  return { kind: 'store', entry, updates: [], deletes, reason: 'content-location', section: 'RFC 9110 §9.3.3' }
+  return { kind: 'store', entry, ...NOTHING, deletes, reason: 'content-location', section: 'RFC 9110 §9.3.3' }
 }
 
 /** §4.3.3, §4.3.4 */
 function afterNotModified({ request, response, revalidation }: Exchange, policy: Policy): ResponseDecision {
-  const freshened = confirmedBy(response, request, revalidation).map(stored => freshen(stored, response, policy))
+  const freshened = confirmedBy(response, request, revalidation).map(stored =>
+    freshen(stored, request, response, policy)
+  )
   const entry = freshened[0]
   if (entry === undefined) {
     return revalidation.conditions.length === 0 || confirmsClient(response, request.fields)
@@ -173,25 +220,23 @@ function afterNotModified({ request, response, revalidation }: Exchange, policy:
       : { kind: 'refetch', ...NOTHING, reason: 'unidentified-304', section: '§4.3.4' }
   }
   const answer = answerFrom(entry, request, policy, response.responseTimeMs, 'validated')
-  const grounds = { reason: 'validated', section: '§4.3.4' }
-  return freshened.every(stored => isKept(stored, request, policy))
-    ? { kind: 'freshen', answer, updates: freshened, deletes: [], ...grounds }
-    : { kind: 'freshen', answer, updates: [], deletes: [entry.key], ...grounds }
+  const updates = freshened.filter(stored => isKept(stored, request, policy))
+  const removes = freshened.filter(stored => !updates.includes(stored))
+  return { kind: 'freshen', answer, updates, removes, deletes: [], reason: 'validated', section: '§4.3.4' }
 }
 
 /** §4.3.5 */
 function afterHead(exchange: Exchange, stored: Entry, policy: Policy): ResponseDecision {
   const { request, response } = exchange
   if (agreesWithHead(stored, response)) {
-    const freshened = freshen(stored, response, policy)
+    const freshened = freshen(stored, request, response, policy)
     const grounds = { reason: 'head', section: '§4.3.5' }
     return isKept(freshened, request, policy)
-      ? { kind: 'forward', updates: [freshened], deletes: [], ...grounds }
-      : { kind: 'forward', updates: [], deletes: [stored.key], ...grounds }
+      ? { kind: 'forward', ...NOTHING, updates: [freshened], ...grounds }
+      : { kind: 'forward', ...NOTHING, removes: [stored], ...grounds }
   }
-  const decision = storeOrForward(exchange, policy)
   // What HEAD tells has taken the stored response's place, or leaves nothing there to reuse.
-  return decision.kind === 'store' ? decision : { ...decision, deletes: [stored.key] }
+  return { ...storeOrForward(exchange, policy), removes: [stored] }
 }
 
 /** What the client gets when the origin could not be reached at `nowMs`. §4.2.4, RFC 5861 §4 */

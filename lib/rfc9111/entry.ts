@@ -1,4 +1,3 @@
-import { fieldsOf } from './fields.ts'
 import { judge } from './judgement.ts'
 import { originTag } from './origin.ts'
 import { staleIfErrorSeconds, staleWhileRevalidateSeconds } from './staleness.ts'
@@ -12,7 +11,8 @@ const NO_LINES: FieldLines = []
 
 /** What is stored of a response, before its body is known. */
 export function makeEntry(id: EntryId, request: Request, response: Response, policy: Policy): Entry {
-  const vary = selectingNames(response)
+  const names = selectingNames(response, policy)
+  const vary = names === '*' ? ['*'] : names
   const { directives } = judge(response, policy)
   return withExpiry(
     {
@@ -38,30 +38,40 @@ export function makeEntry(id: EntryId, request: Request, response: Response, pol
   )
 }
 
-/** The stored response with the metadata that a 304, or a 200 to HEAD, brings. §4.3.4, §4.3.5 */
-export function freshen(entry: Entry, response: Response, policy: Policy): Entry {
+/** The stored response with the metadata that a 304, or a 200 to HEAD, brings. It goes on being selected by all the fields
+ * that it was selected by, and by those that the response adds: where there are such, it has another variant key, that of
+ * the request. §4.3.4, §4.3.5 */
+export function freshen(entry: Entry, request: Request, response: Response, policy: Policy): Entry {
   const { directives } = judge(response, policy)
   const { requestTimeMs, responseTimeMs } = response
   const update = storedLines(response.lines, directives, policy, responseTimeMs)
   // Once more for the stored lines: what the update names in no-cache or private, they must not keep. §5.2.2.4
   const lines = storedLines(updatedLines(entry.lines, update), directives, policy, responseTimeMs)
-  return withExpiry({ ...entry, lines, requestTimeMs, responseTimeMs }, policy)
+  const freshened = { ...entry, lines, requestTimeMs, responseTimeMs }
+  const names = selectingNames(freshened, policy)
+  if (names !== '*' && names.some(name => !entry.vary.includes(name))) {
+    freshened.vary = [...new Set([...entry.vary, ...names])].sort()
+    freshened.variantKey = variantKey(request, freshened.vary)
+  }
+  return withExpiry(freshened, policy)
 }
 
-/** Whether what a 304, a 200 to HEAD or a part made of a stored response may stay stored, and where it is. */
+/** Whether what a 304, a 200 to HEAD or a part made of a stored response may stay stored. */
 export function isKept(freshened: Entry, request: Request, policy: Policy): boolean {
-  return keepsItsVariant(freshened) && refusalToStore(request, freshened, policy) === undefined
+  return refusalToStore(request, freshened, policy) === undefined
 }
 
-/** Whether a freshened entry still belongs where it is stored: a changed Vary selects otherwise. §4.1 */
-export function keepsItsVariant({ lines, vary }: Entry): boolean {
-  const names = selectingFieldNames(fieldsOf(lines))
-  return names !== '*' && names.join() === vary.join()
+/** The same, and where it is. */
+export function isKeptInPlace(freshened: Entry, stored: Entry, request: Request, policy: Policy): boolean {
+  return freshened.variantKey === stored.variantKey && isKept(freshened, request, policy)
 }
 
-function selectingNames(response: Response): readonly string[] {
-  const names = selectingFieldNames(fieldsOf(response.lines))
-  return names === '*' ? ['*'] : names
+/** §4.1; and Cookie, where what is private to one user is told apart by it. */
+function selectingNames(response: Response, policy: Policy): readonly string[] | '*' {
+  const { fields, directives } = judge(response, policy)
+  const names = selectingFieldNames(fields)
+  if (names === '*' || !policy.privateByCookie || !directives.private || names.includes('cookie')) return names
+  return [...names, 'cookie'].sort()
 }
 
 /** Kept as long as it may be of use: through its lifetime and the stale windows, longer where it can be validated. */

@@ -49,7 +49,12 @@ export function firstValue(fields: Fields, name: string): string | undefined {
 /** The members of a comma-separated list, trimmed, empty ones dropped; commas in quoted strings do not separate.
  * An unfinished quoted string reaches to the end of the value, unless `unfinished` has it split. RFC 9110 §5.6.1 */
 export function listMembers(value: string, unfinished: 'whole' | 'split' = 'whole'): string[] {
-  if (!value.includes('"')) return trimmed(value.split(','))
+  return listParts(value, unfinished).filter(part => part !== '')
+}
+
+/** The same with the empty ones. */
+export function listParts(value: string, unfinished: 'whole' | 'split' = 'whole'): string[] {
+  if (!value.includes('"')) return value.split(',').map(trimWhitespace)
   const parts: string[] = []
   let start = 0
   let quoted = false
@@ -63,11 +68,12 @@ export function listMembers(value: string, unfinished: 'whole' | 'split' = 'whol
     }
   }
   const rest = value.slice(start)
-  return trimmed(quoted && unfinished === 'split' ? [...parts, ...rest.split(',')] : [...parts, rest])
+  return (quoted && unfinished === 'split' ? parts.concat(rest.split(',')) : [...parts, rest]).map(trimWhitespace)
 }
 
-function trimmed(parts: readonly string[]): string[] {
-  return parts.map(trimWhitespace).filter(part => part !== '')
+/** RFC 9110 §5.6.2 */
+export function isToken(text: string): boolean {
+  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text)
 }
 
 /** Lower-case field names of a list such as Vary's or Connection's; what is no name is kept as it is. */

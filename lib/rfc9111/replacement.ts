@@ -1,4 +1,4 @@
-import { freshen, isKept } from './entry.ts'
+import { freshen, isKeptInPlace } from './entry.ts'
 import { isOfSameVersion, type Union, unionOf, withRange } from './parts.ts'
 import { givesWay } from './precedence.ts'
 import { isPartial, storedBytes } from './segments.ts'
@@ -50,8 +50,8 @@ function besidePart(stored: Entry, part: Entry, request: Request, policy: Policy
   const union = unionOf(stored, came)
   if (union === 'new one') return REPLACE
   const isUpToDate = stored.responseTimeMs >= part.responseTimeMs
-  const freshened = isUpToDate ? stored : freshen(stored, part, policy)
-  if (!isKept(freshened, request, policy)) return REPLACE
+  const freshened = isUpToDate ? stored : freshen(stored, request, part, policy)
+  if (!isKeptInPlace(freshened, stored, request, policy)) return REPLACE
   const keep: ReplaceOrKeep = { kind: 'keep', updates: isUpToDate ? [] : [freshened] }
   if (union === 'stored one') return keep
   const { range, before, after } = union

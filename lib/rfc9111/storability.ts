@@ -1,4 +1,5 @@
 import { requestDirectives } from './directives.ts'
+import { isToken } from './fields.ts'
 import { isHeuristicallyCacheable } from './freshness.ts'
 import { type Judgement, judge } from './judgement.ts'
 import { staleIfErrorSeconds, staleWhileRevalidateSeconds } from './staleness.ts'
@@ -50,7 +51,7 @@ function refuse(reason: string, section: Section): Refusal {
 /** A name that is a token, and a value of bytes that can be sent again. What an origin sends has passed undici's parser;
  * an interceptor or a mock below may say anything. RFC 9110 §5.1, §5.5 */
 function isWellFormed([name, value]: FieldLine): boolean {
-  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && !MALFORMED.test(value)
+  return isToken(name) && !MALFORMED.test(value)
 }
 
 /** §3's last condition, and whether an entry could ever answer: fresh now, or stale by permission, or validated. */

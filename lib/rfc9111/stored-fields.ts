@@ -1,5 +1,5 @@
 import type { ResponseDirectives } from './directives.ts'
-import { fieldsOf, listedNames } from './fields.ts'
+import { combinedValue, fieldsOf, listedNames } from './fields.ts'
 import { formatHttpDate } from './http-date.ts'
 import type { FieldLines, Policy } from './types.ts'
 import { entityTag, isStrong } from './validators.ts'
@@ -44,15 +44,28 @@ export function storedLines(
 
 /** The stored lines with those that a 304, or a 200 to HEAD, brings in their place. An Age that it does not bring is
  * gone: it told the age of the earlier response. §3.2
+ * Laxer than §3.2: Vary only grows, for a 304 often says less of it than the 200 did, and what was selected by more fields
+ * is not to answer more requests.
  * Laxer than §3.2: a weak entity tag stays, for a strong one would vouch for bytes that nobody has compared. */
 export function updatedLines(stored: FieldLines, update: FieldLines): FieldLines {
   const tag = entityTag(fieldsOf(stored))
   const isKept = tag !== undefined && !isStrong(tag)
+  const vary = joinedVary(stored, update)
   const brought = update.filter(([name]) => {
     const lowerCase = name.toLowerCase()
-    return !NOT_UPDATED.has(lowerCase) && !(isKept && lowerCase === 'etag')
+    return !NOT_UPDATED.has(lowerCase) && !(isKept && lowerCase === 'etag') && lowerCase !== 'vary'
   })
+  if (vary !== undefined) brought.push(['Vary', vary])
   const replaced = new Set(brought.map(([name]) => name.toLowerCase()))
   replaced.add('age')
   return [...stored.filter(([name]) => !replaced.has(name.toLowerCase())), ...brought]
+}
+
+/** The stored Vary with what an update adds to it; undefined where it adds nothing. */
+function joinedVary(stored: FieldLines, update: FieldLines): string | undefined {
+  const value = combinedValue(fieldsOf(stored), 'vary')
+  const known = listedNames(fieldsOf(stored), 'vary')
+  const added = listedNames(fieldsOf(update), 'vary').filter(name => !known.includes(name))
+  if (added.length === 0) return undefined
+  return value === undefined ? combinedValue(fieldsOf(update), 'vary') : `${value}, ${added.join(', ')}`
 }

@@ -75,6 +75,8 @@ export interface Entry extends Response {
 /** How a cache judges; everything §3 and §4 leave to it. Numbers are seconds. */
 export interface Policy {
   readonly shared: boolean
+  /** What is marked private answers only requests with the same Cookie, or without one, as that which brought it. */
+  readonly privateByCookie: boolean
   /** Methods looked up and stored under their own key. */
   readonly methods: ReadonlySet<string>
   /** Only these may be stored; undefined: every status the RFC permits. */

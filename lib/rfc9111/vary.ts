@@ -1,13 +1,17 @@
-import { combinedValue, listedNames, listMembers, trimWhitespace } from './fields.ts'
+import { combinedValue, isToken, listedNames, listParts, trimWhitespace } from './fields.ts'
 import type { Fields, Request, VariantKey } from './types.ts'
 
 const NONE: readonly string[] = []
 
-/** The selecting field names, lower case, sorted, without duplicates; '*' where no request can match. §4.1 */
+/** Fields that are no lists: each byte may tell users apart. RFC 9110 §11.6.2, §11.7.2, RFC 6265 §4.2.1 */
+const VERBATIM = new Set(['authorization', 'cookie', 'proxy-authorization'])
+
+/** The selecting field names, lower case, sorted, without duplicates; '*' where no request can match, and where a member is
+ * no field name: which field it means cannot be known. §4.1 */
 export function selectingFieldNames(fields: Fields): readonly string[] | '*' {
   if (fields['vary'] === undefined) return NONE
   const names = listedNames(fields, 'vary')
-  return names.includes('*') ? '*' : [...new Set(names)].sort()
+  return names.every(name => name !== '*' && isToken(name)) ? [...new Set(names)].sort() : '*'
 }
 
 /** The variant that `request` selects where responses vary by `names`. Requests with equal keys match. §4.1
@@ -27,15 +31,16 @@ function onOneLine(value: string): string {
 }
 
 /** Laxer than §4.1 for fields whose grammar is not known to be a list: white space around commas is dropped everywhere
- * but in quoted strings. Accept-Language is compared without regard to case, nor to order among equal weights. */
+ * but in quoted strings. Empty members count. Accept-Language is compared without regard to case, nor to order among equal weights. */
 function normalise(name: string, value: string): string {
   if (name === 'accept-language') return normaliseLanguages(value)
+  if (VERBATIM.has(name)) return trimWhitespace(value)
   if (!/[ \t,]/.test(value)) return value
-  return listMembers(value).join(',')
+  return listParts(value).join(',')
 }
 
 function normaliseLanguages(value: string): string {
-  return listMembers(value.toLowerCase()).map(normaliseRange).sort().join(',')
+  return listParts(value.toLowerCase()).map(normaliseRange).sort().join(',')
 }
 
 /** A language range with its weight in one form, none for 1; what has no weight, or more than that, as it is. */

@@ -15,6 +15,7 @@ const LATEST_MS = 253_402_300_799_000
 /** How the verdicts that undici's contract asks for are reached. Nothing here relies on them but for `deleteAt`. */
 const POLICY: Policy = {
   shared: true,
+  privateByCookie: false,
   methods: new Set(['GET', 'HEAD']),
   statusCodes: undefined,
   alwaysCache: false,

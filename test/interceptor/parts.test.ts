@@ -389,8 +389,6 @@ describe('a part', () => {
       await using cached = await cachedOn(() => store)
       const part = await cached.open(origin.url, ranged(`bytes=100000-${last}`))
       await cached.get(origin.url, ranged('bytes=0-99999'))
-      served = { body: newer, etag: '"b"' }
-      const whole = await cached.open(origin.url, { headers: { 'cache-control': 'no-cache' } })
       const copied = gate()
       store.faults.open = async real => {
         await copied.opened
@@ -399,6 +397,8 @@ describe('a part', () => {
       const opened = store.countOf('open')
       assertPart(await readWhole(cached.cache, part), 100_000, last + 1, 'miss')
       await until(() => store.countOf('open') > opened, 'the copy')
+      served = { body: newer, etag: '"b"' }
+      const whole = await cached.open(origin.url, { headers: { 'cache-control': 'no-cache' } })
       assertWhole(await readWhole(cached.cache, whole), 'miss', newer)
       store.faults.open = undefined
       copied.open()
@@ -710,7 +710,7 @@ describe('a download that breaks off', () => {
     })
   }
 
-  test('leaves the whole of another version where it is', async () => {
+  test('takes the place of the whole of another version, which the origin does not have any more', async () => {
     const clock = new Clock()
     const headers = { 'cache-control': 'max-age=60, stale-if-error=600' }
     let served: Served = { body: BODY, etag: '"a"', headers }
@@ -718,10 +718,11 @@ describe('a download that breaks off', () => {
     await using cached = await cachedOn(() => new MemoryStore(), { now: clock.now })
     await cached.get(origin.url)
     clock.advance(100)
-    served = { body: randomBytes(300_000), etag: '"b"', headers, cutAfter: () => 200_000 }
+    const body = randomBytes(300_000)
+    served = { body, etag: '"b"', headers, cutAfter: () => 200_000 }
     await assert.rejects(cached.get(origin.url))
     await origin[Symbol.asyncDispose]()
-    assertWhole(await cached.get(origin.url), 'stale')
+    assertPart(await cached.get(origin.url, ranged('bytes=0-99999')), 0, 100_000, 'hit', body)
   })
 
   test('overtaken by a purge is not kept', async () => {

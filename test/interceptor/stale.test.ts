@@ -59,10 +59,10 @@ describe('stale-while-revalidate', () => {
   })
 
   for (const [what, reply] of [
-    ['may not be stored', { headers: { 'cache-control': 'no-store' }, body: 'x' }],
-    ['is gone', { status: 404 }]
+    ['fails with 503', { status: 503 }],
+    ['is refused with 429', { status: 429 }]
   ] as const) {
-    test(`of what ${what} by now, one is fetched at a time, with a pause between them`, async () => {
+    test(`of what ${what} for now, one is fetched at a time, with a pause between them`, async () => {
       const clock = new Clock()
       let busy = 0
       let most = 0

@@ -9,7 +9,7 @@ import { completionOf } from '../../lib/rfc9111/completion.ts'
 import { decideRequest, decideUnstored, type RequestDecision } from '../../lib/rfc9111/decide-request.ts'
 import { decideFailure, decideResponse, NO_REVALIDATION } from '../../lib/rfc9111/decide-response.ts'
 import { cacheControlDirectives, parseDeltaSeconds, requestDirectives } from '../../lib/rfc9111/directives.ts'
-import { freshen, keepsItsVariant, makeEntry } from '../../lib/rfc9111/entry.ts'
+import { freshen, makeEntry } from '../../lib/rfc9111/entry.ts'
 import {
   combinedValue,
   fieldsOf,
@@ -143,6 +143,7 @@ const lines: fc.Arbitrary<FieldLines> = fc.oneof(
 
 const policies: fc.Arbitrary<Policy> = fc.record({
   shared: fc.boolean(),
+  privateByCookie: fc.boolean(),
   methods: fc.constantFrom<ReadonlySet<string>>(new Set(['GET', 'HEAD']), new Set(['GET'])),
   statusCodes: fc.constantFrom<ReadonlySet<number> | undefined>(undefined, new Set([200, 302])),
   alwaysCache: fc.boolean(),
@@ -261,7 +262,7 @@ describe('no function of the engine throws on what HTTP brings', () => {
       confirmedBy(response, request, revalidationOf(request, [entry, entry])),
     variantKey: (request, response) => variantKey(request, listedNames(fieldsOf(response.lines), 'vary')),
     makeEntry: (request, response, policy) => makeEntry('1', request, response, policy),
-    freshen: (_, response, policy, entry) => keepsItsVariant(freshen(entry, response, policy)),
+    freshen: (request, response, policy, entry) => freshen(entry, request, response, policy),
     answerFrom: (request, _, policy, entry) => answerFrom(entry, request, policy, NOW_MS)
   }
   for (const [name, call] of Object.entries(OF_EXCHANGE)) {

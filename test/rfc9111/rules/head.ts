@@ -17,7 +17,7 @@ export const headMethod: readonly Row[] = [
     .expect({ request: 'hit fresh', answer: { body: 'none' } }),
   rule('§4', 'a GET takes the place of a stored HEAD')
     .given({ stored: ago(9, ok(cc('max-age=60')), head()), origin: ok(cc('max-age=60')), next: get() })
-    .expect({ response: 'store storable', next: 'hit fresh', nextAnswer: { body: 'whole' } }),
+    .expect({ removes: ['#1'], response: 'store storable', next: 'hit fresh', nextAnswer: { body: 'whole' } }),
   rule('§4.1', 'HEAD selects among the variants that GET stored')
     .given({ stored: ago(1, ok(cc('max-age=60'), 'Vary: X-A'), get('X-A: 1')), request: head('X-A: 1') })
     .expect({ request: 'hit fresh' }),
@@ -60,32 +60,38 @@ export const headMethod: readonly Row[] = [
         origin: ok(cc('max-age=60'), line),
         next: get()
       })
-      .expect({ response: 'store storable', entry: { method: 'HEAD' }, next: 'miss head-only' })
+      .expect({ removes: ['#1'], response: 'store storable', entry: { method: 'HEAD' }, next: 'miss head-only' })
   ),
   ...['ETag: "a"', 'Last-Modified: then', 'Content-Length: 5'].map(line =>
     rule('§4.3.5', `a 200 to HEAD with ${line} disagrees with a stored GET that has none`)
       .given({ stored: ago(1, ok(cc('max-age=60'))), request: head(cc('no-cache')), origin: ok(cc('max-age=9'), line) })
-      .expect({ response: 'store storable', entry: { method: 'HEAD' } })
+      .expect({ removes: ['#1'], response: 'store storable', entry: { method: 'HEAD' } })
   ),
   rule('§4.3.5', 'a 200 to HEAD that disagrees and is not stored removes the stored GET')
     .given({ stored: STORED, request: head(cc('no-cache')), origin: ok(cc('no-store'), 'ETag: "b"'), next: get() })
-    .expect({ response: 'forward no-store', deletes: ['/x'], next: 'miss uri-miss' }),
+    .expect({ response: 'forward no-store', removes: ['#1'], next: 'miss uri-miss' }),
   rule('§4.3.5', 'a 200 to HEAD that agrees and says no-store removes the stored GET')
     .given({ stored: STORED, request: head(cc('no-cache')), origin: ok(cc('no-store'), 'ETag: "a"'), next: get() })
-    .expect({ response: 'forward head', deletes: ['/x'], next: 'miss uri-miss' }),
-  rule('§4.3.5', 'a 200 to HEAD that agrees and varies otherwise removes the stored GET')
-    .given({ stored: STORED, request: head(cc('no-cache')), origin: ok('Vary: X-A', 'ETag: "a"'), next: get() })
-    .expect({ response: 'forward head', deletes: ['/x'], next: 'miss uri-miss' }),
+    .expect({ response: 'forward head', removes: ['#1'], next: 'miss uri-miss' }),
+  rule('§4.3.5', 'a 200 to HEAD that agrees and varies by more moves the stored GET')
+    .given({ stored: STORED, request: head(cc('no-cache')), origin: ok('Vary: X-A', 'ETag: "a"'), next: get('X-A: 1') })
+    .expect({ response: 'forward head', updates: ['#1'], entry: { vary: ['x-a'] }, next: 'miss vary-miss' }),
+  rule('§4.3.5', 'a 404 to HEAD that is not stored removes the stored GET')
+    .given({ stored: STORED, request: head(cc('no-cache')), origin: status(404), next: get() })
+    .expect({ response: 'forward no-freshness', removes: ['#1'], next: 'miss uri-miss' }),
+  rule('RFC 9110 §15.5.6', 'a 405 to HEAD says nothing of the stored GET')
+    .given({ stored: STORED, request: head(cc('no-cache')), origin: status(405), next: get() })
+    .expect({ next: 'hit fresh' }),
   rule('§4.3.5', 'only a 200 to HEAD freshens the stored GET')
     .given({ stored: STORED, request: head(cc('no-cache')), origin: status(404, cc('max-age=60'), 'ETag: "a"') })
-    .expect({ response: 'store storable', entry: { method: 'HEAD' } }),
+    .expect({ removes: ['#1'], response: 'store storable', entry: { method: 'HEAD' } }),
   rule('§4.3.5', 'a 200 to HEAD does not freshen a stored HEAD: it takes its place')
     .given({
       stored: ago(1, ok(cc('max-age=60'), 'ETag: "a"'), head()),
       request: head(cc('no-cache')),
       origin: ok(cc('max-age=60'), 'ETag: "a"')
     })
-    .expect({ response: 'store storable', entry: { method: 'HEAD' } }),
+    .expect({ removes: ['#1'], response: 'store storable', entry: { method: 'HEAD' } }),
   rule('§4.3.5', 'a 200 to GET does not freshen: it takes the place of what is stored')
     .given({ stored: STORED, request: get(cc('no-cache')), origin: ok(cc('max-age=60'), 'ETag: "a"') })
     .expect({ response: 'store storable', entry: { method: 'GET' } })

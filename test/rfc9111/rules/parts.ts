@@ -304,7 +304,7 @@ const completing: readonly Row[] = [
     .expect(MISS),
   rule('§3.4', 'another version takes the place of the part')
     .given({ stored: held(0, 4), request: get(), origin: ok(cc('max-age=60'), 'ETag: "b"'), next: get() })
-    .expect({ request: 'complete partial', response: 'store storable', next: 'hit fresh' }),
+    .expect({ removes: ['#1'], request: 'complete partial', response: 'store storable', next: 'hit fresh' }),
   ...(
     [
       ['the rest of another version', part('4-9/10').lines.with(1, 'ETag: "b"')],
@@ -339,7 +339,7 @@ const completing: readonly Row[] = [
       origin: ok(cc('max-age=60'), 'ETag: "b"'),
       next: get()
     })
-    .expect({ request: 'complete partial', response: 'store storable', next: 'hit fresh' }),
+    .expect({ removes: ['#1'], request: 'complete partial', response: 'store storable', next: 'hit fresh' }),
   ...[304, 404, 412, 416, 503].map(code =>
     rule('§3.4', `${code} in place of the rest says nothing of the whole`)
       .given({ stored: held(0, 4), request: get(), origin: status(code, cc('max-age=60')) })

@@ -160,6 +160,7 @@ export const ranges: readonly Row[] = [
       next: get()
     })
     .expect({
+      removes: ['#1'],
       request: 'stale-while-revalidate stale-while-revalidate',
       answer: { status: 206, body: { start: 2, end: 5 } },
       response: 'store storable',

@@ -28,7 +28,7 @@ export interface Given {
   readonly after?: number
 }
 
-/** What is not mentioned is not checked, save `updates` and `deletes`: they are empty unless they are listed. */
+/** What is not mentioned is not checked, save `updates`, `removes` and `deletes`: they are empty unless they are listed. */
 export interface Expect {
   readonly request?: RequestOutcome
   readonly response?: ResponseOutcome
@@ -48,6 +48,7 @@ export interface Expect {
   /** What of `#1`'s body is before, and after, the bytes that come. */
   readonly joins?: { readonly before?: ByteRange; readonly after?: ByteRange }
   readonly updates?: readonly string[]
+  readonly removes?: readonly string[]
   /** Paths of the origin, or whole keys. */
   readonly deletes?: readonly string[]
 }

@@ -46,7 +46,7 @@ export function checkRow({ given, expect }: Row): void {
   } else if (given.origin !== undefined) {
     assert(asked.kind !== 'hit' && asked.kind !== 'unsatisfiable', `the origin is not asked: ${asked.kind}`)
     const response = responseOf(given.origin, NOW_MS + given.origin.tookMs)
-    const stored = shelf.lookUp(request).stored.map(({ entry }) => entry)
+    const stored = asked.kind === 'bypass' ? [] : shelf.lookUp(request).stored.map(({ entry }) => entry)
     came = decideResponse({ request: sent, response, revalidation, stored, completion, entryId: '#new' }, policy)
     checkOutcome(came, expect.response, RESPONSE_OUTCOMES, 'on the response')
     if ('answer' in came) answer ??= came.answer
@@ -56,6 +56,7 @@ export function checkRow({ given, expect }: Row): void {
     shelf.obey(came)
   }
   assert.deepEqual(came?.updates.map(({ id }) => id) ?? [], expect.updates ?? [], 'updates')
+  assert.deepEqual(came?.removes.map(({ id }) => id) ?? [], expect.removes ?? [], 'removes')
   assert.deepEqual(came?.deletes ?? [], (expect.deletes ?? []).map(keyOf), 'deletes')
 
   if (answer !== undefined) checkAnswer(answer, expect.answer)
@@ -132,8 +133,14 @@ function checkChanges(decision: ResponseDecision, shelf: Shelf, request: Request
   for (const updated of decision.updates) {
     const stored = shelf.byId(updated.id)
     assert(stored !== undefined, 'what is updated is stored')
-    const { lines, expiresAtMs } = updated
-    assert.deepEqual(updated, { ...stored, requestTimeMs, responseTimeMs, lines, expiresAtMs }, 'the rest stays')
+    const { lines, expiresAtMs, vary, variantKey: key } = updated
+    const places = { vary, variantKey: key }
+    assert.deepEqual(
+      updated,
+      { ...stored, requestTimeMs, responseTimeMs, lines, expiresAtMs, ...places },
+      'the rest stays'
+    )
+    assert.equal(key, variantKey(request, vary), 'the request selects what it has freshened')
   }
 }
 

@@ -15,6 +15,7 @@ export const ORIGIN = 'http://a.test'
 /** A shared cache with the default options. */
 export const DEFAULTS: Policy = {
   shared: true,
+  privateByCookie: false,
   methods: new Set(['GET', 'HEAD']),
   statusCodes: undefined,
   alwaysCache: false,
@@ -51,6 +52,7 @@ export class Shelf {
   obey(decision: ResponseDecision): void {
     this.#entries = this.#entries
       .filter(({ key }) => !decision.deletes.includes(key))
+      .filter(({ id }) => !decision.removes.some(removed => removed.id === id))
       .map(entry => decision.updates.find(({ id }) => id === entry.id) ?? entry)
     if ('entry' in decision && decision.entry !== undefined) this.put(decision.entry)
   }

@@ -68,11 +68,47 @@ export const validation: readonly Row[] = [
 
   rule('§4.3.3', 'a full response takes the place of what was stale')
     .given({ stored: stale('ETag: "a"'), origin: ok(cc('max-age=60'), 'ETag: "b"'), next: get() })
-    .expect({ response: 'store storable', next: 'hit fresh', nextAnswer: { from: '#new', age: 0 } }),
+    .expect({ removes: ['#1'], response: 'store storable', next: 'hit fresh', nextAnswer: { from: '#new', age: 0 } }),
   rule('§4.3.3', 'a 404 takes the place of what was stale')
     .given({ stored: stale('ETag: "a"'), origin: status(404, cc('max-age=60')), next: get() })
-    .expect({ response: 'store storable', next: 'hit fresh', nextAnswer: { status: 404 } }),
+    .expect({ removes: ['#1'], response: 'store storable', next: 'hit fresh', nextAnswer: { status: 404 } }),
 
+  ...[
+    ok(cc('no-store')),
+    ok(cc('private, max-age=60')),
+    ok(cc('max-age=60'), 'Vary: *'),
+    ok(cc('max-age=60'), 'Set-Cookie: a=1'),
+    ...[201, 203, 204, 301, 302, 400, 401, 403, 404, 405, 410, 418, 451].map(code => status(code))
+  ].map(origin =>
+    rule('§4.3.3', `what is fresh is gone after a reload has brought ${origin.statusCode} ${origin.lines.join(', ')}`)
+      .given({ stored: ago(1, ok(cc('max-age=60'), 'ETag: "a"')), request: get(cc('no-cache')), origin, next: get() })
+      .expect({ request: 'revalidate request-no-cache', removes: ['#1'], next: 'miss uri-miss' })
+  ),
+  ...[407, 408, 412, 416, 425, 429, 500, 501, 502, 503, 504, 511].map(code =>
+    rule('§4.3.3', `what is fresh stays after a reload has brought ${code}`)
+      .given({
+        stored: ago(1, ok(cc('max-age=60'), 'ETag: "a"')),
+        request: get(cc('no-cache')),
+        origin: status(code),
+        next: get()
+      })
+      .expect({ next: 'hit fresh' })
+  ),
+  rule('§4.3.3', 'of the version that is about to be stored what is there stays until it is')
+    .given({
+      stored: ago(1, ok(cc('max-age=60'), 'ETag: "a"')),
+      request: get(cc('no-cache')),
+      origin: ok(cc('max-age=60'), 'ETag: "a"')
+    })
+    .expect({ response: 'store storable' }),
+  rule('§4.3.3', 'a 200 in answer to a range removes what is stored of another version')
+    .given({
+      stored: ago(70, ok(cc('max-age=60'), 'ETag: "a"')),
+      request: get('Range: bytes=0-1'),
+      origin: ok(cc('no-store')),
+      next: get()
+    })
+    .expect({ removes: ['#1'], next: 'miss uri-miss' }),
   rule('§4.3.4', 'a 304 with the stored strong ETag confirms it')
     .given({ stored: stale('ETag: "a"'), origin: notModified('ETag: "a"', cc('max-age=60')), next: get(), after: 59 })
     .expect({

@@ -79,9 +79,40 @@ export const vary: readonly Row[] = [
   rule('§4.1', 'white space before commas and tabs make no difference')
     .given({ stored: variant('Accept', 'Accept: a/b ,\tc/d'), request: get('Accept: a/b,c/d') })
     .expect(HIT),
-  rule('§4.1', 'empty members make no difference')
-    .given({ stored: variant('Accept', 'Accept: a/b,, c/d,'), request: get('Accept: a/b,c/d') })
-    .expect(HIT),
+  ...['Accept: a/b,, c/d', 'Accept: a/b, c/d,', 'Accept: ,a/b, c/d'].map(line =>
+    rule('§4.1', `empty members make a difference: ${line}`)
+      .given({ stored: variant('Accept', line), request: get('Accept: a/b,c/d') })
+      .expect(MISS)
+  ),
+  rule('§4.1', 'empty members of Accept-Language make a difference')
+    .given({ stored: variant('Accept-Language', 'Accept-Language: en,,de'), request: get('Accept-Language: en,de') })
+    .expect(MISS),
+  ...['Authorization', 'Proxy-Authorization', 'Cookie'].flatMap(name =>
+    ['a, b', 'a,,b', 'a,b,', ',a,b', 'A,b', 'a ,b'].map(value =>
+      rule('RFC 9110 §11.6.2', `${name} is compared byte for byte: ${value}`)
+        .given({
+          stored: ago(1, ok(cc('public, max-age=60'), `Vary: ${name}`), get(`${name}: a,b`)),
+          request: get(`${name}: ${value}`)
+        })
+        .expect(MISS)
+    )
+  ),
+  ...[
+    'Accept-Encoding, User-Agent)',
+    'cookie authorization',
+    '"User-Agent"',
+    'a, b=c',
+    'a, \u00e4',
+    'a;q=1',
+    '"a, b'
+  ].map(vary =>
+    rule('§4.1', `a Vary with a member that is no field name counts like an asterisk: ${vary}`)
+      .given({ origin: ok(cc('max-age=60'), `Vary: ${vary}`) })
+      .expect({ response: 'forward vary-star' })
+  ),
+  rule('RFC 9110 §5.6.1', 'empty members of Vary say nothing')
+    .given({ stored: ago(1, ok(cc('max-age=60'), 'Vary: , Accept, ,')), request: get() })
+    .expect({ request: 'hit fresh' }),
   rule('§4.1', 'one line of two members matches two lines')
     .given({ stored: variant('Accept', 'Accept: a/b, c/d'), request: get('Accept: a/b', 'Accept: c/d') })
     .expect(HIT),
