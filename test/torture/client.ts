@@ -26,6 +26,10 @@ export interface Exchange {
   readonly now: () => number
   /** Called at once when the header section, or an error in its place, is there. */
   answered(hasHead: boolean): void
+  /** Waited for before the body is read. */
+  readonly turn?: (() => Promise<void>) | undefined
+  /** Keeps one that never reads, until it is to go away. */
+  keep(leave: () => void): void
 }
 
 /** The fields of a request; `identityOf` is what the origin would give to it, so many versions back. */
@@ -73,7 +77,7 @@ export async function exchangeOf(exchange: Exchange): Promise<Seen> {
     if (way === 'request') await byRequest(exchange, seen, leaving)
     else if (way === 'fetch') await byFetch(exchange, seen, leaving)
     else await byDispatch(exchange, seen, leaving, way)
-    seen.end = 'complete'
+    seen.end = exchange.plan.leaving?.when === 'unread' ? 'left' : 'complete'
   } catch (error) {
     if (seen.status === undefined) exchange.answered(false)
     seen.error = error
@@ -104,6 +108,12 @@ function callOf({ plan, dispatcher, url, headers }: Exchange, { signal }: AbortC
 async function byRequest(exchange: Exchange, seen: Seen, leaving: AbortController): Promise<void> {
   const response = await request(...callOf(exchange, leaving))
   answered(exchange, seen, response.statusCode, response.headers)
+  if (exchange.plan.leaving?.when === 'unread') {
+    response.body.on('error', () => {})
+    exchange.keep(() => leaving.abort(new Error('left')))
+    return
+  }
+  await exchange.turn?.()
   await read(exchange.plan, response.body, seen, leaving)
   seen.trailers = response.trailers
 }
@@ -111,6 +121,12 @@ async function byRequest(exchange: Exchange, seen: Seen, leaving: AbortControlle
 async function byFetch(exchange: Exchange, seen: Seen, leaving: AbortController): Promise<void> {
   const response = await fetch(...callOf(exchange, leaving))
   answered(exchange, seen, response.status, Object.fromEntries(response.headers))
+  if (exchange.plan.leaving?.when === 'unread') {
+    // What nobody refers to is let go of.
+    exchange.keep(() => leaving.abort(new Error(`left ${response.status}`)))
+    return
+  }
+  await exchange.turn?.()
   if (response.body !== null) await read(exchange.plan, response.body, seen, leaving)
 }
 
@@ -165,11 +181,21 @@ function byDispatch(exchange: Exchange, seen: Seen, leaving: AbortController, ap
       if (at === 'start' && leaving.signal.aborted) control.abort(leaving.signal.reason)
       if (at === 'head') {
         answered(exchange, seen, heard.statusCode ?? 0, heard.headers ?? parsed(heard.rawHeaders ?? []))
+        if (plan.leaving?.when === 'unread') {
+          control.pause()
+          exchange.keep(() => control.abort(new Error('left')))
+          resolve()
+        }
       }
       if (at === 'data') {
         const chunk = heard.chunks.pop() as Uint8Array
         seen.chunks.push(chunk)
         received += chunk.byteLength
+        if (seen.chunks.length === 1 && exchange.turn !== undefined) {
+          control.pause()
+          void exchange.turn().then(() => control.resume())
+          return
+        }
         if (plan.leaving?.when === 'after-bytes' && received > plan.leaving.bytes) leaving.abort(new Error('left'))
         else if (restedAt + (reading.pauseEveryBytes ?? Infinity) <= received && pauses++ < MAX_PAUSES) {
           restedAt = received

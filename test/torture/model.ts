@@ -167,17 +167,15 @@ export class Model {
     return `it failed after ${bytes} bytes, and no connection was lost: ${describeError(seen.error)}`
   }
 
-  /** One that has fallen behind reads on from the store, or from an origin that serves ranges of the same version. */
-  #mayLoseRest(begun: Begun, seen: Seen): boolean {
-    const { resource } = begun.plan
+  /** One that has fallen behind reads on from the store, or from an origin that still has the same version. */
+  #mayLoseRest({ plan }: Begun, seen: Seen): boolean {
+    const { resource } = plan
     const emission = this.#options.origin.emissions[serialOf(seen) ?? -1]
     if (emission === undefined) return false
     const { identity } = emission
-    const isStrong = resource.etag === 'strong' || (resource.etag === 'none' && resource.hasLastModified)
     const hasChanged = this.#options.origin.versionOf(resource) !== identity.version
     const { failed, missed } = this.#options.origin
-    const hasFailed = failed.has(emission.exchange) || missed.has(emission.exchange)
-    return !isStrong || resource.ranges !== 'served' || hasChanged || hasFailed
+    return hasChanged || [emission.exchange, plan.number].some(number => failed.has(number) || missed.has(number))
   }
 
   #failureOf({ plan }: Begun): { hasFailed: boolean; isDisconnected: boolean } {

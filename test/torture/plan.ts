@@ -36,6 +36,8 @@ export type Leaving =
   | { readonly when: 'before' }
   | { readonly when: 'after-ms'; readonly ms: number }
   | { readonly when: 'after-bytes'; readonly bytes: number }
+  /** It reads nothing of the body, and goes away at the end of the run. */
+  | { readonly when: 'unread' }
 
 export type Kind = 'get' | 'head' | 'post' | 'purge' | 'purge-all'
 
@@ -89,13 +91,15 @@ const REQUEST_DIRECTIVES = [
 /** Exchanges that follow each other, so many, may have something to do with each other. */
 const GROUP = 8
 
-/** 'crowd': all ask for the same; 'player': one part after the other is asked for, and then the whole. */
-type Group = 'none' | 'crowd' | 'player'
+/** 'crowd': all ask for the same; 'queue': one client asks for the same at once, and reads one answer after the other;
+ * 'player': one part after the other is asked for, and then the whole. */
+type Group = 'none' | 'crowd' | 'queue' | 'player'
 
-/** The last of those that have to follow each other, of which `number` is the first. */
-export function lastAfter(number: number, seed: string): number {
-  const isFirstOfPlayer = number % GROUP === 0 && groupFrom(sharedBy(number, seed)) === 'player'
-  return isFirstOfPlayer ? number + GROUP - 1 : number
+/** Those that one client asks for, of which `number` is the first: one after the other, or at once, to read them in turn. */
+export function groupAt(number: number, seed: string): { readonly last: number; readonly isQueue: boolean } {
+  const group = number % GROUP === 0 ? groupFrom(sharedBy(number, seed)) : 'none'
+  const isOneClient = group === 'player' || group === 'queue'
+  return { last: isOneClient ? number + GROUP - 1 : number, isQueue: group === 'queue' }
 }
 
 function sharedBy(number: number, seed: string): Random {
@@ -103,7 +107,7 @@ function sharedBy(number: number, seed: string): Random {
 }
 
 function groupFrom(shared: Random): Group {
-  return shared.weighted<Group>({ none: 80, crowd: 12, player: 8 })
+  return shared.weighted<Group>({ none: 75, crowd: 12, queue: 5, player: 8 })
 }
 
 export function planOf(number: number, { seed, resources, caches }: PlanOptions): Plan {
@@ -130,7 +134,7 @@ export function planOf(number: number, { seed, resources, caches }: PlanOptions)
     ifRangeVersionsBack: range === undefined || random.chance(0.6) ? undefined : random.between(0, 1),
     condition: conditionFrom(random, isGet && isAlone),
     reading: readingFrom(random),
-    leaving: mayLeave ? leavingFrom(random, resource) : undefined,
+    leaving: mayLeave ? leavingFrom(random, resource, isGet) : undefined,
     answersForGet: random.chance(0.3),
     behaviours: [behaviourFrom(random), behaviourFrom(random), behaviourFrom(random), behaviourFrom(random)],
     thinkMs: random.chance(0.3) ? random.between(1, 8) : 0
@@ -158,7 +162,7 @@ function inParts(resources: readonly Resource[]): readonly Resource[] {
 }
 
 function rangeFor(random: Random, group: Group, place: number, resource: Resource): RangeValue | undefined {
-  if (group === 'crowd') return undefined
+  if (group === 'crowd' || group === 'queue') return undefined
   if (group === 'none') return random.chance(0.3) ? rangeFrom(random, resource) : undefined
   const step = Math.floor(resource.sizeBytes / GROUP)
   return place === GROUP - 1 ? undefined : `bytes=${place * step}-${(place + 1) * step + random.between(-1, 1)}`
@@ -202,9 +206,9 @@ function readingFrom(random: Random): Reading {
   }
 }
 
-function leavingFrom(random: Random, { sizeBytes }: Resource): Leaving {
-  const when = random.weighted({ before: 1, 'after-ms': 4, 'after-bytes': 4 })
-  if (when === 'before') return { when }
+function leavingFrom(random: Random, { sizeBytes }: Resource, isGet: boolean): Leaving {
+  const when = random.weighted({ before: 1, 'after-ms': 4, 'after-bytes': 4, unread: isGet ? 2 : 0 })
+  if (when === 'before' || when === 'unread') return { when }
   return when === 'after-ms'
     ? { when, ms: random.between(0, 25) }
     : { when, bytes: random.between(0, random.chance(0.5) ? 1_000 : sizeBytes) }

@@ -7,7 +7,8 @@ import { ClosingActor } from './closing.ts'
 import { leaksSince, resourcesNow } from './leaks.ts'
 import { describeError, Model } from './model.ts'
 import { identityFor, TortureOrigin } from './origin.ts'
-import { lastAfter, type Plan, planOf } from './plan.ts'
+import { groupAt, type Plan, planOf } from './plan.ts'
+import { Queue } from './queue.ts'
 import { Random } from './random.ts'
 import { type CacheType, resourcesOf } from './resource.ts'
 import { openStores, type StoreName } from './stores.ts'
@@ -20,6 +21,8 @@ const CLOCK_SPEED = 10
 /** Longer than any exchange takes, on a busy machine too. */
 const DEADLINE_MS = 30_000
 const MAX_VIOLATIONS = 5
+/** Of those who do not read: each may hold a connection. */
+const MAX_KEPT = 48
 
 export interface TortureOptions {
   readonly seed: string
@@ -79,6 +82,8 @@ class Run {
   readonly #dispatchers: Dispatcher[] = []
   readonly #above: Wire[] = []
   readonly #below: Wire[] = []
+  /** Let those go who do not read. */
+  readonly #kept: (() => void)[] = []
   #next = 0
   #done = 0
   #isClosing = false
@@ -121,7 +126,7 @@ class Run {
     }
     for (const each of this.#stores.stores) {
       const cache = cacheInterceptor({ ...setting, store: each, storeTimeoutMs, now, onStoreError })
-      const agent = new Agent({ keepAliveTimeout: 2_000, connections: 64 })
+      const agent = new Agent({ keepAliveTimeout: 2_000, connections: 64 + MAX_KEPT })
       const below = new Wire(now)
       const above = new Wire(now, ({ exchange }, what) => this.#violation(exchange, `its handler was told of ${what}`))
       this.#caches.push(cache)
@@ -166,6 +171,7 @@ class Run {
   }
 
   async close(): Promise<void> {
+    for (const leave of this.#kept.splice(0)) leave()
     for (const [i, above] of this.#above.entries()) await this.#emptied(above, `exchanges with cache ${i}`)
     for (const cache of this.#caches) await cache.close()
     await this.#closing.close()
@@ -207,14 +213,25 @@ class Run {
     while (this.#next < exchanges && this.violations.length < MAX_VIOLATIONS) {
       if (performance.now() - this.#startedAtMs > timeLimitMs) return
       const first = this.#next
-      const last = lastAfter(first, seed)
+      const { last, isQueue } = groupAt(first, seed)
       this.#next = last + 1
-      for (let number = first; number <= last; number++) await this.#within(this.#planOf(number))
+      const plans = Array.from({ length: last - first + 1 }, (_, i) => this.#planOf(first + i))
+      if (isQueue) await this.#inTurn(plans)
+      else for (const plan of plans) await this.#within(plan)
     }
   }
 
-  async #within(plan: Plan): Promise<void> {
-    const ended = await withDeadline(this.#one(plan))
+  /** All at once; what comes is read one after the other. */
+  async #inTurn(plans: readonly Plan[]): Promise<void> {
+    const random = new Random(this.#options.seed, 'queue', plans[0]?.number ?? 0)
+    const places = [...plans.keys()]
+    const queue = new Queue(random.chance(0.5) ? places.reverse() : places)
+    const ended = plans.map((plan, place) => this.#within(plan, queue, place).finally(() => queue.over(place)))
+    await Promise.all(ended)
+  }
+
+  async #within(plan: Plan, queue?: Queue, place = 0): Promise<void> {
+    const ended = await withDeadline(this.#one(plan, queue, place))
     if (ended === 'too late') {
       const what = `it hangs, with no end after ${DEADLINE_MS} ms; ${this.#origin.describe(plan.number)}`
       this.#violation(plan.number, what)
@@ -223,7 +240,7 @@ class Run {
     if (plan.thinkMs > 0) await sleep(plan.thinkMs)
   }
 
-  async #one(plan: Plan): Promise<void> {
+  async #one(plan: Plan, queue?: Queue, place = 0): Promise<void> {
     if (plan.kind === 'purge' || plan.kind === 'purge-all') return this.#purge(plan)
     const versionNow = this.#origin.versionOf(plan.resource)
     const fields = fieldsOf(plan, back =>
@@ -244,6 +261,12 @@ class Run {
       answered: hasHead => {
         if (plan.kind === 'post' && !hasAnswered) this.#model.unsafeEnded(begun, hasHead)
         hasAnswered = true
+        queue?.answered(place)
+      },
+      turn: queue === undefined ? undefined : () => queue.turnOf(place),
+      keep: leave => {
+        this.#kept.push(leave)
+        if (this.#kept.length > MAX_KEPT) this.#kept.shift()?.()
       }
     })
     const fault = this.#model.violationOf(begun, seen)
