@@ -2,20 +2,38 @@
 //
 // Packs the package as it would be published, and holds the tarball to what its users will do with it.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
-import { undiciPackage } from './registry.ts'
+import { undiciVersion } from './registry.ts'
+import { checkSourceMaps } from './source-maps.ts'
+import { packPackage } from './tarball.ts'
 
 const root = dirname(import.meta.dirname)
 const directory = mkdtempSync(join(tmpdir(), 'undici-http-cache-'))
 const windows = process.platform === 'win32'
 
+/** The ways in which TypeScript finds a package and its types: what it is given, the sources, and what they become. */
+const RESOLUTIONS = [
+  {
+    options: { module: 'nodenext' },
+    sources: ['consumer.mts', 'consumer.cts'],
+    made: ['consumer.mjs', 'consumer.cjs']
+  },
+  // Bundlers', from a module; the import stays as it is, and Node resolves it.
+  { options: { module: 'esnext', moduleResolution: 'bundler' }, sources: ['bundled.mts'], made: ['bundled.mjs'] },
+  // Without `exports`.
+  {
+    options: { module: 'commonjs', moduleResolution: 'node10', ignoreDeprecations: '6.0' },
+    sources: ['classic.ts'],
+    made: ['classic.js']
+  }
+]
+
 try {
   console.log('pack')
-  run('npm', ['pack', '--pack-destination', directory], root) // builds first: see "prepack"
-  const [tarball = ''] = readdirSync(directory).map(file => join(directory, file))
+  const tarball = packPackage()
 
   console.log('publint')
   bin('publint/src/cli.js', ['run', '--strict', tarball], root)
@@ -26,6 +44,10 @@ try {
   const consumers = ['7', '8'].map(major => makeConsumer(major, tarball))
   consumers.forEach(checkConsumer)
   consumers.forEach(checkSubpaths)
+  for (const { project } of consumers.filter(({ runs }) => runs)) {
+    console.log('source maps')
+    checkSourceMaps(project)
+  }
   console.log('the package is fit to publish')
 } finally {
   rmSync(directory, { recursive: true, force: true })
@@ -40,7 +62,7 @@ interface Consumer {
 
 /** A project that has installed the tarball and this undici, and nothing else. */
 function makeConsumer(major: string, tarball: string): Consumer {
-  const { version } = readJson(join(undiciPackage(major), 'package.json'))
+  const version = undiciVersion(major)
   const project = join(directory, `undici-${major}`)
   mkdirSync(project)
   writeFileSync(join(project, 'package.json'), '{ "private": true }\n')
@@ -49,24 +71,23 @@ function makeConsumer(major: string, tarball: string): Consumer {
   return { project, undici: version, runs: loads.status === 0 }
 }
 
-/** Compiles test/package/consumer.ts, then runs it, as ESM and as CommonJS. */
+/** Compiles test/package/consumer.ts in each of these ways, then runs it. */
 function checkConsumer({ project, undici, runs }: Consumer): void {
   console.log(`a consumer with undici ${undici}: ${runs ? 'compile and run' : 'compile'}`)
-  const formats = ['mts', 'cts']
-  for (const format of formats)
-    copyFileSync(join(root, 'test/package/consumer.ts'), join(project, `consumer.${format}`))
-  const compilerOptions = {
-    target: 'es2022',
-    module: 'nodenext',
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    typeRoots: [join(root, 'node_modules/@types')],
-    types: ['node']
+  for (const { options, sources: files, made } of RESOLUTIONS) {
+    for (const file of files) copyFileSync(join(root, 'test/package/consumer.ts'), join(project, file))
+    const compilerOptions = {
+      target: 'es2022',
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      typeRoots: [join(root, 'node_modules/@types')],
+      types: ['node'],
+      ...options
+    }
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+    bin('typescript/bin/tsc', ['--project', project], project)
+    if (runs) for (const file of made) run(process.execPath, [file], project)
   }
-  const files = formats.map(format => `consumer.${format}`)
-  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
-  bin('typescript/bin/tsc', ['--project', project], project)
-  if (runs) for (const file of ['consumer.mjs', 'consumer.cjs']) run(process.execPath, [file], project)
 }
 
 /** Once the optional peers are there, every subpath loads, and gives both formats the same names. */

@@ -1,7 +1,8 @@
 // The package as it would be published.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
 import { SOURCES } from './public-tests.ts'
@@ -16,14 +17,15 @@ export function packPackage(): string {
   const name = `undici-http-cache-${manifest.version}.tgz`
   const made = join(directory, digestOfFiles())
   if (!existsSync(join(made, name))) {
-    rmSync(directory, { recursive: true, force: true })
-    const unfinished = `${made}-${process.pid}`
-    mkdirSync(unfinished, { recursive: true })
+    const before = existsSync(directory) ? readdirSync(directory).map(name => join(directory, name)) : []
+    const unfinished = mkdtempSync(join(tmpdir(), 'undici-http-cache-'))
     const args = ['pack', '--pack-destination', unfinished] // builds first: see "prepack"
     const shell = process.platform === 'win32'
     const { status, stdout, stderr } = spawnSync('npm', args, { cwd: root, encoding: 'utf8', shell })
     if (status !== 0) throw new Error(`npm pack: ${stdout}${stderr}`)
-    renameSync(unfinished, made)
+    for (const each of before) rmSync(each, { recursive: true, force: true })
+    cpSync(unfinished, made, { recursive: true })
+    rmSync(unfinished, { recursive: true })
   }
   return join(made, name)
 }
