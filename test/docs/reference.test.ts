@@ -88,6 +88,15 @@ describe('the tables of the README', () => {
     assert.deepEqual(names(rows), interfaceMembers('lib/cached-client.ts', 'CachedClientOptions'))
   })
 
+  it('have the options of createFetch, and what its fetch has', () => {
+    assert.deepEqual(
+      names(section('createFetch(options)', 0)),
+      interfaceMembers('lib/create-fetch.ts', 'CreateFetchOptions')
+    )
+    const members = section('createFetch(options)', 1).map(([name]) => codeSpans(name ?? '')[0]?.replace(/\(.*/, ''))
+    assert.deepEqual(members, ['cache', 'close'])
+  })
+
   it('have every field of what cacheInfo gives', () => {
     const rows = section('cacheInfo(response)', 0)
     assert.deepEqual(names(rows), interfaceMembers('interceptors/outcome.ts', 'CacheInfo'))
