@@ -23,17 +23,11 @@ import { OUTCOME, type Outcome } from './outcome.ts'
 import { hitOutcome } from './outcomes.ts'
 import { PendingWrites, withinTime } from './pending-writes.ts'
 import { type Ask, type AskOptions, asItStands, type Dispatch, type Plan, planFor, withRequest } from './plan.ts'
+import { hasContent, withoutContent } from './request-content.ts'
 import { Server } from './serve.ts'
 import { StoreGuard } from './store-guard.ts'
 import { StoredBodies } from './stored-bodies.ts'
-import {
-  type DispatchOptions,
-  hasContent,
-  type KnownOrigins,
-  toRequest,
-  withOrigin,
-  withRereadableHeaders
-} from './to-request.ts'
+import { type DispatchOptions, type KnownOrigins, toRequest, withOrigin, withRereadableHeaders } from './to-request.ts'
 import { Waiting } from './waiting.ts'
 
 /** The cache behind an interceptor: asks the engine what to do with each request, and does it. */
@@ -82,8 +76,13 @@ export class HttpCache {
     if (early?.kind === 'unsatisfiable') return this.#refuse(ask, early.reason)
     if (early?.kind === 'write-through') return this.fetch(ask, request, planFor(early.forward, early.reason))
     if (early?.kind === 'bypass') return this.fetch(ask, undefined, planFor(early.forward, early.reason))
-    if (hasContent(opts)) return this.#bypass(ask, 'request-content')
-    return this.lookUp(ask, request)
+    const content = hasContent(opts)
+    if (content === false) return this.lookUp(ask, request)
+    return this.waiting.when(ask, content, (isThere, later) =>
+      isThere
+        ? this.#bypass(later, 'request-content')
+        : this.lookUp({ ...later, opts: withoutContent(later.opts) }, request)
+    )
   }
 
   /** Asks the store, and the engine what to do with what it has. */

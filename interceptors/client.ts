@@ -146,6 +146,10 @@ export abstract class Client implements Dispatcher.DispatchController {
 
   abstract upgrade(head: Head, socket: Duplex): void
   abstract responseStarted(): void
+  /** Whether the handler wants to know what of its request has been sent. */
+  abstract get hearsSending(): boolean
+  abstract bodySent(chunk: unknown): void
+  abstract requestSent(): void
   protected abstract deliverStart(context: CacheContext): void
   protected abstract deliverHead(head: Head): void
   protected abstract deliverData(chunk: Buffer): void

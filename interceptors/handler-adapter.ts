@@ -3,17 +3,22 @@ import type { Dispatcher } from 'undici'
 import { Client, type Head } from './client.ts'
 import type { CacheContext, OutcomeHolder } from './outcome.ts'
 
+/** What handlers of either API may have. */
+interface RequestHooks {
+  onResponseStarted?(): void
+  /** undici 8 calls these two for either, undici 7 for none that has come through `compose`. */
+  onBodySent?(chunk: unknown): void
+  onRequestSent?(): void
+}
+
 /** Handlers of undici 7 and before. */
-export interface LegacyHandler {
+export interface LegacyHandler extends RequestHooks {
   onConnect?(abort: (reason?: Error) => void, context?: unknown): void
   onHeaders?(statusCode: number, rawHeaders: Buffer[], resume: () => void, statusText: string): boolean | undefined
   onData?(chunk: Buffer): boolean | undefined
   onComplete?(rawTrailers: Buffer[]): void
   onError?(error: Error): void
   onUpgrade?(statusCode: number, rawHeaders: Buffer[], socket: Duplex): void
-  onResponseStarted?(): void
-  onBodySent?(chunk: unknown): void
-  onRequestSent?(): void
 }
 
 /** A handler of either kind; undici 7's `compose` hands over objects that are both. */
@@ -25,6 +30,15 @@ export function clientOf(handler: AnyHandler, holder: OutcomeHolder | undefined)
   return typeof handler.onHeaders === 'function' || typeof handler.onConnect === 'function'
     ? new LegacyClient(handler, holder)
     : new ModernClient(handler, holder)
+}
+
+/** undici 7's types tell another tale of them. */
+function hooksOf(handler: object): RequestHooks {
+  return handler
+}
+
+function hearsSending({ onBodySent, onRequestSent }: RequestHooks): boolean {
+  return typeof onBodySent === 'function' || typeof onRequestSent === 'function'
 }
 
 class ModernClient extends Client {
@@ -53,8 +67,19 @@ class ModernClient extends Client {
   }
 
   responseStarted(): void {
-    const handler: { onResponseStarted?(): void } = this.#handler
-    handler.onResponseStarted?.()
+    hooksOf(this.#handler).onResponseStarted?.()
+  }
+
+  get hearsSending(): boolean {
+    return hearsSending(hooksOf(this.#handler))
+  }
+
+  bodySent(chunk: unknown): void {
+    hooksOf(this.#handler).onBodySent?.(chunk)
+  }
+
+  requestSent(): void {
+    hooksOf(this.#handler).onRequestSent?.()
   }
 
   upgrade(head: Head, socket: Duplex): void {
@@ -101,6 +126,18 @@ class LegacyClient extends Client {
 
   responseStarted(): void {
     this.#handler.onResponseStarted?.()
+  }
+
+  get hearsSending(): boolean {
+    return hearsSending(this.#handler)
+  }
+
+  bodySent(chunk: unknown): void {
+    this.#handler.onBodySent?.(chunk)
+  }
+
+  requestSent(): void {
+    this.#handler.onRequestSent?.()
   }
 
   upgrade(head: Head, socket: Duplex): void {

@@ -14,7 +14,7 @@ import { Delivery } from './delivery.ts'
 import { isDisconnection } from './disconnection.ts'
 import type { Change, Flight } from './flights.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
-import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-handler.ts'
+import { asDispatchHandler, type OriginEvents, OriginHandler, SendingOriginHandler } from './origin-handler.ts'
 import { LinesHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
 import { completedOutcome, forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
@@ -35,7 +35,7 @@ export class OriginExchange implements OriginEvents {
   /** undefined: the cache has no part in it but to say so. */
   readonly #request: Request | undefined
   readonly #plan: Plan
-  readonly #handler = new OriginHandler(this)
+  readonly #handler: OriginHandler
   readonly #delivery: Delivery
   #requestTimeMs = 0
   #history: readonly unknown[] | undefined
@@ -52,6 +52,7 @@ export class OriginExchange implements OriginEvents {
     this.#ask = ask
     this.#request = request
     this.#plan = plan
+    this.#handler = ask.client?.hearsSending ? new SendingOriginHandler(this) : new OriginHandler(this)
     this.#delivery = new Delivery({
       cache,
       ask,
@@ -128,6 +129,14 @@ export class OriginExchange implements OriginEvents {
 
   responseStarted(): void {
     this.#leader?.responseStarted()
+  }
+
+  bodySent(chunk: unknown): void {
+    this.#leader?.bodySent(chunk)
+  }
+
+  requestSent(): void {
+    this.#leader?.requestSent()
   }
 
   answered(statusCode: number, statusText: string, lines: FieldLines, isHttp2: boolean): Promise<void> | undefined {

@@ -18,6 +18,8 @@ export interface OriginEvents {
   informed(statusCode: number, statusText: string, lines: FieldLines): void
   upgraded(statusCode: number, lines: FieldLines, socket: Duplex): void
   responseStarted(): void
+  bodySent(chunk: unknown): void
+  requestSent(): void
   /** A promise holds back what follows until it is settled. */
   answered(statusCode: number, statusText: string, lines: FieldLines, isHttp2: boolean): Promise<void> | undefined
   received(chunk: Buffer): void
@@ -249,6 +251,24 @@ export class OriginHandler implements Source {
     this.#over = true
     this.#whenFree?.()
     this.#events.failed(error)
+  }
+}
+
+/** One that tells what of the request has been sent as well: some dispatchers look whether a handler has these methods. */
+export class SendingOriginHandler extends OriginHandler {
+  readonly #events: OriginEvents
+
+  constructor(events: OriginEvents) {
+    super(events)
+    this.#events = events
+  }
+
+  onBodySent(chunk: unknown): void {
+    this.#events.bodySent(chunk)
+  }
+
+  onRequestSent(): void {
+    this.#events.requestSent()
   }
 }
 

@@ -113,6 +113,10 @@ export class RestOfBody implements OriginEvents {
 
   responseStarted(): void {}
 
+  bodySent(): void {}
+
+  requestSent(): void {}
+
   answered(statusCode: number, statusText: string, lines: FieldLines): undefined {
     const { requestTimeMs, responseTimeMs } = this.#entry
     const response = { statusCode, statusText, lines, requestTimeMs, responseTimeMs }

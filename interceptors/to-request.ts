@@ -1,5 +1,4 @@
 import { stringify } from 'node:querystring'
-import { isUint8Array } from 'node:util/types'
 import type { Dispatcher } from 'undici'
 import { cacheKey } from '../lib/rfc9111/cache-key.ts'
 import { addFieldLine, combinedValue, FieldsInProgress } from '../lib/rfc9111/fields.ts'
@@ -78,13 +77,6 @@ export function toRequest(opts: DispatchOptions, settings: Settings, known: Know
       partition: partitionOf(fields, settings)
     }
   }
-}
-
-/** Whether the request brings content: its digest is not in the key, so the cache keeps out. RFC 9110 §9.3.1 */
-export function hasContent({ body }: DispatchOptions): boolean {
-  if (body === undefined || body === null) return false
-  if (typeof body === 'string') return body !== ''
-  return !isUint8Array(body) || body.byteLength > 0
 }
 
 /** '' is everybody's of a shared cache; what a private cache keeps is never a shared one's, in one store as well. */

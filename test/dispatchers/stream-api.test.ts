@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { PassThrough, Writable } from 'node:stream'
+import { type Duplex, PassThrough, Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
+import { setImmediate, setTimeout } from 'node:timers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, type Dispatcher } from 'undici'
 import { type CacheInfo, cacheInfo, cacheInterceptor } from 'undici-http-cache'
 import { ask } from '../support/ask.ts'
@@ -123,7 +125,79 @@ describe('stream()', () => {
 })
 
 describe('pipeline()', () => {
-  test('always sends content, so it passes by the cache, both ways', async () => {
+  for (const method of ['GET', 'HEAD'] as const) {
+    test(`with ${method}, into which nothing is written, is cached`, async () => {
+      await using origin = await startOrigin(({ body, number }) => ({ headers: FRESH, body: `[${body}] #${number}` }))
+      const dispatcher = caching()
+      for (const outcome of ['miss', 'hit', 'hit']) {
+        let info: CacheInfo | undefined
+        const duplex = dispatcher.pipeline({ origin: origin.url, path: '/', method }, ({ body, context }) => {
+          info = cacheInfo({ context })
+          return body
+        })
+        duplex.end()
+        assert.equal(await text(duplex), method === 'HEAD' ? '' : '[] #1')
+        assert.equal(info?.outcome, outcome)
+        if (!duplex.closed) await once(duplex, 'close')
+      }
+      assert.equal((await ask(dispatcher, origin.url, { method })).outcome, 'hit')
+      assert.equal(origin.requests.length, 1)
+    })
+  }
+
+  const INPUTS: Record<string, (duplex: Duplex) => unknown> = {
+    'what is written at once': duplex => duplex.end('sent'),
+    'what is written piece by piece, from the first turn on': async duplex => {
+      for (const piece of ['s', 'en', 't']) {
+        duplex.write(piece)
+        await sleep(5)
+      }
+      duplex.end()
+    },
+    'what is written later': duplex => setTimeout(() => duplex.end('sent'), 20),
+    'what is written in the next turn': duplex => setImmediate(() => duplex.end('sent')),
+    'nothing, in the end': duplex => setTimeout(() => duplex.end(), 20),
+    'more than fits into its buffer': duplex => duplex.end(Buffer.alloc(300_000, 's'))
+  }
+  for (const [input, write] of Object.entries(INPUTS)) {
+    test(`with GET passes by the cache with all of its input: ${input}`, async () => {
+      await using origin = await startOrigin(({ body }) => ({ headers: FRESH, body }))
+      const dispatcher = caching()
+      for (let i = 1; i <= 2; i++) {
+        let info: CacheInfo | undefined
+        const duplex = dispatcher.pipeline({ origin: origin.url, path: '/', method: 'GET' }, ({ body, context }) => {
+          info = cacheInfo({ context })
+          return body
+        })
+        write(duplex)
+        const sent = input.startsWith('more') ? 's'.repeat(300_000) : input.startsWith('nothing') ? '' : 'sent'
+        assert.equal((await text(duplex)) === sent, true)
+        assert.deepEqual([info?.outcome, info?.reason], ['bypass', 'request-content'])
+        assert.equal(origin.requests.length, i)
+      }
+    })
+  }
+
+  test('with GET, that is given up before anything is written, ends with its error', async () => {
+    await using origin = await startOrigin()
+    for (const later of [false, true]) {
+      const duplex = caching().pipeline({ origin: origin.url, path: '/', method: 'GET' }, ({ body }) => body)
+      if (later) await sleep(5)
+      duplex.destroy(new Error('enough'))
+      await assert.rejects(text(duplex), { message: 'enough' })
+    }
+  })
+
+  test('with GET and a stream that fails at once: its error reaches the caller', async () => {
+    await using origin = await startOrigin()
+    const broken = new Readable({ read: () => {} })
+    process.nextTick(() => broken.destroy(new Error('broken')))
+    await assert.rejects(caching().request({ origin: origin.url, path: '/', method: 'GET', body: broken }), {
+      message: 'broken'
+    })
+  })
+
+  test('passes by the cache with what is sent, both ways', async () => {
     await using origin = await startOrigin(({ body, number }) => ({ headers: FRESH, body: `${body} #${number}` }))
     const dispatcher = caching()
     for (const number of [1, 2]) {

@@ -1,0 +1,44 @@
+import type { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers'
+import { isUint8Array } from 'node:util/types'
+import type { DispatchOptions } from './to-request.ts'
+
+/** Whether the request brings content: its digest is not in the key, so the cache keeps out. RFC 9110 §9.3.1
+ * undici gives each pipeline() a stream, before anything can be written to it: of a stream it is known one turn of the event
+ * loop later, by promise. Nothing is read from it. */
+export function hasContent({ body }: DispatchOptions): boolean | Promise<boolean> {
+  if (body === undefined || body === null) return false
+  if (typeof body === 'string') return body !== ''
+  if (isReadable(body)) return isNotEmpty(body)
+  return !isUint8Array(body) || body.byteLength > 0
+}
+
+/** The options of a request whose stream has turned out to be empty; the stream ends. */
+export function withoutContent(opts: DispatchOptions): DispatchOptions {
+  if (isReadable(opts.body)) opts.body.resume()
+  return { ...opts, body: null }
+}
+
+function isNotEmpty(body: StatefulReadable): Promise<boolean> {
+  return new Promise(resolve => {
+    // Nobody else listens yet; undici looks at what has failed.
+    body.on('error', ignore)
+    setImmediate(() => {
+      body.off('error', ignore)
+      const { ended, length, errored } = body._readableState
+      resolve(!ended || length > 0 || (errored ?? null) !== null)
+    })
+  })
+}
+
+function ignore(): void {}
+
+/** What Node does not show otherwise, and undici goes by as well: that the end has been pushed. */
+interface StatefulReadable extends Readable {
+  readonly _readableState: { readonly ended: boolean; readonly length: number; readonly errored?: Error | null }
+}
+
+function isReadable(body: unknown): body is StatefulReadable {
+  const { _readableState: state, pipe } = body as { _readableState?: unknown; pipe?: unknown }
+  return typeof state === 'object' && state !== null && typeof pipe === 'function'
+}
