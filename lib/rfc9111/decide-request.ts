@@ -81,12 +81,13 @@ export function decideRequest(request: Request, candidates: Candidates, policy: 
   const age = ageMs(entry, judgement, nowMs)
   const staleForMs = age - judgement.lifetime.ms
   const demand = demandOf(directives, judgement, age)
+  const isDatable = !isFromTheFuture(entry, nowMs)
 
-  if (demand === undefined && staleForMs < 0 && !judgement.directives.noCache) {
+  if (demand === undefined && staleForMs < 0 && isDatable && !judgement.directives.noCache) {
     const answer = answerFrom(entry, request, policy, nowMs)
     return { kind: 'hit', answer, stale: false, reason: 'fresh', section: '§4.2' }
   }
-  if (demand === undefined && staleForMs >= 0) {
+  if (demand === undefined && staleForMs >= 0 && isDatable) {
     const permitted = permitStale(request, entry, judgement, directives, policy, nowMs, staleForMs)
     if (permitted !== undefined) return permitted
   }
@@ -94,13 +95,22 @@ export function decideRequest(request: Request, candidates: Candidates, policy: 
 
   const revalidation = revalidationOf(request, usable)
   if (demand !== undefined) return { kind: 'revalidate', forward: 'request', revalidation, ...demand }
-  const grounds = staleForMs < 0 ? NO_CACHE : STALE
+  const grounds = staleForMs < 0 && isDatable ? NO_CACHE : STALE
   return { kind: 'revalidate', forward: 'stale', revalidation, ...grounds }
 }
 
 const ONLY_IF_CACHED = { kind: 'unsatisfiable', reason: 'only-if-cached', section: '§5.2.1.7' } as const
 const STALE: Grounds = { reason: 'stale', section: '§4.2' }
 const NO_CACHE: Grounds = { reason: 'no-cache', section: '§5.2.2.4' }
+
+/** By so much the clocks of processes that share a store may differ. */
+const CLOCK_TOLERANCE_MS = 1000
+
+/** Whether it arrived, by the clock, later than now: the clock was set back, and how old the response is cannot be told. It
+ * counts as stale, by an unknown time. §4.2.3 */
+function isFromTheFuture({ responseTimeMs }: Entry, nowMs: number): boolean {
+  return responseTimeMs - nowMs > CLOCK_TOLERANCE_MS
+}
 
 /** Those that can answer the method and have what is wanted, the most recent first, "as determined by the Date header field". §4 */
 function usableEntries(request: Request, { stored }: Candidates): readonly Entry[] {
@@ -130,7 +140,7 @@ function missOrCompletion(
   for (const part of parts) {
     const judgement = judge(part, policy)
     const age = ageMs(part, judgement, nowMs)
-    if (age >= judgement.lifetime.ms || judgement.directives.noCache) continue
+    if (age >= judgement.lifetime.ms || judgement.directives.noCache || isFromTheFuture(part, nowMs)) continue
     const completion = demandOf(directives, judgement, age) === undefined ? completionOf(request, part) : undefined
     if (completion !== undefined) return { kind: 'complete', completion, ...grounds, section: '§3.4' }
   }

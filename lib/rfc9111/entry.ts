@@ -49,8 +49,9 @@ export function freshen(entry: Entry, request: Request, response: Response, poli
   const lines = storedLines(updatedLines(entry.lines, update), directives, policy, responseTimeMs)
   const freshened = { ...entry, lines, requestTimeMs, responseTimeMs }
   const names = selectingNames(freshened, policy)
-  if (names !== '*' && names.some(name => !entry.vary.includes(name))) {
-    freshened.vary = [...new Set([...entry.vary, ...names])].sort()
+  const union = names === '*' ? [] : [...new Set([...entry.vary, ...names])]
+  if (union.length > entry.vary.length) {
+    freshened.vary = union.sort()
     freshened.variantKey = variantKey(request, freshened.vary)
   }
   return withExpiry(freshened, policy)

@@ -27,6 +27,7 @@ export function freshnessLifetime(
 ): FreshnessLifetime {
   const explicit = explicitLifetimeMs(response, directives, policy.shared)
   if (explicit !== undefined) return { ms: explicit, source: 'explicit' }
+  if (directives.damaged) return { ms: 0, source: 'none' }
   if (!allowsHeuristic(response.statusCode, directives, policy)) return { ms: 0, source: 'none' }
   if (policy.defaultFreshnessSeconds !== undefined) {
     return { ms: policy.defaultFreshnessSeconds * 1000, source: 'default' }
@@ -42,7 +43,8 @@ export function explicitLifetimeMs(
 ): number | undefined {
   if (shared && directives.sMaxage !== undefined) return directives.sMaxage * 1000
   if (directives.maxAge !== undefined) return directives.maxAge * 1000
-  if (directives.targeted) return undefined
+  // What is damaged may have been a lifetime, which Expires does not replace.
+  if (directives.targeted || directives.damaged) return undefined
   const expires = firstValue(fieldsOf(response.lines), 'expires')
   if (expires === undefined) return undefined
   // §5.3: an invalid date, "0" above all, is a time in the past.

@@ -64,8 +64,8 @@ export function updatedLines(stored: FieldLines, update: FieldLines): FieldLines
 /** The stored Vary with what an update adds to it; undefined where it adds nothing. */
 function joinedVary(stored: FieldLines, update: FieldLines): string | undefined {
   const value = combinedValue(fieldsOf(stored), 'vary')
-  const known = listedNames(fieldsOf(stored), 'vary')
-  const added = listedNames(fieldsOf(update), 'vary').filter(name => !known.includes(name))
+  const known = new Set(listedNames(fieldsOf(stored), 'vary'))
+  const added = listedNames(fieldsOf(update), 'vary').filter(name => !known.has(name))
   if (added.length === 0) return undefined
   return value === undefined ? combinedValue(fieldsOf(update), 'vary') : `${value}, ${added.join(', ')}`
 }

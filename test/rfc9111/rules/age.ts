@@ -1,4 +1,4 @@
-import { ago, cc, get, ok, PRIVATE, type Row, rule, took } from './row.ts'
+import { ago, cc, get, notModified, ok, PRIVATE, type Row, rule, took, withPart } from './row.ts'
 
 export const age: readonly Row[] = [
   rule('§4.2.3', 'the age is the time since the arrival')
@@ -73,9 +73,24 @@ export const age: readonly Row[] = [
   rule('§4.2.3', 'a clock set back between request and response makes nothing younger')
     .given({ origin: took(-5000, ok(cc('max-age=60'), 'Age: 10')) })
     .expect({ freshFor: 50 }),
-  rule('§4.2.3', 'a clock set back since the arrival makes nothing younger')
-    .given({ stored: ago(-30, ok(cc('max-age=60'), 'Age: 10')) })
+  rule('§4.2.3', 'a clock set back by a second since the arrival makes nothing younger')
+    .given({ stored: ago(-1, ok(cc('max-age=60'), 'Age: 10')) })
     .expect({ request: 'hit fresh', answer: { age: 10 } }),
+  ...[2, 30, 30 * 86_400].map(seconds =>
+    rule('§4.2.3', `what arrived ${seconds} s ahead of a clock that was set back is stale, and validated`)
+      .given({
+        stored: ago(-seconds, ok(cc('max-age=60, stale-while-revalidate=60'), 'ETag: "a"')),
+        origin: notModified('ETag: "a"'),
+        next: get()
+      })
+      .expect({ request: 'revalidate stale', sends: ['If-None-Match: "a"'], updates: ['#1'], next: 'hit fresh' })
+  ),
+  rule('§4.2.3', 'what arrived ahead of the clock is not served to a request with max-stale')
+    .given({ stored: ago(-30, ok(cc('max-age=60'), 'ETag: "a"')), request: get(cc('max-stale')) })
+    .expect({ request: 'revalidate stale' }),
+  rule('§4.2.3', 'a part that arrived ahead of the clock is not completed')
+    .given({ stored: withPart(0, 4, 10, ago(-30, ok(cc('max-age=60'), 'ETag: "a"'))) })
+    .expect({ request: 'miss partial' }),
   rule('§4.2.3', 'a Date has whole seconds: the rest of its second is no age')
     .given({ stored: ago(0.25, ok(cc('max-age=1'), 'Date: {0}')) })
     .expect({ request: 'hit fresh', answer: { age: 0 } }),

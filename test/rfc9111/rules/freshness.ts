@@ -57,9 +57,23 @@ export const explicitFreshness: readonly Row[] = [
   rule('§5.2', 'names of directives are compared without regard to case')
     .given({ origin: ok(cc('Max-Age=60')) })
     .expect({ freshFor: 60 }),
-  rule('§5.2', 'white space around the equals sign is forgiven')
-    .given({ origin: ok(cc('max-age = 60')) })
-    .expect({ freshFor: 60 }),
+  ...['max-age = 60', 'max-age= 60', 'max-age =60', 'foo bar, max-age=60', 'a="b, max-age=60', 'max-age=60 0'].map(
+    value =>
+      rule('§5.2', `what is damaged grants no lifetime, nor does Expires in its place: ${value}`)
+        .given({ origin: ok(cc(value), 'Expires: {+60}', 'Last-Modified: {-5000}') })
+        .expect({ response: 'store storable', freshFor: 0 })
+  ),
+  ...['max-age=60, foo bar', 'max-age=60, a="b', 'max-age=60, \u00a0', 'max-age=60, max-age=90 0, s-maxage=9 9'].map(
+    value =>
+      rule('§5.2', `what stands before the damage counts: ${value}`)
+        .given({ origin: ok(cc(value)) })
+        .expect({ freshFor: 60 })
+  ),
+  ...['max-age=60, a="b, c", d', 'a="\\"", max-age=60', 'a="\u00e4", max-age=60', '\t,max-age="60" ,'].map(value =>
+    rule('§5.2', `is not damaged: ${value}`)
+      .given({ origin: ok(cc(value)) })
+      .expect({ freshFor: 60 })
+  ),
   rule('RFC 9110 §5.6.1', 'empty members of Cache-Control are passed over')
     .given({ origin: ok(cc(', ,max-age=60,')) })
     .expect({ freshFor: 60 }),

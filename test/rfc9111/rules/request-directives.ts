@@ -242,7 +242,7 @@ export const requestDirectives: readonly Row[] = [
   ...['no-cache=""', 'no-cache=', 'no-cache="x-user', 'no-cache="x-user", no-cache', 'no-cache, no-cache="x-user"'].map(
     directive =>
       rule('§5.2.2.4', `${directive} is no-cache without fields`)
-        .given({ stored: ago(1, ok(cc(directive), cc('max-age=60'), 'Last-Modified: {-5000}')) })
+        .given({ stored: ago(1, ok(cc('max-age=60'), cc(directive), 'Last-Modified: {-5000}')) })
         .expect({ request: 'revalidate no-cache' })
   ),
   rule('§5.2.2.4', 'no-cache asks for a validation to the last millisecond of the lifetime')
@@ -270,5 +270,16 @@ export const requestDirectives: readonly Row[] = [
     .expect({ request: 'write-through unsafe-method' }),
   rule('§4', 'only-if-cached keeps no unsafe method from the origin')
     .given({ request: send('POST', cc('only-if-cached')) })
-    .expect({ request: 'write-through unsafe-method' })
+    .expect({ request: 'write-through unsafe-method' }),
+  ...['no-cache\u00a0', 'foo bar, no-cache', 'a="x, no-cache'].map(damage =>
+    rule('§5.2.1.4', `no-cache in a damaged request is obeyed: ${damage}`)
+      .given({ stored: ago(1, ok(cc('max-age=60'), 'ETag: "a"')), request: get(cc(damage)) })
+      .expect({ request: 'revalidate request-no-cache' })
+  ),
+  rule('§5.2.1.2', 'max-stale in the damage of a request permits nothing')
+    .given({ stored: ago(70, ok(cc('max-age=60'), 'ETag: "a"')), request: get(cc('foo bar, max-stale')) })
+    .expect({ request: 'revalidate stale' }),
+  rule('§5.2.1.1', 'max-age in the damage of a request is obeyed')
+    .given({ stored: ago(9, ok(cc('max-age=60'), 'ETag: "a"')), request: get(cc('foo bar, max-age=5')) })
+    .expect({ request: 'revalidate request-max-age' })
 ]

@@ -100,7 +100,8 @@ export function responseOf({ statusCode, lines, tookMs }: ResponseSpec, response
 
 function parseLine(line: string, relativeToMs: number): FieldLine {
   const colon = line.indexOf(':')
-  const value = line.slice(colon + 1).trim()
+  // String.trim would take a no-break space as well.
+  const value = line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')
   return [line.slice(0, colon), value.replace(/\{([-+]?\d+)\}/g, (_, s) => httpDate(relativeToMs + Number(s) * 1000))]
 }
 

@@ -1,4 +1,4 @@
-import { cc, get, head, ok, PRIVATE, type Row, rule, send, status } from './row.ts'
+import { ago, cc, get, head, ok, PRIVATE, type Row, rule, send, status } from './row.ts'
 
 const HEURISTIC = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]
 const NOT_HEURISTIC = [201, 202, 205, 302, 303, 307, 400, 401, 403, 429, 500, 502, 503, 504, 599]
@@ -224,7 +224,7 @@ export const storability: readonly Row[] = [
     .given({ origin: ok(cc('private="", max-age=60')) })
     .expect({ response: 'forward private' }),
   rule('§5.2.2.7', 'private with an empty argument is private')
-    .given({ origin: ok(cc('private=, max-age=60')) })
+    .given({ origin: ok(cc('max-age=60, private=')) })
     .expect({ response: 'forward private' }),
   rule('§5.2.2.7', 'private once with fields and once without is private')
     .given({ origin: ok(cc('private="x-user", max-age=60, private')) })
@@ -232,8 +232,45 @@ export const storability: readonly Row[] = [
   rule('§5.2.2.7', 'private once without fields and once with is private')
     .given({ origin: ok(cc('private, max-age=60, private="x-user"')) })
     .expect({ response: 'forward private' }),
+  ...(
+    [
+      ['no-store\u00a0', 'no-store'],
+      ['no-store\u00c2\u00a0', 'no-store'],
+      ['\u00a0no-store', 'no-store'],
+      ['foo bar, no-store', 'no-store'],
+      ['a="b, no-store', 'no-store'],
+      ['a="no-store', 'no-store'],
+      ['No-Store foo', 'no-store'],
+      ['private\u00a0', 'private'],
+      ['foo bar private', 'private'],
+      ['a b, private="x"', 'private']
+    ] as const
+  ).map(([damage, reason]) =>
+    rule('§4.2.1', `what can be read in damage is obeyed: ${damage}`)
+      .given({ origin: ok(cc(`public, max-age=60, ${damage}`)) })
+      .expect({ response: `forward ${reason}` })
+  ),
+  rule('§4.2.1', 'a longer word in damage is another')
+    .given({ origin: ok(cc('max-age=60, x-no-store foo, private-ish bar')) })
+    .expect({ response: 'store storable', freshFor: 60 }),
+  rule('§4.2.1', 'no-cache in damage is obeyed')
+    .given({ stored: ago(1, ok(cc('max-age=60, foo bar, no-cache="a"'), 'ETag: "a"')) })
+    .expect({ request: 'revalidate no-cache' }),
+  ...['public', 's-maxage=60', 'must-revalidate'].flatMap(grant =>
+    [`a="x, ${grant}`, `foo bar, ${grant}`, `${grant}\u00a0`].map(damage =>
+      rule('§3.5', `damage does not allow to store what answered Authorization: ${damage}`)
+        .given({ request: get('Authorization: Basic eA=='), origin: ok(cc(`max-age=60, ${damage}`)) })
+        .expect({ response: 'forward authorization' })
+    )
+  ),
+  rule('§5.2', 'a quote that is open in one line reaches into the next')
+    .given({ request: get('Authorization: Basic eA=='), origin: ok(cc('max-age=60, a="x'), cc('public')) })
+    .expect({ response: 'forward authorization' }),
+  rule('§5.2.1.5', 'no-store in a damaged request is obeyed')
+    .given({ request: get(cc('foo bar no-store')), origin: ok(cc('max-age=60')) })
+    .expect({ request: 'bypass request-no-store' }),
   rule('§5.2.2.7', 'private with a damaged list of fields is private')
-    .given({ origin: ok(cc('private="x-user, max-age=60')) })
+    .given({ origin: ok(cc('max-age=60, private="x-user')) })
     .expect({ response: 'forward private' }),
 
   rule('§3.5', 'a shared cache does not store what answered Authorization')

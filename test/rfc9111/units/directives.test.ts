@@ -23,7 +23,8 @@ const RESPONSE = {
   proxyRevalidate: false,
   mustUnderstand: false,
   immutable: false,
-  targeted: false
+  targeted: false,
+  damaged: false
 }
 
 const REQUEST = {
@@ -66,7 +67,8 @@ describe("a response's directives", () => {
       proxyRevalidate: true,
       mustUnderstand: true,
       immutable: true,
-      targeted: false
+      targeted: false,
+      damaged: false
     })
   })
 
