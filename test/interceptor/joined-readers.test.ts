@@ -10,9 +10,8 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { type Dispatcher, fetch } from 'undici'
 import { cacheInterceptor, MemoryStore } from 'undici-http-cache'
 import { FileStore } from 'undici-http-cache/stores/file'
-import type { CacheStore } from '../../stores/store.ts'
+import type { BodyWriter, CacheStore } from '../../stores/store.ts'
 import { AsyncStore } from '../stores/async-store.ts'
-import { FaultyStore } from '../stores/faulty-store.ts'
 import { handlerOf } from '../support/handlers.ts'
 import { type Reply, type Responder, startOrigin } from '../support/origin.ts'
 import { rangedReply } from '../support/ranges.ts'
@@ -52,9 +51,20 @@ function declining(): CacheStore {
 }
 
 function failing(operation: 'write' | 'commit'): CacheStore {
-  const store = new FaultyStore(new MemoryStore())
-  store.faults[operation] = () => assert.fail('full')
-  return store
+  const store = new MemoryStore()
+  const put = store.put.bind(store)
+  const fail = () => assert.fail('full')
+  return Object.assign(store, {
+    put(...args: Parameters<typeof put>) {
+      const writer = put(...args)
+      const whole = {
+        write: writer?.write.bind(writer),
+        commit: writer?.commit.bind(writer),
+        abort: writer?.abort.bind(writer)
+      }
+      return { ...whole, [operation]: fail } as BodyWriter
+    }
+  })
 }
 
 /** Reads all that are left, from the last to the first. */
