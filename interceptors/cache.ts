@@ -135,7 +135,7 @@ export class HttpCache {
   async settled(): Promise<void> {
     const { recordings, guard, settings } = this
     await withinTime(
-      recordings.settled().then(() => guard.settled()),
+      Promise.all([recordings.settled(), guard.settled()]).then(() => guard.lateOnesSettled()),
       settings.closeTimeoutMs
     )
   }

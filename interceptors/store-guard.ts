@@ -60,6 +60,8 @@ export class StoreGuard {
   readonly #owed = new OwedDeletions()
   readonly #owedPurges: OwedPurges
   readonly #changes = new PendingWrites()
+  /** Those that are taking longer than anybody has waited for them. */
+  readonly #lateChanges = new PendingWrites()
 
   constructor(store: CacheStore, settings: Pick<Settings, 'storeTimeoutMs' | 'onStoreError'>) {
     this.#store = store
@@ -262,9 +264,14 @@ export class StoreGuard {
     return this.#owedPurges.purge(tag)
   }
 
-  /** Settles once the store has done what it was told to, or has failed: late answers are waited for as well. */
+  /** Settles once the store has done what it was told to until now, or has failed: late answers are waited for as well. */
   settled(): Promise<void> {
     return this.#changes.settled()
+  }
+
+  /** The same for those alone that have been given up, which it may do all the same. */
+  lateOnesSettled(): Promise<void> {
+    return this.#lateChanges.settled()
   }
 
   /** Reports a fault that is nobody's but the store's. */
@@ -333,6 +340,7 @@ export class StoreGuard {
       this.#breakers[operation]?.succeeded()
       return result
     } catch (error) {
+      if (isLate(error) && CHANGES.has(operation)) this.#lateChanges.add(promise)
       return this.#failed(operation, fallback, error, remaining)
     }
   }
