@@ -16,6 +16,7 @@ import { type Faults, faultyStore } from './faults.ts'
 const MEBIBYTE = 1_048_576
 /** Small enough for something to be evicted, and for something to be too large. */
 const LIMITS = { maxSizeBytes: 16 * MEBIBYTE, maxEntrySizeBytes: 2 * MEBIBYTE }
+const ROOM = { ...LIMITS, maxSizeBytes: 256 * MEBIBYTE }
 
 /** How long the cache waits for a store that works: on a busy machine that takes a while. */
 const PATIENT_MS = 15_000
@@ -28,7 +29,7 @@ export interface UnderTorture {
   /** Whether a deletion by one is seen by the others at once. */
   readonly deletesForAll: boolean
   readonly faults: Faults | undefined
-  /** Another instance on the same data; left out where there can be none. */
+  /** A store of the same kind in which there is room, on data that all of these share; left out where there can be none. */
   readonly another?: () => CacheStore
   /** Closes the stores; what they should not have left behind, in words. */
   close(): Promise<string | undefined>
@@ -64,11 +65,14 @@ export async function openStores(name: StoreName, count: number, seed: string): 
       }
     }
     case 'file':
-      return inDirectory(count, directory => new FileStore({ directory: join(directory, 'cache'), ...LIMITS }))
+      return inDirectory(
+        count,
+        (directory, limits = LIMITS) => new FileStore({ directory: join(directory, 'cache'), ...limits })
+      )
     case 'lmdb':
       // Beyond its bound by a quarter, what is being read goes as well; what a slow machine replaces in a minute is less.
       return inDirectory(count, directory => {
-        return new LmdbStore({ directory: join(directory, 'cache'), ...LIMITS, maxSizeBytes: 256 * MEBIBYTE })
+        return new LmdbStore({ directory: join(directory, 'cache'), ...ROOM })
       })
     case 'object':
       // Among several, a response that is being taken back may be found.
@@ -78,9 +82,9 @@ export async function openStores(name: StoreName, count: number, seed: string): 
       })
     case 'tiered':
       // Among several, the upper tiers are believed for a while.
-      return oneInDirectory(count, directory => {
+      return oneInDirectory(count, (directory, limits = LIMITS) => {
         const small = { maxSizeBytes: 2 * MEBIBYTE, maxEntrySizeBytes: MEBIBYTE / 4 }
-        const lower = new FileStore({ directory: join(directory, 'cache'), ...LIMITS })
+        const lower = new FileStore({ directory: join(directory, 'cache'), ...limits })
         return new TieredStore([new MemoryStore(small), lower])
       })
     case 'redis': {
@@ -113,13 +117,15 @@ function shared(store: CacheStore, count: number): UnderTorture {
   }
 }
 
-async function oneInDirectory(count: number, make: (directory: string) => CacheStore): Promise<UnderTorture> {
+/** `limits`: the small ones where left out. */
+type Make = (directory: string, limits?: typeof LIMITS) => CacheStore
+
+async function oneInDirectory(count: number, make: Make): Promise<UnderTorture> {
   const opened = await inDirectory(1, make)
-  const { another: _, ...only } = opened
-  return { ...only, stores: Array.from({ length: count }, () => opened.stores[0] as CacheStore) }
+  return { ...opened, stores: Array.from({ length: count }, () => opened.stores[0] as CacheStore) }
 }
 
-async function inDirectory(count: number, make: (directory: string) => CacheStore): Promise<UnderTorture> {
+async function inDirectory(count: number, make: Make): Promise<UnderTorture> {
   const directory = await mkdtemp(join(tmpdir(), 'torture-'))
   const stores = Array.from({ length: count }, () => make(directory))
   return {
@@ -127,7 +133,7 @@ async function inDirectory(count: number, make: (directory: string) => CacheStor
     storeTimeoutMs: PATIENT_MS,
     deletesForAll: true,
     faults: undefined,
-    another: () => make(directory),
+    another: () => make(join(directory, 'apart'), ROOM),
     close: async () => {
       for (const store of stores) await store.close()
       const files = await readdir(directory, { recursive: true })
