@@ -104,7 +104,7 @@ describe('a dispatcher for one origin', () => {
     test(`${name}: a request for a path alone is cached under the option \`origin\``, async () => {
       await using origin = await startOrigin()
       const dispatcher = make(origin.url)
-      const cache = cacheInterceptor({ origin: new URL('/ignored', origin.url) })
+      const cache = cacheInterceptor({ origin: new URL('/', origin.url) })
       const composed = dispatcher.compose(cache, witness.interceptor)
       assert.equal((await askPath(composed, '/resource')).outcome, 'miss')
       const hit = await askPath(composed, '/resource')

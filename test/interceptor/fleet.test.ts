@@ -369,7 +369,7 @@ describe('a request that waits for another process', () => {
     await sleep(20)
     aborting.abort()
     await gone
-    release()
+    await release()
     for (const { body } of await following) assert.equal(body, '#1')
     assert.equal(origin.requests.length, 1)
   })

@@ -39,10 +39,11 @@ export class LeasingStore extends AsyncStore {
   }
 
   /** Another process has the lease that is asked for next, until the function is called that this gives. */
-  holdNext(): () => void {
+  holdNext(): () => Promise<void> {
     const other = {}
     this.#other = other
-    return () => {
+    return async () => {
+      await this.begin('lease')
       for (const [name, { by }] of this.#held) if (by === other) this.#held.delete(name)
     }
   }
