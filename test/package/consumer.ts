@@ -10,6 +10,7 @@ import {
   type CacheOptions,
   cacheInfo,
   cacheInterceptor,
+  createFetch,
   httpxCacheDefaults,
   MemoryStore
 } from 'undici-http-cache'
@@ -57,7 +58,18 @@ async function main(): Promise<void> {
     assert.equal(await answer.body.text(), 'hello')
     assert.equal(answer.fromCache, expected)
   }
+  const builtIn: typeof globalThis.fetch = cached.fetch
+  const ofUndici: typeof fetch = cached.fetch
+  assert.equal(await (await builtIn(url, { headers: new Headers() })).text(), 'hello')
+  assert.equal(await (await ofUndici(url)).text(), 'hello')
   await cached.close()
+
+  const created = createFetch({ cache: { type: 'private' } })
+  const others: [typeof globalThis.fetch, typeof fetch] = [created, created]
+  assert.equal(await (await others[0](url)).text(), 'hello')
+  assert.equal((await created(url)).fromCache, true)
+  assert.equal(cacheInfo(undefined), undefined)
+  await created.close()
   server.close()
 }
 
