@@ -5,7 +5,7 @@ import { AnswerHead } from './answer-head.ts'
 import type { Background } from './background.ts'
 import type { HttpCache } from './cache.ts'
 import { startOnce } from './client.ts'
-import { withDeadline } from './deadline.ts'
+import { pause, remainingMs, withDeadline } from './deadline.ts'
 import { type Flight, flightName, type Stream } from './flights.ts'
 import { Follower, type Share } from './follower.ts'
 import { OriginExchange } from './origin-exchange.ts'
@@ -59,7 +59,8 @@ export class Coalescing {
   /** Something has come for the same key, and may serve this request once it is stored. */
   #awaitLanding(ask: Ask, request: Request, landing: Promise<unknown>): boolean {
     const { settings, waiting } = this.#cache
-    const settled = withDeadline(landing, settings.storeTimeoutMs, 'commit').catch(() => {})
+    const timeoutMs = settings.storeTimeoutMs
+    const settled = withDeadline(landing, timeoutMs, 'commit', undefined, remainingMs(ask, timeoutMs)).catch(() => {})
     return waiting.when(ask, settled, (_, later) => this.#cache.lookUp(afterWaiting(later, 'for the store'), request))
   }
 
@@ -67,6 +68,7 @@ export class Coalescing {
     const { client } = ask
     const { settings } = this.#cache
     if (client === undefined) return true
+    pause(ask)
     const kept = asItStands(ask)
     startOnce(client)
     if (client.isFinished) return true
@@ -82,7 +84,7 @@ export class Coalescing {
       // The first of those that come too late to read along leads the others, and may have been served already.
       fetchAnew: () =>
         flight.isOverdue(settings.coalesceTimeoutMs)
-          ? this.#cache.lookUp({ ...kept, storeDeadline: undefined }, request)
+          ? this.#cache.lookUp(kept, request)
           : this.#cache.fetch(kept, request, plan)
     }).board()
     return true
@@ -120,6 +122,7 @@ export class Coalescing {
     if (client === undefined) return true
     const { flights, guard, settings } = this.#cache
     const flight = flights.start(name, request.key)
+    pause(ask)
     const kept: Ask = { ...asItStands(ask), leads: flight }
     startOnce(client)
     if (client.isFinished) {

@@ -4,11 +4,21 @@ import { monotonicMs } from '../lib/event-loop.ts'
 
 /** By so much a timer may be early. */
 const EARLY_MS = 2
+/** An answer that is seen so long after the deadline was there before: this process stood still, and not the store. */
+const STOOD_STILL_MS = 25
 
 /** How long a request waits for a store of which it makes several calls: for all of them no longer than for one. */
+interface Deadline {
+  /** By monotonicMs(). */
+  atMs: number
+  /** Since when it waits for something else. */
+  pausedAtMs: number | undefined
+  isRenewed: boolean
+}
+
 export interface Patience {
   /** When it goes on without the store, by monotonicMs(); undefined: it has not had to wait yet. */
-  storeDeadline?: { atMs: number } | undefined
+  storeDeadline?: Deadline | undefined
 }
 
 /** How long a store has from now on; the time runs from the first of the calls that is not answered at once.
@@ -17,20 +27,29 @@ export function remainingMs(patience: Patience | undefined, timeoutMs: number): 
   if (patience === undefined) return timeoutMs
   const nowMs = monotonicMs()
   if (patience.storeDeadline === undefined) {
-    patience.storeDeadline = { atMs: nowMs + timeoutMs }
+    patience.storeDeadline = { atMs: nowMs + timeoutMs, pausedAtMs: undefined, isRenewed: false }
     return timeoutMs
   }
-  const leftMs = patience.storeDeadline.atMs - nowMs
+  const deadline = patience.storeDeadline
+  if (deadline.pausedAtMs !== undefined) deadline.atMs += nowMs - deadline.pausedAtMs
+  deadline.pausedAtMs = undefined
+  const leftMs = deadline.atMs - nowMs
   return leftMs > EARLY_MS ? leftMs : 0
 }
 
-/** Has the time begin anew where an answer came in time, and is only seen after it: this process stood still, and not the
- * store. */
+/** What the request waits for from now on is not the store; until the next call. */
+export function pause({ storeDeadline }: Patience): void {
+  if (storeDeadline !== undefined) storeDeadline.pausedAtMs ??= monotonicMs()
+}
+
+/** Has the time begin anew, once, where an answer came in time, and is only seen long after it. */
 export function answered(patience: Patience | undefined, timeoutMs: number): void {
   const deadline = patience?.storeDeadline
-  if (deadline === undefined) return
+  if (deadline === undefined || deadline.isRenewed) return
   const nowMs = monotonicMs()
-  if (deadline.atMs - nowMs <= EARLY_MS) deadline.atMs = nowMs + timeoutMs
+  if (nowMs - deadline.atMs < STOOD_STILL_MS) return
+  deadline.atMs = nowMs + timeoutMs
+  deadline.isRenewed = true
 }
 
 /** Settles as the promise does; rejects with a CacheError, ERR_CACHE_TIMEOUT, where that takes longer than `timeoutMs`,
@@ -46,8 +65,7 @@ export function withDeadline<T>(
     let expired = false
     const expire = () => {
       expired = true
-      const before = remaining < timeoutMs ? ', with what it was asked before' : ''
-      reject(new CacheError('ERR_CACHE_TIMEOUT', `the store took more than ${timeoutMs} ms to ${operation}${before}`))
+      reject(tooLate(timeoutMs, operation, remaining))
     }
     let last: NodeJS.Immediate | undefined
     const timer = setTimeout(() => {
@@ -68,6 +86,11 @@ export function withDeadline<T>(
       }
     )
   })
+}
+
+export function tooLate(timeoutMs: number, operation: string, remaining = timeoutMs): CacheError {
+  const before = remaining < timeoutMs ? ', with what it was asked before' : ''
+  return new CacheError('ERR_CACHE_TIMEOUT', `the store took more than ${timeoutMs} ms to ${operation}${before}`)
 }
 
 /** Whether a deadline is all that a call has failed by: then what it was about may be as good as ever. */

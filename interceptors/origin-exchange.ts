@@ -10,6 +10,7 @@ import type { MaybePromise } from '../stores/store.ts'
 import { AnswerHead } from './answer-head.ts'
 import type { HttpCache } from './cache.ts'
 import type { Client } from './client.ts'
+import { pause } from './deadline.ts'
 import { Delivery } from './delivery.ts'
 import { isDisconnection } from './disconnection.ts'
 import type { Change, Flight } from './flights.ts'
@@ -95,6 +96,7 @@ export class OriginExchange implements OriginEvents {
 
   #dispatch(): boolean {
     const { next, client } = this.#ask
+    pause(this.#ask)
     try {
       this.#requestTimeMs = this.#cache.settings.now()
       return next(optionsToSend(this.#ask, this.#request, this.#plan), asDispatchHandler(this.#handler))
@@ -363,7 +365,7 @@ export class OriginExchange implements OriginEvents {
     const stored = storedOf(this.#plan, part)
     const range = inStoredBody(part, { start: wanted.start, end: missing.start })
     if (stored === undefined || range === undefined) return this.#refetch(request)
-    const beginning = await StoredBeginning.open(this.#cache.guard, stored, range)
+    const beginning = await StoredBeginning.open(this.#cache.guard, stored, range, this.#ask)
     if (beginning === undefined) {
       if (!this.#delivery.isOver) this.#refetch(request)
       return

@@ -47,9 +47,9 @@ export function asItStands(ask: Ask): Ask {
   return { ...ask, opts: copyOptions(ask.opts) }
 }
 
-/** The same, to be looked up once more: the store has all its time again. */
+/** The same, to be looked up once more, in the time that the store has left. */
 export function afterWaiting(ask: Ask, waited: Ask['waited']): Ask {
-  return { ...ask, waited, storeDeadline: undefined }
+  return { ...ask, waited }
 }
 
 /** The same with the fields of another request. */

@@ -1,3 +1,5 @@
+import { isUint8Array } from 'node:util/types'
+import { nextTurn } from '../lib/event-loop.ts'
 import { storedBytes } from '../lib/rfc9111/segments.ts'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { sliceBlocks } from '../stores/body-range.ts'
@@ -18,13 +20,16 @@ import type {
 } from '../stores/store.ts'
 import { DamagedBody, release } from './body-player.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
-import { answered, isLate, type Patience, remainingMs, withDeadline } from './deadline.ts'
+import { answered, isLate, type Patience, remainingMs, tooLate, withDeadline } from './deadline.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings, StoreOperation } from './options.ts'
 import { OwedDeletions } from './owed-deletions.ts'
 import { OwedPurges } from './owed-purges.ts'
 import { PendingWrites } from './pending-writes.ts'
 import { checkedBody, checkedLease, checkedLookup } from './store-answers.ts'
+
+/** Empty pieces of a body that are read in a turn of the event loop. */
+const EMPTY_IN_A_TURN = 16
 
 const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: () => UNKNOWN }
 
@@ -183,19 +188,28 @@ export class StoreGuard {
     }
   }
 
-  /** The next step of a body that comes in pieces; rejects where it fails, is none or takes too long. */
-  async read(iterator: AsyncIterator<Uint8Array>, patience?: Patience): Promise<IteratorResult<Uint8Array>> {
+  /** The next step of a body that comes in pieces, empty ones apart; rejects where it fails, is none or takes too long. */
+  async read(iterator: AsyncIterator<Uint8Array>, patience: Patience = {}): Promise<IteratorResult<Uint8Array>> {
     const { storeTimeoutMs } = this.#settings
-    const remaining = remainingMs(patience, storeTimeoutMs)
+    const longest = remainingMs(patience, storeTimeoutMs)
     try {
-      const read = Promise.resolve(iterator.next())
-      const next = await withDeadline(read, storeTimeoutMs, 'read', undefined, remaining)
-      if (typeof next !== 'object' || next === null) throw new DamagedBody('goes on with nothing')
-      answered(patience, storeTimeoutMs)
-      this.#breakers.read.succeeded()
-      return next
+      let remaining = longest
+      for (let emptyCount = 0; ; emptyCount++) {
+        // Those that are there at once would keep everything else waiting.
+        if (emptyCount % EMPTY_IN_A_TURN === EMPTY_IN_A_TURN - 1) await nextTurn()
+        const read = Promise.resolve(iterator.next())
+        const next = await withDeadline(read, storeTimeoutMs, 'read', undefined, remaining)
+        if (typeof next !== 'object' || next === null) throw new DamagedBody('goes on with nothing')
+        answered(patience, storeTimeoutMs)
+        if (next.done === true || !isEmpty(next.value)) {
+          this.#breakers.read.succeeded()
+          return next
+        }
+        remaining = remainingMs(patience, storeTimeoutMs)
+        if (remaining === 0) throw tooLate(storeTimeoutMs, 'read')
+      }
     } catch (error) {
-      this.#failed('read', undefined, error, remaining)
+      this.#failed('read', undefined, error, longest)
       throw error
     }
   }
@@ -362,6 +376,10 @@ async function bothSucceed(a: Promise<boolean>, b: MaybePromise<boolean>): Promi
 
 function nameOf(operation: Call): StoreOperation {
   return operation === 'asOf' || operation === 'deeper' ? 'get' : operation
+}
+
+function isEmpty(piece: unknown): boolean {
+  return isUint8Array(piece) && piece.byteLength === 0
 }
 
 function releaseLate(body: Body | undefined): void {

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import type { ByteRange } from '../lib/rfc9111/types.ts'
 import type { Stored } from '../stores/store.ts'
 import { DamagedBody } from './body-player.ts'
+import type { Patience } from './deadline.ts'
 import type { StoreGuard } from './store-guard.ts'
 import { storedPieces } from './stored-pieces.ts'
 
@@ -30,8 +31,13 @@ export class StoredBeginning {
   }
 
   /** undefined where the bytes cannot be had; the guard has been told. */
-  static async open(guard: StoreGuard, stored: Stored, range: ByteRange): Promise<StoredBeginning | undefined> {
-    const pieces = storedPieces(guard, stored, range)
+  static async open(
+    guard: StoreGuard,
+    stored: Stored,
+    range: ByteRange,
+    patience: Patience
+  ): Promise<StoredBeginning | undefined> {
+    const pieces = storedPieces(guard, stored, range, patience)
     try {
       return new StoredBeginning(pieces, await pieces.next(), range.end - range.start)
     } catch {

@@ -3,7 +3,7 @@ import { nextTurn } from '../lib/event-loop.ts'
 import type { ByteRange } from '../lib/rfc9111/types.ts'
 import type { Stored } from '../stores/store.ts'
 import { damageIn, heldPieces, isDamage, release } from './body-player.ts'
-import { isLate } from './deadline.ts'
+import { isLate, type Patience } from './deadline.ts'
 import type { StoreGuard } from './store-guard.ts'
 
 /** Larger pieces are handed out in steps of this size, so many of them in a turn of the event loop. */
@@ -16,12 +16,14 @@ const STEPS_PER_TURN = 16
 export async function* storedPieces(
   guard: StoreGuard,
   stored: Stored,
-  range: ByteRange
+  range: ByteRange,
+  patience: Patience = {}
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const body = await guard.open(stored, range)
+  const body = await guard.open(stored, range, patience)
   if (body === undefined) throw new CacheError('ERR_CACHE_BODY', 'a stored body is gone')
   let steps = 0
-  for await (const piece of heldPieces(body) ?? readPieces(guard, stored, body as AsyncIterable<Uint8Array>, range)) {
+  for await (const piece of heldPieces(body) ??
+    readPieces(guard, stored, body as AsyncIterable<Uint8Array>, range, patience)) {
     for (let start = 0; start < piece.byteLength; start += STEP_BYTES) {
       yield piece.subarray(start, start + STEP_BYTES)
       if (++steps % STEPS_PER_TURN === 0) await nextTurn()
@@ -34,13 +36,14 @@ async function* readPieces(
   guard: StoreGuard,
   { entry }: Stored,
   body: AsyncIterable<Uint8Array>,
-  { start, end }: ByteRange
+  { start, end }: ByteRange,
+  patience: Patience
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let remainingBytes = end - start
   const iterator = guard.iterate(body)
   try {
-    for (;;) {
-      const next = await guard.read(iterator)
+    for (let isFirst = true; ; isFirst = false) {
+      const next = await guard.read(iterator, isFirst ? patience : undefined)
       const damage = damageIn(next, remainingBytes)
       if (damage !== undefined) {
         guard.report(damage, 'read')
