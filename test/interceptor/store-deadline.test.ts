@@ -27,10 +27,10 @@ function changed(change: (lookup: Lookup) => Lookup | Promise<Lookup>): CacheSto
 }
 
 function withBody(makeBody: () => Body): CacheStore {
-  return changed(({ stored, otherVariants, asOf }) => ({
-    stored: stored.map(({ entry }) => ({ entry, open: makeBody })),
-    otherVariants,
-    asOf
+  return changed(lookup => ({
+    stored: lookup.stored.map(({ entry }) => ({ entry, open: makeBody })),
+    otherVariants: lookup.otherVariants,
+    asOf: () => lookup.asOf()
   }))
 }
 
