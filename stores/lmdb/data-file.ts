@@ -135,7 +135,7 @@ function readNote(path: string): { readonly boot: string; readonly transaction: 
 let boot: string | undefined
 
 /** What changes whenever the operating system starts. */
-function bootName(): string {
+export function bootName(): string {
   boot ??= readBootName()
   return boot
 }

@@ -9,6 +9,7 @@ import { closeAlone } from './exclusion.ts'
 import { changesIn, encodeMarks, type Marks, newMarks, parseMarks } from './marks.ts'
 import { BYTES, makeDataFile } from './new-data-file.ts'
 import { Place } from './place.ts'
+import { setAsideWhatKills, use } from './users.ts'
 
 export type Table = Database<Buffer, Uint8Array>
 
@@ -47,6 +48,7 @@ export class LmdbDatabase {
   #changes: number | undefined
   #syncedTransaction: number | undefined
   #closed = false
+  readonly #leave: () => void
   /** Whether a write has found its files gone, or replaced. */
   isGone = false
   /** Called after a batch has been committed. */
@@ -55,25 +57,25 @@ export class LmdbDatabase {
   /** Throws what the file system or LMDB throws. */
   constructor(path: string, mapBytes: number) {
     prepareDataFile(path)
+    setAsideWhatKills(path)
+    // It has gone with the data file.
+    prepareDataFile(path)
     const lack = lackOfRoom(path, 'deleting')
     if (lack !== undefined) throw lack
     if (!existsSync(path)) makeDataFile(path, TABLES)
     this.#path = path
-    // Not synced with each transaction: a crash of a process harms nothing, and one of the system is found out at the next
-    // opening. A fsync would hold the event loop.
-    this.#root = open<Buffer, Uint8Array>({
-      ...BYTES,
-      path,
-      noSubdir: true,
-      noSync: true,
-      mapSize: mapBytes,
-      maxReaders: 1024,
-      permissionsMode: 0o600
-    } as Parameters<typeof open>[0]) as RootDatabase<Buffer, Uint8Array>
-    this.place = new Place(path)
-    const tables = TABLES.map(name => [name, this.#root.openDB<Buffer, Uint8Array>(name, BYTES)] as const)
-    this.tables = Object.fromEntries(tables) as Tables
-    if (this.marks() === undefined) this.#transact(() => {})
+    // Before LMDB reads anything.
+    this.#leave = use(path)
+    try {
+      this.#root = openRoot(path, mapBytes)
+      this.place = new Place(path)
+      const tables = TABLES.map(name => [name, this.#root.openDB<Buffer, Uint8Array>(name, BYTES)] as const)
+      this.tables = Object.fromEntries(tables) as Tables
+      if (this.marks() === undefined) this.#transact(() => {})
+    } catch (error) {
+      this.#leave()
+      throw error
+    }
   }
 
   /** To be called before a read: the map as it is now. What other processes write while the current callback runs
@@ -141,6 +143,7 @@ export class LmdbDatabase {
     this.#closed = true
     for (const task of this.#tasks.splice(0)) task.fail(new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed'))
     await closeAlone(this.#path, () => this.#root.close())
+    this.#leave()
   }
 
   readonly #outdate = (): void => {
@@ -233,6 +236,16 @@ export class LmdbDatabase {
     for (const table of [keys, records, uses, order, deletions, bodies, leaving]) table.clearSync()
     return newMarks()
   }
+}
+
+/** Not synced with each transaction: a crash of a process harms nothing, and one of the system is found out at the next
+ * opening. A fsync would hold the event loop. */
+function openRoot(path: string, mapBytes: number): RootDatabase<Buffer, Uint8Array> {
+  const options = { path, noSubdir: true, noSync: true, mapSize: mapBytes, maxReaders: 1024, permissionsMode: 0o600 }
+  return open<Buffer, Uint8Array>({ ...BYTES, ...options } as Parameters<typeof open>[0]) as RootDatabase<
+    Buffer,
+    Uint8Array
+  >
 }
 
 /** What is to be told once a batch is committed. */

@@ -128,7 +128,9 @@ it('opens once there is room on a disk that was full', async t => {
   rmSync(filler)
   await delay(1100)
   assert.deepEqual([await client.ask('/a'), await client.ask('/a')], ['miss', 'hit'])
-  assert.deepEqual(readdirSync(directory).sort(), NAMES.slice(0, 3))
+  // One more says that this process has it open.
+  const names = readdirSync(directory).filter(name => !name.includes('-user-'))
+  assert.deepEqual(names.sort(), NAMES.slice(0, 3))
   await store.close()
 })
 

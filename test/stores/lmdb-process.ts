@@ -60,6 +60,15 @@ function obey(): void {
   send({ ready: true })
 }
 
+/** Reads all that is stored, and dies, or ends by itself without close(). */
+async function list(): Promise<void> {
+  let count = 0
+  for await (const _ of target.entries()) count++
+  process.stdout.write(`${count}`)
+  if (process.argv[4] === 'killed') process.kill(process.pid, 'SIGKILL')
+}
+
 if (role === 'write') await write()
+else if (role === 'list') await list()
 else if (role === 'read') await read()
 else obey()
