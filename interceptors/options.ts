@@ -39,6 +39,9 @@ export interface CacheOptions {
   whenDisconnected?: 'error' | 'stale'
   /** Lets a shared cache store responses with Set-Cookie that say neither public nor s-maxage. Default: false. */
   storeSetCookie?: boolean
+  /** Whether a response by HTTP/2 without Content-Length is stored where this Node (before 22.17, and 24.0 and 24.1) does not
+   * tell the end of its stream from a reset. Default: true. */
+  storeUnverifiedHttp2?: boolean
   /** Whose responses may answer whom. 'authorization': the response to one credential never answers another, the default
    * of a private cache; 'authorization+cookie'; false: everybody's, the default of a shared cache, which RFC 9111 §3.5
    * guards; or a function of the request's fields (lower-case names) that names the partition. */
@@ -98,6 +101,7 @@ export interface Settings {
   readonly origins: readonly (string | RegExp)[] | undefined
   readonly origin: string | undefined
   readonly partitionOf: RequestToPartition | undefined
+  readonly storeUnverifiedHttp2: boolean
   readonly storeTimeoutMs: number
   readonly coalesceTimeoutMs: number
   readonly coalesce: 'process' | 'fleet'
@@ -132,6 +136,7 @@ const NAMES: { readonly [name in keyof CacheOptions]-?: true } = {
   staleIfErrorSeconds: true,
   whenDisconnected: true,
   storeSetCookie: true,
+  storeUnverifiedHttp2: true,
   partition: true,
   targetList: true,
   origin: true,
@@ -182,6 +187,8 @@ export function readOptions(options: CacheOptions): Settings {
     partitionOf: partitionBy(
       options.partition === undefined ? (type === 'private' ? 'authorization' : false) : options.partition
     ),
+    storeUnverifiedHttp2:
+      options.storeUnverifiedHttp2 === undefined || flag('storeUnverifiedHttp2', options.storeUnverifiedHttp2),
     storeTimeoutMs: positive('storeTimeoutMs', options.storeTimeoutMs, 250),
     coalesceTimeoutMs: delay('coalesceTimeoutMs', options.coalesceTimeoutMs, 1000),
     coalesce: checkedCoalesce(options.coalesce, store),

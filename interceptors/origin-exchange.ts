@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { CacheError } from '../lib/errors.ts'
 import type { Answer } from '../lib/rfc9111/answer.ts'
 import { decideFailure, decideResponse, type Join, type ResponseDecision } from '../lib/rfc9111/decide-response.ts'
+import { hasBody } from '../lib/rfc9111/framing.ts'
 import { isSafe } from '../lib/rfc9111/methods.ts'
 import { inStoredBody, storedBytes } from '../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.ts'
@@ -45,6 +46,8 @@ export class OriginExchange implements OriginEvents {
   #unwatch: (() => void) | undefined
   #onOver: (() => void) | undefined
   #isOvertaken = false
+  /** By HTTP/2, without a length: only the stream can tell the end from a reset. */
+  #isEndInDoubt = false
   /** What is removed once it is known whether the response is stored. */
   #replaced: readonly Entry[] | undefined
 
@@ -166,7 +169,8 @@ export class OriginExchange implements OriginEvents {
     if (!this.#delivery.receive(chunk)) this.#breakOff()
   }
 
-  ended(trailers: FieldLines): void {
+  ended(trailers: FieldLines, isWhole?: boolean): void {
+    if (this.#isEndInDoubt && !(isWhole ?? this.#cache.settings.storeUnverifiedHttp2)) this.#delivery.forget()
     if (!this.#delivery.end(trailers)) this.#breakOff()
   }
 
@@ -348,6 +352,8 @@ export class OriginExchange implements OriginEvents {
     const isFramed = isHttp2 && request.targetUri.startsWith('https:')
     const recordable = recordability(response, request.method, isFramed, maxEntrySizeBytes)
     if (typeof recordable === 'string') return recordable
+    this.#isEndInDoubt =
+      isHttp2 && recordable.expectedBytes === undefined && hasBody(request.method, response.statusCode)
     const expectedBytes = entry.completeLength === undefined ? recordable.expectedBytes : storedBytes(entry)
     if ((expectedBytes ?? 0) > maxEntrySizeBytes) return 'too-large'
     return this.#delivery.recordOrReason(request, entry, join, expectedBytes)

@@ -5,6 +5,7 @@ import type { FieldLines } from '../lib/rfc9111/types.ts'
 import { nobodyWaits, type Source } from './client.ts'
 import type { AnyHandler } from './handler-adapter.ts'
 import { isFromHttp2, isRecord } from './http2.ts'
+import { hasEnded, respondingStream } from './http2-ends.ts'
 import { LegacyController } from './legacy-controller.ts'
 import { type HeaderObject, linesFrom, linesFromRaw, toHeaderObject } from './response-lines.ts'
 
@@ -23,7 +24,8 @@ export interface OriginEvents {
   /** A promise holds back what follows until it is settled. */
   answered(statusCode: number, statusText: string, lines: FieldLines, isHttp2: boolean): Promise<void> | undefined
   received(chunk: Buffer): void
-  ended(trailers: FieldLines): void
+  /** `isWhole`: false where it was cut off, undefined where nobody can tell; of HTTP/2 alone. */
+  ended(trailers: FieldLines, isWhole?: boolean): void
   failed(error: Error): void
 }
 
@@ -43,6 +45,8 @@ export class OriginHandler implements Source {
   #over = false
   /** The final header section has come. */
   #answered = false
+  #isHttp2 = false
+  #stream: object | undefined
   #whenFree: (() => void) | undefined
 
   constructor(events: OriginEvents) {
@@ -138,6 +142,8 @@ export class OriginHandler implements Source {
     }
     this.#answered = true
     const isHttp2 = isFromHttp2(raw, statusText, lines)
+    this.#isHttp2 = isHttp2
+    if (isHttp2) this.#stream = respondingStream()
     const settled = this.#events.answered(statusCode, statusText ?? '', lines, isHttp2)
     if (settled !== undefined) this.#hold(settled)
   }
@@ -161,8 +167,9 @@ export class OriginHandler implements Source {
     // undici 7 gives the trailers of HTTP/2 in `rawTrailers` alone.
     const parsed = isRecord(raw) ? raw : trailers
     const lines = parsed == null ? [] : linesFrom(parsed, raw)
-    if (this.#held === undefined) this.#end(lines)
-    else this.#held.push(() => this.#end(lines))
+    const isWhole = this.#isHttp2 ? hasEnded(this.#stream) : true
+    if (this.#held === undefined) this.#end(lines, isWhole)
+    else this.#held.push(() => this.#end(lines, isWhole))
   }
 
   onResponseError(_controller: unknown, error: Error): void {
@@ -240,10 +247,10 @@ export class OriginHandler implements Source {
     if (this.#held === undefined && !this.#over) this.#controller?.resume()
   }
 
-  #end(trailers: FieldLines): void {
+  #end(trailers: FieldLines, isWhole: boolean | undefined): void {
     if (this.#over || this.#discarding) return
     this.#over = true
-    this.#events.ended(trailers)
+    this.#events.ended(trailers, isWhole)
   }
 
   #fail(error: Error): void {

@@ -60,6 +60,7 @@ const ROWS: { readonly [name in keyof CacheOptions]-?: Row } = {
   staleIfErrorSeconds: SECONDS,
   whenDisconnected: { good: ['error', 'stale'], bad: ['504', '', null, false] },
   storeSetCookie: FLAG,
+  storeUnverifiedHttp2: FLAG,
   partition: {
     good: ['authorization', 'authorization+cookie', false, () => 'a', () => undefined],
     bad: ['cookie', true, null, 0, '', {}, ['authorization']]
