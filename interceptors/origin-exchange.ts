@@ -219,9 +219,11 @@ export class OriginExchange implements OriginEvents {
    * entry that is to answer is stored. */
   #applyToStore(decision: ResponseDecision): MaybePromise<boolean> {
     const { deletes, updates } = decision
+    const { guard } = this.#cache
     let { removes } = decision
-    if (decision.kind === 'store' && this.#ask.client === undefined) {
-      // Nobody sees the new one yet: the old one is served until it is known whether the new one is stored.
+    if (decision.kind === 'store' && (this.#ask.client === undefined || !guard.removesOne)) {
+      // Nobody sees the new one yet, or it would go with the old one: that is served until it is known whether the new one
+      // is stored.
       this.#replaced = removes
       removes = []
     }

@@ -4,7 +4,6 @@ import { storedBytes } from '../lib/rfc9111/segments.ts'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { sliceBlocks } from '../stores/body-range.ts'
 import { givesLeases } from '../stores/leases.ts'
-import { removeEntry } from '../stores/remove-entry.ts'
 import type {
   Body,
   BodyWriter,
@@ -254,12 +253,25 @@ export class StoreGuard {
    * read, and where it fails, the key is deleted before that. */
   remove(entry: Entry): MaybePromise<boolean> {
     const { key } = entry
+    if (!this.removesOne) return this.#deleteWith(entry)
     if (this.#owed.hasFailed(key)) return this.delete(key)
     const before = this.#owed.underWay(key)
-    const removal = this.#attempt('delete', false, () => mapMaybe(removeEntry(this.#store, entry), () => true))
+    const removal = this.#attempt('delete', false, () => mapMaybe(this.#store.remove?.(entry), () => true))
     if (before === undefined && removal === true) return true
     this.#owed.note(key, before === undefined ? removal : bothSucceed(before, removal))
     return isPromise(removal) && this.#breakers.delete.isOpen ? false : removal
+  }
+
+  /** Whether the store can remove one response: else its key is deleted, and with it what is on its way. */
+  get removesOne(): boolean {
+    return this.#store.remove !== undefined
+  }
+
+  /** Deletes the key of a response, if that is still stored: another may have come in its place. */
+  #deleteWith({ id, key, vary, variantKey }: Entry): MaybePromise<boolean> {
+    const variantOf = (names: readonly string[]) => (names.join() === vary.join() ? variantKey : '')
+    const held = this.find(key, variantOf, entry => entry.id === id)
+    return mapMaybe(held, stored => (stored === undefined ? true : this.delete(key)))
   }
 
   /** For a caller who is told of the failure, and waits as long as it takes. */

@@ -195,6 +195,21 @@ describe('a background revalidation that brings something else ends the serving 
   }
 })
 
+test('a store that can only delete the whole key stores the new response, and gives up the old one where it does not', async () => {
+  await using origin = await versions()
+  const store: CacheStore = Object.assign(new MemoryStore(), { remove: undefined }) as unknown as CacheStore
+  await using cached = caching(store)
+  await cached.get(origin.url)
+  origin.changeTo({ headers: { ...FRESH, etag: '"2"' }, body: 'v2' })
+  await cached.get(origin.url, RELOAD)
+  const next = await cached.get(origin.url)
+  assert.deepEqual([next.body, next.info.outcome], ['v2', 'hit'])
+  origin.changeTo({ status: 404, body: 'v3' })
+  await cached.get(origin.url, RELOAD)
+  assert.equal((await cached.get(origin.url)).body, 'v3')
+  await store.close()
+})
+
 test('a removal that fails is made up for before the next lookup', async () => {
   await using origin = await versions()
   const store = new FaultyStore(new MemoryStore())
