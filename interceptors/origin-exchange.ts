@@ -23,11 +23,12 @@ import { completedOutcome, forwardedOutcome, staleOutcome, storedOutcome, valida
 import { type Ask, optionsToSend, type Plan, planFor, storedOf } from './plan.ts'
 import { recordability } from './recordability.ts'
 import { soon } from './soon.ts'
+import { isStoreRefusal } from './store-refusal.ts'
 import { StoredBeginning } from './stored-beginning.ts'
 import type { OpenBody } from './stored-bodies.ts'
 
 /** Why something is not stored that says nothing of the next response. */
-const REASONS_OF_THE_MOMENT: ReadonlySet<string> = new Set(['body-vanished', 'declined-by-store', 'unsafe-method'])
+const REASONS_OF_THE_MOMENT: ReadonlySet<string> = new Set(['body-vanished', 'unsafe-method'])
 
 /** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
  * stored. */
@@ -324,14 +325,15 @@ export class OriginExchange implements OriginEvents {
   }
 
   #forward(response: Response, reason: string): void {
-    this.#delivery.shareWithNobody(!isOfTheMoment(response.statusCode) && !REASONS_OF_THE_MOMENT.has(reason))
+    const isOfTheMoment = REASONS_OF_THE_MOMENT.has(reason) || isStoreRefusal(reason)
+    this.#delivery.shareWithNobody(!isOfTheMoment && !isFailureOfTheMoment(response.statusCode))
     this.#deliver(response, forwardedOutcome(this.#plan, reason))
   }
 
   #store(entry: Entry, join: Join | undefined, request: Request, response: Response, isHttp2: boolean): void {
     const refusal = this.#recordOrReason(entry, join, request, response, isHttp2)
     // No reason not to share what comes.
-    const isForReaders = refusal === 'declined-by-store' && this.#ask.client !== undefined
+    const isForReaders = refusal !== undefined && isStoreRefusal(refusal) && this.#ask.client !== undefined
     if (refusal !== undefined && !isForReaders) return this.#forward(response, refusal)
     const { policy } = this.#cache.settings
     this.#deliver(
@@ -385,7 +387,7 @@ export class OriginExchange implements OriginEvents {
       const refusal = entry === undefined ? reason : this.#recordOrReason(entry, join, request, response, isHttp2)
       this.#delivery.expect(missing.end - missing.start)
       this.#deliverAnswer(answer, completedOutcome(this.#plan, answer, refusal))
-      if (refusal === undefined || refusal === 'declined-by-store') this.#delivery.share(answer.entry, request)
+      if (refusal === undefined || isStoreRefusal(refusal)) this.#delivery.share(answer.entry, request)
       else this.#delivery.land('nothing')
       if (await beginning.play(this.#delivery)) return
       this.#handler.discard()
@@ -447,6 +449,6 @@ export class OriginExchange implements OriginEvents {
 
 /** A failure that says nothing of the next response: of the server's, or because it is asked for too much. RFC 9110 §15.5.9,
  * §15.6, RFC 6585 §4, RFC 8470 §5.2 */
-function isOfTheMoment(statusCode: number): boolean {
+function isFailureOfTheMoment(statusCode: number): boolean {
   return statusCode >= 500 || statusCode === 408 || statusCode === 425 || statusCode === 429
 }

@@ -8,13 +8,14 @@ import type { BodyWriter, MaybePromise, Stored } from '../stores/store.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Joining } from './replacement.ts'
 import type { StoreGuard } from './store-guard.ts'
+import type { StoreRefusal } from './store-refusal.ts'
 import { storedPieces } from './stored-pieces.ts'
 
 export interface RecorderOptions {
   readonly guard: StoreGuard
   /** With `completeLength` and `segments` where it is known beforehand what is to be stored. */
   readonly entry: Entry
-  readonly writer: MaybePromise<BodyWriter | undefined>
+  readonly writer: MaybePromise<BodyWriter | StoreRefusal>
   /** What is to be stored, or Content-Length said; undefined where the body is framed otherwise. */
   readonly expectedBytes: number | undefined
   /** How many of the bytes are stored already, in the entry that this one is to replace. */
@@ -32,7 +33,7 @@ export interface RecorderOptions {
     canJoin: (joining: Joining) => boolean
   ) => MaybePromise<boolean | Joining>
   /** Begins the body of what is joined with what is stored by now. */
-  readonly putJoined: (entry: Entry) => MaybePromise<BodyWriter | undefined>
+  readonly putJoined: (entry: Entry) => MaybePromise<BodyWriter | StoreRefusal>
 }
 
 /** A stretch of a stored body, to be copied. */
@@ -125,14 +126,14 @@ export class Recorder {
     this.#settle(false)
   }
 
-  #start(writer: MaybePromise<BodyWriter | undefined>): void {
+  #start(writer: MaybePromise<BodyWriter | StoreRefusal>): void {
     if (!isPromise(writer)) return this.#begin(writer)
     this.#working = true
     // The guard's promises do not reject.
     void writer.then(started => {
       this.#working = false
       if (this.#settled) {
-        if (started !== undefined) void this.#options.guard.abort(started)
+        if (typeof started !== 'string') void this.#options.guard.abort(started)
         return
       }
       this.#begin(started)
@@ -140,9 +141,9 @@ export class Recorder {
     })
   }
 
-  #begin(writer: BodyWriter | undefined): void {
-    this.#writer = writer
-    if (writer === undefined) this.#settle(false)
+  #begin(writer: BodyWriter | StoreRefusal): void {
+    if (typeof writer === 'string') this.#settle(false)
+    else this.#writer = writer
   }
 
   /** Writes what is queued, at once as long as the store takes it at once, then commits. */

@@ -9,6 +9,7 @@ import { mapMaybe } from './maybe-promise.ts'
 import { type Plan, storedOf } from './plan.ts'
 import { Recorder } from './recorder.ts'
 import { mayReplace } from './replacement.ts'
+import type { StoreRefusal } from './store-refusal.ts'
 
 export interface RecordingOptions {
   readonly cache: HttpCache
@@ -36,7 +37,7 @@ export class Recording {
   /** Settles when it is known what becomes of responses for the same key that were complete before this one. */
   #othersLanded: Promise<void> | undefined
 
-  private constructor(options: RecordingOptions, writer: MaybePromise<BodyWriter | undefined>) {
+  private constructor(options: RecordingOptions, writer: MaybePromise<BodyWriter | StoreRefusal>) {
     const { cache, plan, request, entry, join } = options
     const { guard, settings } = cache
     this.request = request
@@ -67,7 +68,7 @@ export class Recording {
     const { cache, plan, request, entry, join } = options
     if (join !== undefined && storedOf(plan, join.with) === undefined) return 'body-vanished'
     const writer = cache.guard.put(entry, isSafe(request.method) ? plan.asOf : undefined)
-    if (writer === undefined) return 'declined-by-store'
+    if (typeof writer === 'string') return writer
     return new Recording(options, writer)
   }
 

@@ -1,7 +1,7 @@
 import { isUint8Array } from 'node:util/types'
 import { CacheError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
-import type { Body, LeaseAnswer, Lookup } from '../stores/store.ts'
+import type { Body, BodyWriter, LeaseAnswer, Lookup } from '../stores/store.ts'
 
 /** What the contract promises, and that each response is stored for this key and selected by this request. */
 export function checkedLookup(
@@ -89,6 +89,14 @@ export function checkedBody(body: Body | undefined, expectedBytes: number | unde
   }
   if (typeof (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator] === 'function') return body
   throw notInContract('open')
+}
+
+/** What the contract promises; undefined: declined. */
+export function checkedWriter(writer: BodyWriter | undefined): BodyWriter | undefined {
+  if (writer === undefined) return undefined
+  const { write, commit, abort } = Object(writer)
+  if (typeof write === 'function' && typeof commit === 'function' && typeof abort === 'function') return writer
+  throw notInContract('put')
 }
 
 /** What the contract promises. */

@@ -25,15 +25,24 @@ import type { Settings, StoreOperation } from './options.ts'
 import { OwedDeletions } from './owed-deletions.ts'
 import { OwedPurges } from './owed-purges.ts'
 import { PendingWrites } from './pending-writes.ts'
-import { checkedBody, checkedLease, checkedLookup } from './store-answers.ts'
+import { checkedBody, checkedLease, checkedLookup, checkedWriter } from './store-answers.ts'
+import type { StoreRefusal } from './store-refusal.ts'
 
 /** Empty pieces of a body that are read in a turn of the event loop. */
 const EMPTY_IN_A_TURN = 16
 
-const NOTHING: Lookup = { stored: [], otherVariants: false, asOf: () => UNKNOWN }
+/** What is answered in place of a store that has failed, and of one that is not waited for any longer. */
+interface Instead<T> {
+  readonly failed: T
+  readonly givenUp: T
+}
 
-/** The position that a store could not tell: nothing is stored as of it. */
-const UNKNOWN: Position = Symbol('unknown position')
+/** Positions that a store could not tell: nothing is stored as of them. */
+const UNKNOWN: Instead<Position> = { failed: Symbol('unknown: failed'), givenUp: Symbol('unknown: given up') }
+const NOTHING: Instead<Lookup> = { failed: nothingAsOf(UNKNOWN.failed), givenUp: nothingAsOf(UNKNOWN.givenUp) }
+const NO_WRITER: Instead<StoreRefusal> = { failed: 'store-failed', givenUp: 'store-given-up' }
+const NONE: Instead<undefined> = { failed: undefined, givenUp: undefined }
+const FALSE: Instead<boolean> = { failed: false, givenUp: false }
 
 /** What is called of a store; asOf and deeper, which go with it, are reported as 'get'. */
 type Call = StoreOperation | 'asOf' | 'deeper'
@@ -88,10 +97,10 @@ export class StoreGuard {
     patience?: Patience
   ): MaybePromise<Lookup> {
     if (this.#owed.has(key)) return this.#getAfterDeleting(key, variantOf, patience)
-    if (!this.#breakers.get.allows()) return NOTHING
+    if (!this.#breakers.get.allows()) return NOTHING.givenUp
     const get = () =>
       mapMaybe(this.#store.get(key, variantOf), lookup => this.#readable(checkedLookup(lookup, key, variantOf)))
-    return this.#attempt('get', NOTHING, get, undefined, patience)
+    return this.#attempt<Lookup>('get', NOTHING, get, undefined, patience)
   }
 
   /** What a tier further away holds. Where that one fails, the nearer ones are asked all the same. */
@@ -101,10 +110,10 @@ export class StoreGuard {
     variantOf: (fieldNames: readonly string[]) => VariantKey,
     patience?: Patience
   ): MaybePromise<Lookup> {
-    if (!this.#breakers.deeper.allows()) return NOTHING
+    if (!this.#breakers.deeper.allows()) return NOTHING.givenUp
     const ask = () =>
-      mapMaybe(lookup.deeper?.() ?? NOTHING, found => this.#readable(checkedLookup(found, key, variantOf)))
-    return this.#attempt('deeper', NOTHING, ask, undefined, patience)
+      mapMaybe(lookup.deeper?.() ?? NOTHING.failed, found => this.#readable(checkedLookup(found, key, variantOf)))
+    return this.#attempt<Lookup>('deeper', NOTHING, ask, undefined, patience)
   }
 
   /** The first of what is stored, in the nearest tier that has one, that `isWanted`. */
@@ -125,28 +134,28 @@ export class StoreGuard {
   lease(name: string, ttlMs: number): MaybePromise<LeaseAnswer | undefined> {
     if (!this.#breakers.lease.allows()) return undefined
     const ask = () => mapMaybe(this.#store.lease?.(name, ttlMs), checkedLease)
-    return this.#attempt<LeaseAnswer | undefined>('lease', undefined, ask, late => {
+    return this.#attempt<LeaseAnswer | undefined>('lease', NONE, ask, late => {
       if (typeof late === 'object') void this.release(late)
     })
   }
 
   /** False: the lease is lost, or may be. */
   renew(lease: Lease, ttlMs: number): MaybePromise<boolean> {
-    return this.#attempt('lease', false, () => mapMaybe(lease.renew(ttlMs), isHeld => isHeld === true))
+    return this.#attempt('lease', FALSE, () => mapMaybe(lease.renew(ttlMs), isHeld => isHeld === true))
   }
 
   release(lease: Lease, mark?: LeaseMark, markMs?: number): MaybePromise<void> {
-    return this.#attempt('lease', undefined, () => lease.release(mark, markMs))
+    return this.#attempt<void>('lease', NONE, () => lease.release(mark, markMs))
   }
 
   /** Whether what is brought as of that position may be stored. */
   isKnown(asOf: Position): boolean {
-    return asOf !== UNKNOWN
+    return asOf !== UNKNOWN.failed && asOf !== UNKNOWN.givenUp
   }
 
   /** Where the store's order of events stands now that a request is about to begin. */
   asOf(lookup: Lookup, patience?: Patience): MaybePromise<Position> {
-    if (!this.#breakers.asOf.allows()) return UNKNOWN
+    if (!this.#breakers.asOf.allows()) return UNKNOWN.givenUp
     return this.#attempt('asOf', UNKNOWN, () => lookup.asOf(), undefined, patience)
   }
 
@@ -174,7 +183,7 @@ export class StoreGuard {
       mapMaybe(stored.take === undefined ? stored.open(range) : stored.take(range), body =>
         checkedBody(body, byteLength)
       )
-    return this.#attempt<Body | undefined>('open', undefined, open, releaseLate, patience)
+    return this.#attempt<Body | undefined>('open', NONE, open, releaseLate, patience)
   }
 
   /** Begins with a body that comes in pieces; throws what the store does. */
@@ -208,42 +217,46 @@ export class StoreGuard {
         if (remaining === 0) throw tooLate(storeTimeoutMs, 'read')
       }
     } catch (error) {
-      this.#failed('read', undefined, error, longest)
+      this.#failed('read', NONE, error, longest)
       throw error
     }
   }
 
-  put(entry: Entry, asOf: Position): MaybePromise<BodyWriter | undefined> {
+  /** A word: why there is no writer. */
+  put(entry: Entry, asOf: Position): MaybePromise<BodyWriter | StoreRefusal> {
     const { put, write, commit } = this.#breakers
-    if (asOf === UNKNOWN || !put.allows() || !write.allows() || !commit.allows()) return undefined
+    if (asOf === UNKNOWN.failed) return 'store-failed'
+    if (asOf === UNKNOWN.givenUp) return 'store-given-up'
+    if (!put.allows() || !write.allows() || !commit.allows()) return 'store-given-up'
     const options: PutOptions = asOf === undefined ? {} : { asOf }
-    return this.#attempt('put', undefined, () => this.#store.put(entry, options), abortLate)
+    const ask = () => mapMaybe(this.#store.put(entry, options), writerOrRefusal)
+    return this.#attempt<BodyWriter | StoreRefusal>('put', NO_WRITER, ask, abortLate)
   }
 
   /** False: the writer failed, and the entry with it. */
   write(writer: BodyWriter, chunk: Uint8Array): MaybePromise<boolean> {
-    return this.#attempt('write', false, () => mapMaybe(writer.write(chunk), () => true))
+    return this.#attempt('write', FALSE, () => mapMaybe(writer.write(chunk), () => true))
   }
 
   commit(writer: BodyWriter, entry: Entry): MaybePromise<boolean> {
-    return this.#attempt('commit', false, () => mapMaybe(writer.commit(entry), stored => stored === true))
+    return this.#attempt('commit', FALSE, () => mapMaybe(writer.commit(entry), stored => stored === true))
   }
 
   abort(writer: BodyWriter): MaybePromise<void> {
-    return this.#attempt('abort', undefined, () => writer.abort())
+    return this.#attempt<void>('abort', NONE, () => writer.abort())
   }
 
   /** `from`: the variant key that it is stored under until now, where it moves. */
   update(entry: Entry, asOf: Position, from?: VariantKey): MaybePromise<boolean> {
-    if (asOf === UNKNOWN || !this.#breakers.update.allows()) return false
-    return this.#attempt('update', false, () =>
+    if (!this.isKnown(asOf) || !this.#breakers.update.allows()) return false
+    return this.#attempt('update', FALSE, () =>
       this.#store.update(entry, asOf === undefined && from === undefined ? {} : { asOf, from })
     )
   }
 
   /** Always tried. Until it has succeeded, this process at least does not read the key. */
   delete(key: CacheKey): MaybePromise<boolean> {
-    const deletion = this.#attempt('delete', false, () => mapMaybe(this.#store.delete(key), () => true))
+    const deletion = this.#attempt('delete', FALSE, () => mapMaybe(this.#store.delete(key), () => true))
     this.#owed.note(key, deletion)
     // Nobody waits for a store that is known to hang.
     return isPromise(deletion) && this.#breakers.delete.isOpen ? false : deletion
@@ -256,7 +269,7 @@ export class StoreGuard {
     if (!this.removesOne) return this.#deleteWith(entry)
     if (this.#owed.hasFailed(key)) return this.delete(key)
     const before = this.#owed.underWay(key)
-    const removal = this.#attempt('delete', false, () => mapMaybe(this.#store.remove?.(entry), () => true))
+    const removal = this.#attempt('delete', FALSE, () => mapMaybe(this.#store.remove?.(entry), () => true))
     if (before === undefined && removal === true) return true
     this.#owed.note(key, before === undefined ? removal : bothSucceed(before, removal))
     return isPromise(removal) && this.#breakers.delete.isOpen ? false : removal
@@ -312,7 +325,7 @@ export class StoreGuard {
 
   /** What a purge was to remove, and has not, is as good as not there. */
   #readable(lookup: Lookup): Lookup {
-    return this.#owedPurges.readable(lookup) ?? NOTHING
+    return this.#owedPurges.readable(lookup) ?? NOTHING.failed
   }
 
   #getAfterDeleting(
@@ -323,17 +336,18 @@ export class StoreGuard {
     // The time runs from here: what is left when it is deleted is the lookup's.
     remainingMs(patience, this.#settings.storeTimeoutMs)
     const underWay = this.#owed.underWay(key)
-    if (underWay !== undefined && this.#breakers.delete.isOpen) return NOTHING
-    return mapMaybe(underWay ?? this.delete(key), succeeded =>
-      succeeded ? this.get(key, variantOf, patience) : NOTHING
-    )
+    if (underWay !== undefined && this.#breakers.delete.isOpen) return NOTHING.givenUp
+    return mapMaybe(underWay ?? this.delete(key), succeeded => {
+      if (succeeded) return this.get(key, variantOf, patience)
+      return remainingMs(patience, this.#settings.storeTimeoutMs) > 0 ? NOTHING.failed : NOTHING.givenUp
+    })
   }
 
   /** Runs one call of the store. `late` gets a result that came after the deadline; without `patience`, the call has one of
    * its own. */
   #attempt<T>(
     operation: Call,
-    fallback: T,
+    instead: Instead<T>,
     call: () => MaybePromise<T>,
     late?: (result: T) => void,
     patience?: Patience
@@ -344,15 +358,15 @@ export class StoreGuard {
         this.#breakers[operation]?.succeeded()
         return result
       }
-      return this.#settle(operation, fallback, result, late, patience)
+      return this.#settle(operation, instead, result, late, patience)
     } catch (error) {
-      return this.#failed(operation, fallback, error)
+      return this.#failed(operation, instead, error)
     }
   }
 
   async #settle<T>(
     operation: Call,
-    fallback: T,
+    instead: Instead<T>,
     promise: Promise<T>,
     late: ((result: T) => void) | undefined,
     patience: Patience | undefined
@@ -367,23 +381,27 @@ export class StoreGuard {
       return result
     } catch (error) {
       if (isLate(error) && CHANGES.has(operation)) this.#lateChanges.add(promise)
-      return this.#failed(operation, fallback, error, remaining)
+      return this.#failed(operation, instead, error, remaining)
     }
   }
 
   /** `remaining` is the time that the calls before it have left this one: where there was none, it is no fault of this one;
    * where there was little, none to leave the store alone for. */
-  #failed<T>(operation: Call, fallback: T, error: unknown, remaining = Infinity): T {
+  #failed<T>(operation: Call, instead: Instead<T>, error: unknown, remaining = Infinity): T {
     const hadItsTime = !isLate(error) || remaining >= this.#settings.storeTimeoutMs / 2
     if (hadItsTime) this.#breakers[operation]?.failed()
     if (!isLate(error) || remaining > 0) this.report(error, nameOf(operation))
-    return fallback
+    return isLate(error) ? instead.givenUp : instead.failed
   }
 }
 
 async function bothSucceed(a: Promise<boolean>, b: MaybePromise<boolean>): Promise<boolean> {
   const [isDone, isAlsoDone] = await Promise.all([a, b])
   return isDone && isAlsoDone
+}
+
+function nothingAsOf(position: Position): Lookup {
+  return { stored: [], otherVariants: false, asOf: () => position }
 }
 
 function nameOf(operation: Call): StoreOperation {
@@ -398,10 +416,15 @@ function releaseLate(body: Body | undefined): void {
   if (body !== undefined && Symbol.asyncIterator in body) release(body[Symbol.asyncIterator]())
 }
 
-function abortLate(writer: BodyWriter | undefined): void {
+function writerOrRefusal(writer: BodyWriter | undefined): BodyWriter | StoreRefusal {
+  return checkedWriter(writer) ?? 'store-refused'
+}
+
+function abortLate(writer: BodyWriter | StoreRefusal): void {
+  if (typeof writer === 'string') return
   try {
-    const aborted = writer?.abort()
-    if (aborted !== undefined && isPromise(aborted)) aborted.catch(() => {})
+    const aborted: unknown = writer.abort()
+    if (isPromise(aborted)) Promise.resolve(aborted).catch(() => {})
   } catch {
     // The deadline has been reported already.
   }

@@ -96,7 +96,12 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     origin: [{ status: 302, headers: { location: '/elsewhere' } }, FRESH],
     asks: ONCE
   },
-  'miss: declined-by-store': { options: { store: new OddStore({ put: () => undefined }) }, asks: ONCE },
+  'miss: store-refused': { options: { store: new OddStore({ put: () => undefined }) }, asks: ONCE },
+  'miss: store-failed': { options: { store: new OddStore({ put: fail }), onStoreError: () => {} }, asks: ONCE },
+  'miss: store-given-up': {
+    options: { store: new OddStore({ get: hang }), onStoreError: () => {}, storeTimeoutMs: 20 },
+    asks: ONCE
+  },
   'miss: not-modified': { origin: CONFIRMED, asks: [asking({ 'if-none-match': '"1"' })] },
   'miss: head': { origin: STALE, asks: [{}, { method: 'HEAD' }] },
   'bypass: cache-false': { asks: [{ cache: false }] },
@@ -235,6 +240,14 @@ function wordsOf(info: CacheInfo | undefined): string {
 
 function says(cacheControl: string, headers: Record<string, string> = {}): Reply {
   return { headers: { 'cache-control': cacheControl, ...headers }, body: 'x1' }
+}
+
+function fail(): never {
+  throw new Error('a fault')
+}
+
+function hang(): never {
+  return new Promise(() => {}) as never
 }
 
 /** So many bytes of ten. */
