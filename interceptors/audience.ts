@@ -29,8 +29,8 @@ export interface Beginning {
   readonly pieces: readonly Uint8Array[]
   /** How many bytes there are before the rest. */
   readonly byteLength: number
-  /** The SHA-256 of those; undefined: not known. */
-  readonly digest: string | undefined
+  /** The SHA-256 of those, to be copied before it is gone on with; undefined: not known. */
+  readonly hash: Hash | undefined
 }
 
 export interface AudienceOptions {
@@ -52,7 +52,7 @@ const MAX_BEGINNING_BYTES = 65_536
 /** How long those who are late hold up others, all in all; and how long all may be paused before the store goes on. */
 const PATIENCE_MS = 1000
 
-const NOTHING: Beginning = { pieces: [], byteLength: 0, digest: undefined }
+const NOTHING: Beginning = { pieces: [], byteLength: 0, hash: undefined }
 
 /** Those who get one response as it comes, each at its own pace. One alone sets that of the connection; of several, the
  * fastest does. Who falls further behind than is buffered is left behind, to have the rest in another way. What is kept for
@@ -74,8 +74,8 @@ export class Audience implements Membership {
   #receivedBytes = 0
   #hasJoined = false
   #hash: Hash | undefined
-  /** The last digest that was asked for. */
-  #digested: Pick<Beginning, 'byteLength' | 'digest'> = NOTHING
+  /** The last copy that was made of it. */
+  #hashed: Pick<Beginning, 'byteLength' | 'hash'> = NOTHING
   #trailers: Head | undefined
   #failure: Error | undefined
   #isOver = false
@@ -153,7 +153,7 @@ export class Audience implements Membership {
   receive(chunk: Buffer): void {
     this.#receivedBytes += chunk.byteLength
     if (this.#receivedBytes > MAX_BEGINNING_BYTES && this.#first !== undefined) {
-      if (this.#hasJoined) this.#beginDigest()
+      if (this.#hasJoined) this.#beginHash()
       this.#first = undefined
     }
     this.#hash?.update(chunk)
@@ -335,21 +335,21 @@ export class Audience implements Membership {
     if (member.deliveredBytes === 0) return this.#options.leaveBehind(member, NOTHING)
     const pieces = known.get(member.cursor) ?? piecesAfter(member.cursor)
     known.set(member.cursor, pieces)
-    this.#options.leaveBehind(member, { pieces, byteLength: this.#receivedBytes, digest: this.#digest() })
+    this.#options.leaveBehind(member, { pieces, byteLength: this.#receivedBytes, hash: this.#hashSoFar() })
   }
 
-  #beginDigest(): void {
+  #beginHash(): void {
     this.#hash = createHash('sha256')
     for (let link = this.#first?.next; link !== undefined; link = link.next) this.#hash.update(link.bytes)
   }
 
   /** Of what has come. */
-  #digest(): string | undefined {
-    if (this.#hash === undefined && this.#first !== undefined) this.#beginDigest()
-    if (this.#digested.byteLength === this.#receivedBytes) return this.#digested.digest
-    const digest = this.#hash?.copy().digest('base64')
-    this.#digested = { byteLength: this.#receivedBytes, digest }
-    return digest
+  #hashSoFar(): Hash | undefined {
+    if (this.#hash === undefined && this.#first !== undefined) this.#beginHash()
+    if (this.#hashed.byteLength === this.#receivedBytes) return this.#hashed.hash
+    const hash = this.#hash?.copy()
+    this.#hashed = { byteLength: this.#receivedBytes, hash }
+    return hash
   }
 
   #pace(): void {

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import type { Hash } from 'node:crypto'
 import { isUint8Array } from 'node:util/types'
 import { CacheError } from '../lib/errors.ts'
 import { nextTurn } from '../lib/event-loop.ts'
@@ -17,8 +18,9 @@ export type ReadNext = (iterator: AsyncIterator<Uint8Array>) => Promise<Iterator
 /** Told that a body is of no use; the error, where nobody has been told of it yet. */
 export type OnDamage = (unreported?: Error) => void
 
-/** Told that nothing more comes of a body of which so many bytes have been delivered; has the client's response end. */
-export type OnLost = (deliveredBytes: number, error: Error) => void
+/** Told that nothing more comes of a body of which so many bytes have been delivered, which may be wrong where that is
+ * doubtful; has the client's response end. */
+export type OnLost = (deliveredBytes: number, error: Error, isDoubtful: boolean) => void
 
 /** Plays a stored body into a client: copies, unless the bytes are nobody else's, so that nobody's mutation reaches what is
  * stored; at once as long as the client takes it, further when it resumes. */
@@ -121,6 +123,7 @@ export class ReadBodyPlayer extends BodyPlayer {
   readonly #onDamage: OnDamage
   readonly #onLost: OnLost
   readonly #byteLength: number
+  readonly #hash: Hash | undefined
   #next: IteratorResult<Uint8Array> | undefined
   #remainingBytes: number
   #reading = false
@@ -136,6 +139,8 @@ export class ReadBodyPlayer extends BodyPlayer {
       onDamage: OnDamage
       onLost: OnLost
       isOwn: boolean
+      /** Takes what is delivered, so that it need not be trusted; undefined: nobody could compare it. */
+      hash: Hash | undefined
     }
   ) {
     super(client, trailers, source.isOwn)
@@ -144,6 +149,7 @@ export class ReadBodyPlayer extends BodyPlayer {
     this.#onDamage = source.onDamage
     this.#onLost = source.onLost
     this.#byteLength = source.byteLength
+    this.#hash = source.hash
     this.#remainingBytes = source.byteLength
     this.#next = first
   }
@@ -155,10 +161,11 @@ export class ReadBodyPlayer extends BodyPlayer {
       const damage = damageIn(next, this.#remainingBytes)
       if (damage !== undefined) {
         this.#onDamage(damage)
-        return this.abort(damage)
+        return this.#lose(damage, true)
       }
       if (next.done === true) return this.end()
       this.#remainingBytes -= next.value.byteLength
+      this.#hash?.update(next.value)
       if (next.value.byteLength > 0) this.give(next.value)
       this.#read()
     }
@@ -185,17 +192,20 @@ export class ReadBodyPlayer extends BodyPlayer {
   }
 
   #fail(error: Error): void {
-    this.dispose()
     const isAllDelivered = this.#remainingBytes === 0
     if (isDamage(error)) this.#onDamage()
-    if (isAllDelivered) {
-      // Only its end is late; else it was wrong.
-      if (!isLate(error)) return this.abort(error)
-      this.#next = { done: true, value: undefined }
-      return this.play()
-    }
+    // Only its end is late; else it was wrong.
+    if (!isAllDelivered || !isLate(error)) return this.#lose(error, isAllDelivered)
+    this.dispose()
+    this.#next = { done: true, value: undefined }
+    this.play()
+  }
+
+  #lose(error: Error, isDoubtful: boolean): void {
+    if (isDoubtful && this.#hash === undefined) return this.abort(error)
     this.stopped = true
-    this.#onLost(this.#byteLength - this.#remainingBytes, error)
+    this.dispose()
+    this.#onLost(this.#byteLength - this.#remainingBytes, error, isDoubtful)
   }
 }
 

@@ -28,8 +28,10 @@ export interface Reader {
   readonly end?: number | undefined
   /** What ends the content; undefined: what comes with the rest. */
   readonly trailers?: FieldLines | undefined
-  /** The SHA-256, in base64, of the bytes before `offset`: a response that begins with the same may be gone on with. */
-  readonly digest?: string | undefined
+  /** The SHA-256 of the bytes before `offset`: a response that begins with the same may be gone on with. */
+  readonly hash?: Hash | undefined
+  /** Those may be wrong: nothing but such a response is gone on with. */
+  readonly isDoubtful?: boolean
 }
 
 /** Gets the rest of a response from the origin: by Range and If-Range, and where that is not possible, and what was
@@ -43,9 +45,9 @@ export class RestOfBody implements OriginEvents {
   readonly #fields: Fields
   readonly #rangeEnd: number | undefined
   readonly #trailers: FieldLines | undefined
-  readonly #given: Pick<Reader, 'offset' | 'digest'>
+  readonly #given: Pick<Reader, 'offset' | 'hash' | 'isDoubtful'>
   /** Whether all of it is asked for, of whatever version. */
-  #isForWhole = false
+  #isForWhole: boolean
   /** Of the bytes that are passed over, where they are to be those that were delivered. */
   #hash: Hash | undefined
   #handler: OriginHandler | undefined
@@ -67,6 +69,7 @@ export class RestOfBody implements OriginEvents {
     const { client, offset, end, trailers } = reader
     this.#client = client
     this.#given = reader
+    this.#isForWhole = reader.isDoubtful === true
     this.#offset = offset
     this.#rangeEnd = end
     this.#trailers = trailers
@@ -177,15 +180,15 @@ export class RestOfBody implements OriginEvents {
 
   /** Whether a response of whatever version can be told to begin with what was delivered. */
   get #canCompare(): boolean {
-    const { offset, digest } = this.#given
-    return this.#rangeEnd === undefined && this.#offset === offset && (offset === 0 || digest !== undefined)
+    const { offset, hash } = this.#given
+    return this.#rangeEnd === undefined && this.#offset === offset && (offset === 0 || hash !== undefined)
   }
 
   /** Once all that was delivered has been passed over. */
   #isTheSame(): boolean {
     const hash = this.#hash
     this.#hash = undefined
-    return hash === undefined || hash.digest('base64') === this.#given.digest
+    return hash === undefined || hash.digest('base64') === this.#given.hash?.copy().digest('base64')
   }
 
   #takesPart(lines: FieldLines): boolean {
@@ -212,7 +215,7 @@ export class RestOfBody implements OriginEvents {
     const length = statedLength(response)
     const isOfOneLength = length === undefined || length === (this.#completeLength ?? length)
     const isOfOneForm = response.statusCode === statusCode && isOfOneLength && isOfOneCoding(lines, response.lines)
-    const isKnown = statusCode === 200 && isOfOneVersion(this.#entry, response)
+    const isKnown = this.#given.isDoubtful !== true && statusCode === 200 && isOfOneVersion(this.#entry, response)
     if (!isOfOneForm || !(isKnown || (this.#canCompare && this.#isOfOneKind(response)))) return false
     this.#skippedBytes = this.#offset
     this.#remainingBytes = undefined

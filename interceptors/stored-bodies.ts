@@ -1,3 +1,4 @@
+import type { Hash } from 'node:crypto'
 import type { Answer } from '../lib/rfc9111/answer.ts'
 import { requestDirectives } from '../lib/rfc9111/directives.ts'
 import { strongValidator } from '../lib/rfc9111/ranges.ts'
@@ -18,6 +19,7 @@ import {
 import { type Client, nobodyWaits } from './client.ts'
 import type { Patience } from './deadline.ts'
 import { isPromise } from './maybe-promise.ts'
+import type { OwnRequest } from './member.ts'
 import { trailersHead } from './origin-head.ts'
 import type { Ask } from './plan.ts'
 import { type Reader, RestOfBody } from './rest-of-body.ts'
@@ -30,7 +32,20 @@ type Content = Pick<Answer, 'entry' | 'body'>
 
 /** A stored body, opened so far that nothing but damage can keep it from being served. If that comes, the rest is asked
  * for by the request, as it stands; undefined: there is none to go by. */
-export type OpenBody = (client: Client, trailers: FieldLines, ask: Ask, request: Request | undefined) => BodyPlayer
+export type OpenBody = (
+  client: Client,
+  trailers: FieldLines,
+  ask: Ask,
+  request: Request | undefined,
+  readingOn?: ReadingOn
+) => BodyPlayer
+
+/** One who has got the beginning of the response elsewhere. */
+interface ReadingOn {
+  /** Of what it has got, if it is known; goes on with what it gets. */
+  readonly hash: Hash | undefined
+  readonly onLost: OnLost
+}
 
 /** Opens the bodies of what is stored. */
 export class StoredBodies {
@@ -53,8 +68,14 @@ export class StoredBodies {
       : this.#begin(body, answer, isOwn, patience)
   }
 
-  /** Gives one who has got the beginning of a response the rest of it. False: the store does not have it. */
-  async readOn({ client, offset }: Reader, { id, key }: Entry, ask: Ask, request: Request): Promise<boolean> {
+  /** Gives one who has got the beginning of a response the rest of it, and calls `goOn` with what it has then if the store
+   * loses it. False: the store does not have it. */
+  async readOn(
+    { client, offset, hash }: Reader,
+    { id, key }: Entry,
+    { ask, request }: OwnRequest,
+    goOn: (reader: Reader) => void
+  ): Promise<boolean> {
     const same = await this.#guard.find(
       key,
       names => variantKey(request, names),
@@ -64,7 +85,11 @@ export class StoredBodies {
     const { completeLength = 0, trailers } = same.entry
     const opened = await this.open({ entry: same.entry, body: { start: offset, end: completeLength } }, same, {})
     if (opened === undefined) return false
-    const player = opened(client, trailers, ask, request)
+    const own = hash?.copy()
+    const onLost: OnLost = (deliveredBytes, _error, isDoubtful) => {
+      goOn({ client, offset: offset + deliveredBytes, hash: own, isDoubtful })
+    }
+    const player = opened(client, trailers, ask, request, { hash: own, onLost })
     if (client.isFinished) player.abort(client.reason ?? nobodyWaits())
     else {
       client.source = player
@@ -108,8 +133,8 @@ export class StoredBodies {
         release(opened)
         return undefined
       }
-      return (client, trailers, ask, request) => {
-        const onLost: OnLost = (deliveredBytes, error) => {
+      return (client, trailers, ask, request, readingOn) => {
+        const goOn: OnLost = (deliveredBytes, error) => {
           const { entry, body: content } = answer
           const reader =
             typeof content === 'object'
@@ -118,7 +143,8 @@ export class StoredBodies {
           if (request === undefined || !hasRest(entry, request)) client.fail(error)
           else new RestOfBody(reader, entry, ask, request.fields).send()
         }
-        const source = { iterator: opened, readNext, byteLength, onDamage, onLost, isOwn }
+        const { hash, onLost } = readingOn ?? { hash: undefined, onLost: goOn }
+        const source = { iterator: opened, readNext, byteLength, onDamage, onLost, isOwn, hash }
         return new ReadBodyPlayer(client, trailersHead(trailers), first, source)
       }
     } catch {

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import type { Hash } from 'node:crypto'
 import { clearTimeout, setTimeout } from 'node:timers'
 import type { Beginning } from './audience.ts'
 import type { Client, Head, Source } from './client.ts'
@@ -22,7 +23,7 @@ export class Straggler implements Source {
   /** How many bytes come before the rest. */
   readonly offset: number
   /** The SHA-256 of those, where it is known. */
-  readonly digest: string | undefined
+  readonly hash: Hash | undefined
   #pieces: readonly Uint8Array[]
   #index = 0
   #isFlushing = false
@@ -35,7 +36,7 @@ export class Straggler implements Source {
     this.client = client
     this.own = own
     this.offset = beginning.byteLength
-    this.digest = beginning.digest
+    this.hash = beginning.hash
     this.#pieces = beginning.pieces
     this.#events = events
     client.source = this

@@ -5,7 +5,7 @@ import type { Client } from './client.ts'
 import { eachInTurns } from './in-turns.ts'
 import type { OwnRequest } from './member.ts'
 import { trailersHead } from './origin-head.ts'
-import { RestOfBody } from './rest-of-body.ts'
+import { type Reader, RestOfBody } from './rest-of-body.ts'
 import { Straggler, type StragglerEvents } from './straggler.ts'
 
 export interface StragglersOptions {
@@ -83,14 +83,14 @@ export class Stragglers implements StragglerEvents {
     } else {
       straggler.release()
       if (this.#place === 'store') void this.#readFromStore(straggler)
-      else this.#readFromOrigin(straggler)
+      else this.#readFromOrigin(straggler, straggler.own)
     }
   }
 
   waitedInVain(straggler: Straggler): void {
     this.#remove(straggler)
     straggler.release()
-    this.#readFromOrigin(straggler)
+    this.#readFromOrigin(straggler, straggler.own)
     this.#options.changed()
   }
 
@@ -107,16 +107,16 @@ export class Stragglers implements StragglerEvents {
   async #readFromStore(straggler: Straggler): Promise<void> {
     const { client, own } = straggler
     const { cache, recorded } = this.#options
+    const goOn = (reader: Reader) => this.#readFromOrigin(reader, own)
     try {
-      if (recorded !== undefined && (await cache.bodies.readOn(straggler, recorded, own.ask, own.request))) return
+      if (recorded !== undefined && (await cache.bodies.readOn(straggler, recorded, own, goOn))) return
     } catch (error) {
       client.fail(error as Error)
     }
-    if (!client.isFinished) this.#readFromOrigin(straggler)
+    if (!client.isFinished) goOn(straggler)
   }
 
-  #readFromOrigin(straggler: Straggler): void {
-    const { ask, request } = straggler.own
-    new RestOfBody(straggler, this.#options.entry, ask, request.fields).send()
+  #readFromOrigin(reader: Reader, { ask, request }: OwnRequest): void {
+    new RestOfBody(reader, this.#options.entry, ask, request.fields).send()
   }
 }

@@ -10,6 +10,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { type Dispatcher, fetch } from 'undici'
 import { cacheInterceptor, MemoryStore } from 'undici-http-cache'
 import { FileStore } from 'undici-http-cache/stores/file'
+import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import type { BodyWriter, CacheStore } from '../../stores/store.ts'
 import { AsyncStore } from '../stores/async-store.ts'
 import { handlerOf } from '../support/handlers.ts'
@@ -407,6 +408,114 @@ describe('who has fallen behind, where nothing is stored and there is no validat
       else assert.deepEqual([slow.heard.chunks.length, Object(slow.heard.error).code], [0, 'ERR_CACHE_BODY'])
     })
   }
+})
+
+describe('who has fallen behind, and reads on from a store that fails in the midst,', { concurrency: 4 }, () => {
+  const body = randomBytes(4 * MEBIBYTE)
+  const pieces = 8
+
+  /** A store that gives so many pieces of a body that is read on, and then goes wrong. */
+  function goingWrong(how: (pieces: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>): CacheStore {
+    const store = new AsyncStore()
+    const get = store.get.bind(store)
+    return Object.assign(store, {
+      async get(...args: Parameters<typeof get>) {
+        const lookup = await get(...args)
+        const stored = lookup.stored.map(each => ({
+          ...each,
+          async open(range?: ByteRange) {
+            return how((await each.open(range)) as AsyncIterable<Uint8Array>)
+          }
+        }))
+        return { ...lookup, stored }
+      }
+    })
+  }
+
+  /** Two ask at once; one reads all, and then the other does. */
+  async function readOn(how: Parameters<typeof goingWrong>[0], respond: Responder | Reply) {
+    await using origin = await startOrigin(respond)
+    await using cached = new CachedAgent({ store: goingWrong(how), storeTimeoutMs: 5000, onStoreError() {} })
+    const [fast, slow] = await Promise.all([0, 1].map(() => cached.open(origin.url)))
+    assert.ok(fast && slow)
+    assert.ok((await within(read(fast), 'the fast one')).equals(body))
+    await until(() => (cached.cache.store as AsyncStore).memory.entryCount === 1)
+    const chunks: Buffer[] = []
+    let error: unknown
+    const reading = (async () => {
+      for await (const chunk of slow.body) chunks.push(chunk)
+    })()
+    await within(
+      reading.catch(thrown => {
+        error = thrown
+      }),
+      'the slow one'
+    )
+    return { got: Buffer.concat(chunks), error, requests: origin.requests }
+  }
+
+  const faults: Record<string, Parameters<typeof goingWrong>[0]> = {
+    'cannot be read': async function* (read) {
+      let count = 0
+      for await (const piece of read) {
+        if (count++ === pieces) throw Object.assign(new Error('unreadable'), { code: 'EIO' })
+        yield piece
+      }
+    },
+    'ends early': async function* (read) {
+      let count = 0
+      for await (const piece of read) {
+        if (count++ === pieces) return
+        yield piece
+      }
+    },
+    'turns out longer': async function* (read) {
+      yield* read
+      yield new Uint8Array(1)
+    },
+    'turns out wrong in the end': async function* (read) {
+      yield* read
+      throw new Error('the digest is another')
+    }
+  }
+  for (const [what, how] of Object.entries(faults)) {
+    for (const [validator, headers] of Object.entries(validators)) {
+      test(`has all of it, as the origin has, where it ${what}: ${validator}`, async () => {
+        const it = await readOn(how, request => rangedReply(request, { headers, body, chunked: true }))
+        assert.equal(it.error, undefined)
+        assert.ok(it.got.equals(body))
+        assert.equal(it.requests.length, 2)
+      })
+    }
+  }
+
+  test('gets ERR_CACHE_BODY where the store has given it other bytes, whatever the validator', async () => {
+    for (const headers of Object.values(validators)) {
+      const wrong = async function* (read: AsyncIterable<Uint8Array>) {
+        for await (const piece of read) yield piece.map(byte => byte ^ 1)
+        throw new Error('the digest is another')
+      }
+      const it = await readOn(wrong, request => rangedReply(request, { headers, body, chunked: true }))
+      assert.equal(Object(it.error).code, 'ERR_CACHE_BODY')
+    }
+  })
+
+  test('gets exactly what comes now, where that begins alike and ends otherwise', async () => {
+    const now = Buffer.concat([body.subarray(0, 3 * MEBIBYTE), Buffer.from('otherwise')])
+    const it = await readOn(faults['cannot be read'] as Parameters<typeof goingWrong>[0], ({ number }) => {
+      return { headers: FRESH, body: number === 1 ? body : now, chunked: true }
+    })
+    assert.equal(it.error, undefined)
+    assert.ok(it.got.equals(now))
+  })
+
+  test('gets ERR_CACHE_BODY, and no wrong bytes, where what comes now begins otherwise', async () => {
+    const it = await readOn(faults['cannot be read'] as Parameters<typeof goingWrong>[0], ({ number }) => {
+      return { headers: FRESH, body: number === 1 ? body : randomBytes(4 * MEBIBYTE), chunked: true }
+    })
+    assert.equal(Object(it.error).code, 'ERR_CACHE_BODY')
+    assert.ok(it.got.byteLength > 0 && body.subarray(0, it.got.byteLength).equals(it.got))
+  })
 })
 
 test('of several who share a response, the slow hold up the fast no longer than about a second in all', async () => {
