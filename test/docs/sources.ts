@@ -49,9 +49,11 @@ export function interfaceMembers(path: string, name: string): readonly string[] 
 
 /** Functions that return a reason. */
 const REASONING = /reason|recordability/i
+/** Types of such words. */
+const REASON_TYPE = /(Reason|Refusal)$/
 
-/** Every word that stands as a reason in the sources: a property, parameter or variable of that name, or what a
- * function returns that gives reasons. */
+/** Every word that stands as a reason in the sources: a property, parameter or variable of that name, what a
+ * function returns that gives reasons, or a word of a type of them. */
 export function reasonsInSources(): ReadonlySet<string> {
   const files = packageFiles().filter(file => /^(lib\/rfc9111|interceptors)\//.test(file))
   const sources = files.map(parse)
@@ -68,7 +70,13 @@ export function reasonsInSources(): ReadonlySet<string> {
       .filter(statement => REASONING.test(ts.findAncestor(statement, isFunction)?.name?.getText() ?? ''))
       .map(({ expression }) => expression)
   ])
-  return new Set(expressions.flatMap(literals))
+  const types = sources.flatMap(source =>
+    all(source, ts.isTypeAliasDeclaration)
+      .filter(({ name }) => REASON_TYPE.test(name.text))
+      .flatMap(({ type }) => all(type, ts.isLiteralTypeNode))
+  )
+  const words = types.flatMap(({ literal }) => (ts.isStringLiteral(literal) ? [literal.text] : []))
+  return new Set([...expressions.flatMap(literals), ...words])
 }
 
 /** The literals that an expression may have as its value. */
