@@ -29,7 +29,7 @@ export interface UnderTorture {
   /** Whether a deletion by one is seen by the others at once. */
   readonly deletesForAll: boolean
   readonly faults: Faults | undefined
-  /** A store of the same kind in which there is room, on data that all of these share; left out where there can be none. */
+  /** Another instance on the same data, which declines nothing for want of room; left out where there can be none. */
   readonly another?: () => CacheStore
   /** Closes the stores; what they should not have left behind, in words. */
   close(): Promise<string | undefined>
@@ -133,7 +133,7 @@ async function inDirectory(count: number, make: Make): Promise<UnderTorture> {
     storeTimeoutMs: PATIENT_MS,
     deletesForAll: true,
     faults: undefined,
-    another: () => make(join(directory, 'apart'), ROOM),
+    another: () => make(directory, ROOM),
     close: async () => {
       for (const store of stores) await store.close()
       const files = await readdir(directory, { recursive: true })

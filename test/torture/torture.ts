@@ -89,8 +89,9 @@ class Run {
   #isClosing = false
   #isOver = false
   #closing!: ClosingActor
-  /** How often everything has been purged; a half is added while that is under way. */
+  /** How often somebody has begun to purge everything. */
   #purges = 0
+  #purgesUnderWay = 0
 
   readonly #now = (): number => {
     const passedMs = (performance.now() - this.#startedAtMs) * CLOCK_SPEED
@@ -142,7 +143,7 @@ class Run {
       another: this.#stores.another,
       settings: { ...setting, storeTimeoutMs, closeTimeoutMs: DEADLINE_MS / 2, now, onStoreError },
       isReliable: faults === undefined,
-      purges: () => this.#purges,
+      purges: () => (this.#purgesUnderWay === 0 ? this.#purges : undefined),
       violation: what => this.#violation(-1, what)
     })
     const readFaults = () => faults?.readFaults() ?? 0
@@ -281,9 +282,9 @@ class Run {
     try {
       if (plan.kind === 'purge') await cache.purge({ url: this.#origin.url + plan.resource.path })
       else {
-        this.#purges += 0.5
-        await cache.purge()
-        this.#purges += 0.5
+        this.#purges++
+        this.#purgesUnderWay++
+        await cache.purge().finally(() => this.#purgesUnderWay--)
       }
     } catch (error) {
       // The caller knows; nothing is promised.
