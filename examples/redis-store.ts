@@ -20,6 +20,7 @@ const [one, two] = stores.map(store => new CachedClient({ cache: store }))
 async function read(name: string, client: CachedClient | undefined): Promise<void> {
   const response = await client?.get(`${origin.url}/1`)
   console.log(`${name}: ${await response?.body.text()} - from the cache: ${response?.fromCache}`)
+  await client?.cache.settled() // what has come is stored, for the others too
 }
 
 await read('one process', one)

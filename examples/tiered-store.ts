@@ -4,7 +4,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { CachedClient, MemoryStore } from 'undici-http-cache'
 import { FileStore } from 'undici-http-cache/stores/file'
 import { TieredStore } from 'undici-http-cache/stores/tiered'
@@ -26,7 +25,7 @@ for (const run of ['first run', 'second run']) {
     const { body, fromCache } = await client.get(`${origin.url}/1`)
     await body.text()
     console.log(`${run}, ${time}: from ${fromCache ? tier : 'the server'}`)
-    await setTimeout(100) // a moment in which it is stored
+    await client.cache.settled() // what has come is stored
   }
   await client.close()
   await store.close()
