@@ -376,12 +376,18 @@ export class Audience implements Membership {
 
   /** Runs while others, or the store, have to wait for readers who are paused. */
   #setTimer(isRunning: boolean): void {
-    if (isRunning === (this.#timer !== undefined)) return
+    if (isRunning !== (this.#timer !== undefined)) this.#switchTimer(isRunning)
+    // A connection that is paused keeps no process alive for those who read.
+    if (this.#readers > 0) this.#timer?.ref()
+    else this.#timer?.unref()
+  }
+
+  #switchTimer(isRunning: boolean): void {
     if (isRunning) {
       const isForLate = this.#late.size > 0
       this.#waitsSinceMs = isForLate ? monotonicMs() : undefined
       const ms = isForLate ? Math.max(0, this.#patienceMs) : PATIENCE_MS
-      this.#timer = setTimeout(() => this.#timeOver(), ms).unref()
+      this.#timer = setTimeout(() => this.#timeOver(), ms)
     } else {
       clearTimeout(this.#timer)
       this.#timer = undefined

@@ -1,10 +1,12 @@
 // Readers who share one response, each at its own pace: nobody waits for a stranger, and nobody gets anything else than alone.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { type Dispatcher, fetch } from 'undici'
@@ -516,6 +518,18 @@ describe('who has fallen behind, and reads on from a store that fails in the mid
     assert.equal(Object(it.error).code, 'ERR_CACHE_BODY')
     assert.ok(it.got.byteLength > 0 && body.subarray(0, it.got.byteLength).equals(it.got))
   })
+})
+
+test('a process whose only reader waits for those who do not read goes on, and ends once it has read', async () => {
+  await using origin = await startOrigin({ headers: FRESH, body: randomBytes(4 * MEBIBYTE), chunked: true })
+  const script = join(import.meta.dirname, 'one-reader.ts')
+  const child = spawn(process.execPath, ['--import', 'tsx', script, origin.url], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  const timer = setTimeout(() => child.kill('SIGKILL'), 60_000)
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
+  clearTimeout(timer)
+  assert.deepEqual([code, output], [0, String(4 * MEBIBYTE)])
 })
 
 test('of several who share a response, the slow hold up the fast no longer than about a second in all', async () => {
