@@ -52,12 +52,13 @@ export class Sweep {
       ages.add(stats.mtimeMs, byteLength)
       total += byteLength
     })
-    return total <= this.#maxSizeBytes ? total : total - (await this.#evict(total - this.#maxSizeBytes * TARGET, ages))
+    return total <= this.#maxSizeBytes ? total : this.#evict(total, ages)
   }
 
-  /** Returns the bytes that it has freed. */
-  async #evict(excessBytes: number, ages: Ages): Promise<number> {
-    const { bucket, remainingBytes } = ages.cutoff(excessBytes)
+  /** Returns the bytes that are left of the total. */
+  async #evict(total: number, ages: Ages): Promise<number> {
+    const { bucket, remainingBytes } = ages.cutoff(total - this.#maxSizeBytes * TARGET)
+    let found = 0
     let freed = 0
     let remaining = remainingBytes
     const atCutoff: Occupant[] = []
@@ -71,6 +72,7 @@ export class Sweep {
       }
     }
     await this.#walk(async occupant => {
+      found += occupant.byteLength
       const { mtimeMs } = occupant.stats
       const its = ages.bucketOf(Math.max(mtimeMs, this.#parts.uses.pendingOf(occupant.name)))
       if (its > bucket) freed += await this.#remove(occupant)
@@ -80,7 +82,8 @@ export class Sweep {
       }
     })
     await evictOldest(0)
-    return freed
+    // Others may have removed some since, or stored more, which is for them to count.
+    return Math.min(total, found) - freed
   }
 
   async #walk(visit: (occupant: Occupant) => Promise<void>): Promise<void> {
@@ -157,16 +160,18 @@ export class Sweep {
     return this.#nowMs - mtimeMs > STALE_MS
   }
 
+  /** Returns the bytes that are free then. */
   async #remove({ key, name, head, stats, byteLength }: Occupant): Promise<number> {
     return (await this.#removeUnchanged(key, name, head, stats)) ? byteLength : 0
   }
 
-  /** Unless it has been replaced or used since it was looked at. */
+  /** Unless it has been replaced or used since it was looked at; true where it is gone. */
   async #removeUnchanged(key: string, name: string, head: RecordHead | undefined, seen: FileStats): Promise<boolean> {
     const { tree, turns } = this.#parts
     return turns.take(key, async () => {
       const stats = await attempt(tree.fs.lstat(tree.recordPath(name)))
-      if (stats === undefined || stats.ino !== seen.ino || stats.mtimeMs !== seen.mtimeMs) return false
+      if (stats === undefined) return true
+      if (stats.ino !== seen.ino || stats.mtimeMs !== seen.mtimeMs) return false
       await this.#removal.unlink(name, head)
       return true
     })

@@ -83,6 +83,26 @@ describe('what is too much', () => {
     assert.equal(await find(store, keyOf(1)), undefined)
   })
 
+  it('is no longer counted once another process has removed it, in the middle of a sweep as well', async () => {
+    let walks = 0
+    let onSecondWalk: (() => Promise<void>) | undefined
+    const fs = watchFs(async (call, path) => {
+      if (call === 'opendir' && path.endsWith('entries') && ++walks === 2) await onSecondWalk?.()
+    })
+    await using opened = await openStore({ maxSizeBytes: 40 * BLOCK_BYTES })
+    const other = opened.store
+    const store = opened.reopen({ fs })
+    for (let i = 0; i < 60; i++) {
+      assert.ok(await put(i % 2 === 0 ? store : other, { key: keyOf(i) }))
+    }
+    walks = 0
+    onSecondWalk = () => other.sweep()
+    await store.sweep()
+    assert.ok(walks >= 2)
+    assert.ok(occupiedBytes(store) <= 40 * BLOCK_BYTES)
+    assert.ok(await put(store), 'it is declined')
+  })
+
   it('is what was stored since everything was deleted, in the middle of a sweep as well', async () => {
     let onWalk: (() => Promise<void>) | undefined
     const fs = watchFs(async (call, path) => {
