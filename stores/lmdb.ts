@@ -45,7 +45,8 @@ const MEBIBYTE = 1_048_576
  * rejects with, what the file system or LMDB has thrown. Nothing is stored while less than 16 MiB of the disk are free, and
  * nothing deleted while less than 1 MiB are: that is an error with ENOSPC. Files that are gone are made anew. A data file
  * that is no LMDB database, was cut short, or was not written to the disk before the system crashed is set aside as
- * `http-cache.mdb.damaged`, and an empty one takes its place. Damage within: a miss, and in the midst of a body an error
+ * `http-cache.mdb.damaged`, and an empty one takes its place; with a warning, so is one that is damaged at its beginning, or
+ * ends the processes that read it. Damage within: a miss, and in the midst of a body an error
  * with ERR_CACHE_BODY. After close() everything fails with ERR_CACHE_CLOSED.
  *
  * The directory is to be on a local disk, not on a network's. A file that somebody cuts short, or whose tree of pages

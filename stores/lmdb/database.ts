@@ -7,7 +7,7 @@ import { lastTransactionOf, noteSynced, prepareDataFile } from './data-file.ts'
 import { lackOfRoom, type WriteKind } from './disk-room.ts'
 import { closeAlone } from './exclusion.ts'
 import { changesIn, encodeMarks, type Marks, newMarks, parseMarks } from './marks.ts'
-import { BYTES, makeDataFile } from './new-data-file.ts'
+import { BYTES, makeDataFile, TABLES } from './new-data-file.ts'
 import { Place } from './place.ts'
 import { setAsideWhatKills, use } from './users.ts'
 
@@ -15,7 +15,6 @@ export type Table = Database<Buffer, Uint8Array>
 
 /** How long a batch of writes may hold the event loop, and other processes' writes. */
 const BATCH_MS = 4
-const TABLES = ['marks', 'keys', 'records', 'uses', 'order', 'deletions', 'bodies', 'leaving'] as const
 const MARKS = Buffer.from('marks')
 
 export type Tables = { readonly [Name in (typeof TABLES)[number]]: Table }
@@ -57,22 +56,27 @@ export class LmdbDatabase {
   /** Throws what the file system or LMDB throws. */
   constructor(path: string, mapBytes: number) {
     prepareDataFile(path)
-    setAsideWhatKills(path)
+    setAsideWhatKills(path, mapBytes)
     // It has gone with the data file.
     prepareDataFile(path)
     const lack = lackOfRoom(path, 'deleting')
     if (lack !== undefined) throw lack
-    if (!existsSync(path)) makeDataFile(path, TABLES)
+    if (!existsSync(path)) makeDataFile(path)
     this.#path = path
     // Before LMDB reads anything.
     this.#leave = use(path)
+    let root: RootDatabase<Buffer, Uint8Array> | undefined
     try {
-      this.#root = openRoot(path, mapBytes)
+      root = openRoot(path, mapBytes)
+      this.#root = root
       this.place = new Place(path)
       const tables = TABLES.map(name => [name, this.#root.openDB<Buffer, Uint8Array>(name, BYTES)] as const)
       this.tables = Object.fromEntries(tables) as Tables
+      // Comes upon the beginning of each: damage to all of the file is found here.
+      for (const table of Object.values(this.tables)) table.getKeysCount({ limit: 1 })
       if (this.marks() === undefined) this.#transact(() => {})
     } catch (error) {
+      root?.close().catch(() => {})
       this.#leave()
       throw error
     }

@@ -7,15 +7,17 @@ import { makeLockFile } from './lock-file.ts'
 /** How everything in the database is kept: as bytes. */
 export const BYTES = { encoding: 'binary', keyEncoding: 'binary' } as const
 
+export const TABLES = ['marks', 'keys', 'records', 'uses', 'order', 'deletions', 'bodies', 'leaving'] as const
+
 /** Makes a data file with empty tables, elsewhere first: while the process that makes one writes to it, LMDB does not let
  * others open it unharmed. Throws what the file system or LMDB throws. */
-export function makeDataFile(path: string, tables: readonly string[]): void {
+export function makeDataFile(path: string): void {
   const temporary = `${path}.${randomBytes(8).toString('hex')}`
   const options = { path: temporary, noSubdir: true, noSync: true, permissionsMode: 0o600 }
   try {
     makeLockFile(lockPathOf(temporary))
     const root = open(options as Parameters<typeof open>[0])
-    for (const name of tables) root.openDB(name, BYTES)
+    for (const name of TABLES) root.openDB(name, BYTES)
     // It has done so on return; nobody else knows of this file.
     root.close().catch(() => {})
     linkSync(temporary, path)

@@ -5,6 +5,8 @@ import { LmdbDatabase } from './database.ts'
 import { openAlone } from './exclusion.ts'
 import { GRACE_MS } from './leaving.ts'
 import { Sweeper } from './sweeper.ts'
+import { isDamage } from './trial.ts'
+import { setAsideWithWarning } from './users.ts'
 
 const TEND_MS = 30_000
 const SWEEP_SOON_MS = 1000
@@ -72,7 +74,7 @@ export class Opening {
     if (this.#failure !== undefined && this.#failure.untilMs > monotonicMs()) throw this.#failure.error
     try {
       const mapBytes = Math.ceil((2 * this.#maxSizeBytes) / MAP_BYTES + 1) * MAP_BYTES
-      const database = openAlone(this.#path, () => new LmdbDatabase(this.#path, mapBytes))
+      const database = openAlone(this.#path, () => openIntact(this.#path, mapBytes))
       const sweeper = new Sweeper(database, this.#maxSizeBytes)
       database.onCommit = marks => {
         sweeper.evictWhereFull(marks)
@@ -135,6 +137,17 @@ export class Opening {
     await database.flush()
     await database.sync().catch(() => {})
     await database.close()
+  }
+}
+
+/** Anew, where LMDB finds damage to what it begins with: it would each time again. */
+function openIntact(path: string, mapBytes: number): LmdbDatabase {
+  try {
+    return new LmdbDatabase(path, mapBytes)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    setAsideWithWarning(path, `is damaged (${error.message})`)
+    return new LmdbDatabase(path, mapBytes)
   }
 }
 

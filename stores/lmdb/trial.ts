@@ -1,39 +1,81 @@
-import { spawnSync } from 'node:child_process'
+import { type SpawnSyncOptionsWithStringEncoding, spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { basename, dirname } from 'node:path'
+import { TABLES } from './new-data-file.ts'
 
-const TIMEOUT_MS = 20_000
+/** Less than what makes others take the lock of who opens for one that was left behind. */
+const TIMEOUT_MS = 4_000
+/** What ends a process that reads what is not there, or what LMDB or the allocator finds impossible. */
+const SIGNALS: readonly (string | null)[] = ['SIGBUS', 'SIGSEGV', 'SIGABRT']
+/** The same on Windows: an access violation, an in-page error, a damaged heap. */
+const STATUSES: readonly (number | null)[] = [0xc0000005, 0xc0000006, 0xc0000374]
+/** The reader's own: LMDB has found damage. */
+const DAMAGED_STATUS = 85
+/** Written before the reader opens the file: what ends it earlier says nothing of the file. */
+const BEGUN = 'begun'
+/** MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_INVALID. */
+const DAMAGE_CODES = [-30797, -30796, -30793]
 
-/** Reads all that is in a database, and writes to it. */
+/** Reads all tables, writes to each, and last, for two seconds at most, reads the bodies: there it may come upon no page of
+ * the tree that it has not seen. */
 const READER = `
-const [, lmdb, path] = process.argv
+const [, lmdb, path, mapSize] = process.argv
 const { open } = require(lmdb)
-const bytes = { encoding: 'binary', keyEncoding: 'binary' }
-const root = open({ ...bytes, path, noSubdir: true, noSync: true, maxReaders: 1024, mapSize: 2 ** 31 })
-const tables = [...root.getKeys()].map(name => root.openDB(String(name), bytes))
-for (const table of tables) for (const { value } of table.getRange()) value.toString('latin1')
-root.transactionSync(() => {
-  for (const table of tables) table.put(Buffer.alloc(40, 255), Buffer.alloc(1000000))
-})
-root.transactionSync(() => {
-  for (const table of tables) table.remove(Buffer.alloc(40, 255))
-})
+require('node:fs').writeSync(1, '${BEGUN}')
+try {
+  const bytes = { encoding: 'binary', keyEncoding: 'binary' }
+  const root = open({ ...bytes, path, noSubdir: true, noSync: true, maxReaders: 1024, mapSize: Number(mapSize) })
+  const tables = [${TABLES.map(name => `'${name}'`)}].map(name => root.openDB(name, bytes))
+  const bodies = tables[${TABLES.indexOf('bodies')}]
+  for (const table of tables) {
+    if (table === bodies) for (const key of table.getKeys()) key.toString('latin1')
+    else for (const { value } of table.getRange()) value.toString('latin1')
+  }
+  root.transactionSync(() => {
+    for (const table of tables) table.put(Buffer.alloc(40, 255), Buffer.alloc(1000000))
+  })
+  root.transactionSync(() => {
+    for (const table of tables) table.remove(Buffer.alloc(40, 255))
+  })
+  const end = performance.now() + 2000
+  for (const { value } of bodies.getRange()) {
+    value.toString('latin1')
+    if (performance.now() > end) break
+  }
+} catch (error) {
+  process.exit([${DAMAGE_CODES}].includes(error.code) ? ${DAMAGED_STATUS} : 0)
+}
 process.exit(0)
 `
 
-/** Whether the process that reads a database is ended by a signal; tried with one made for it. True where none can be made:
- * it is better to lose a cache than to die of it. */
-export function endsItsReader(path: string): boolean {
-  let lmdb: string
-  try {
-    // In CommonJS there is no import.meta, in ES modules no __filename.
-    lmdb = createRequire(typeof __filename === 'string' ? __filename : import.meta.url).resolve('lmdb')
-  } catch {
-    return true
+/** Whether LMDB has said that what it reads is no database of its own making, or a damaged one. */
+export function isDamage(error: unknown): error is Error {
+  return DAMAGE_CODES.includes(Number((error as { code?: unknown } | null)?.code))
+}
+
+/** Whether the process that reads a database is ended by what it reads, or finds damage; tried with one made for it. False
+ * where that cannot be found out, or takes too long: a cache is not to be lost without proof. Holds the event loop. */
+export function endsItsReader(path: string, mapBytes: number): boolean {
+  // Another program, as of a bundle that is executable, would run itself.
+  if (!/^node(js)?(\.exe)?$/i.test(basename(process.execPath))) return false
+  const options: SpawnSyncOptionsWithStringEncoding = {
+    cwd: dirname(path),
+    env: { ...process.env, NODE_OPTIONS: '' },
+    encoding: 'latin1',
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+    windowsHide: true
   }
-  const env = { ...process.env, NODE_OPTIONS: '', ELECTRON_RUN_AS_NODE: '1' }
-  const options = { env, stdio: 'ignore', timeout: TIMEOUT_MS, killSignal: 'SIGKILL', windowsHide: true } as const
-  const { status, signal, error } = spawnSync(process.execPath, ['-e', READER, lmdb, path], options)
-  // One that takes too long was ended by nothing that it has read.
-  if ((error as NodeJS.ErrnoException | undefined)?.code === 'ETIMEDOUT') return false
-  return error !== undefined || signal !== null || status !== 0
+  try {
+    // In CommonJS there is no import.meta, in ES modules no __filename. A bundle may have neither, and no lmdb.
+    const lmdb = createRequire(typeof __filename === 'string' ? __filename : import.meta.url).resolve('lmdb')
+    const args = ['-e', READER, lmdb, path, `${mapBytes}`]
+    const { status, signal, stdout } = spawnSync(process.execPath, args, options)
+    if (!stdout.startsWith(BEGUN)) return false
+    return SIGNALS.includes(signal) || STATUSES.includes(status) || status === DAMAGED_STATUS
+  } catch {
+    // Not allowed, for one.
+    return false
+  }
 }

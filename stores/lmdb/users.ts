@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bootName, setAside } from './data-file.ts'
+import { lackOfRoom } from './disk-room.ts'
 import { isAlive } from './exclusion.ts'
 import { endsItsReader } from './trial.ts'
 
@@ -23,18 +24,17 @@ export function use(path: string): () => void {
 }
 
 /** Has a data file set aside, and warns, where two processes in a row have died while they had it open, and a third does,
- * which is made to read all of it: LMDB ends the process that comes upon a damaged page. To be called by who opens it
- * alone. */
-export function setAsideWhatKills(path: string): void {
-  const deaths = countDeaths(path)
-  if (deaths < MAX_DEATHS) return
-  rmSync(deathsPathOf(path), { force: true })
-  if (!endsItsReader(path)) return
-  setAside(path)
-  warnOfDamage(path, 'ends the processes that read it')
+ * which is made to read it: LMDB ends the process that comes upon a damaged page. To be called by who opens it alone. */
+export function setAsideWhatKills(path: string, mapBytes: number): void {
+  if (countDeaths(path) < MAX_DEATHS) return
+  // It would find out nothing but that, if it ended well.
+  if (lackOfRoom(path, 'storing') !== undefined) return
+  remove(deathsPathOf(path))
+  if (existsSync(path) && endsItsReader(path, mapBytes)) setAsideWithWarning(path, 'ends the processes that read it')
 }
 
-export function warnOfDamage(path: string, what: string): void {
+export function setAsideWithWarning(path: string, what: string): void {
+  setAside(path)
   const message = `'${path}' ${what}: it has been set aside as '${path}.damaged', and an empty one takes its place`
   process.emitWarning(message, { type: 'CacheWarning', code: 'CACHE_FILE_DAMAGED' })
 }
@@ -49,16 +49,24 @@ function countDeaths(path: string): number {
     const user = join(dirname(path), name)
     if (users.has(user)) continue
     const isOfThisBoot = read(user) === bootName()
-    // The same number again, as in containers, is that of one which has died.
-    if (isOfThisBoot && Number(pid) !== process.pid && isAlive(Number(pid))) continue
+    if (isOfThisBoot && isStillThere(user, Number(pid))) continue
     // An end of the whole system says nothing of this file.
     haveDied ||= isOfThisBoot
-    rmSync(user, { force: true })
+    remove(user)
   }
-  const before = Number(read(deathsPathOf(path)) ?? 0)
+  const before = Number(read(deathsPathOf(path))) || 0
   if (!haveDied) return before
-  writeFileSync(deathsPathOf(path), `${before + 1}`, { mode: 0o600 })
+  remove(deathsPathOf(path))
+  writeFileSync(deathsPathOf(path), `${before + 1}`, { mode: 0o600, flag: 'wx' })
   return before + 1
+}
+
+/** Whether the process that has made a file lives. The same number again, as in containers, may be that of one which has
+ * died, or this process, in another thread. */
+function isStillThere(user: string, pid: number): boolean {
+  if (pid !== process.pid) return isAlive(pid)
+  const madeAtMs = statSync(user, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  return madeAtMs >= Date.now() - 1000 * process.uptime()
 }
 
 /** An orderly end: the row is at an end, too. */
@@ -66,8 +74,13 @@ function leave(user: string): void {
   const path = users.get(user)
   if (path === undefined || !users.delete(user)) return
   if (users.size === 0) process.off('exit', leaveAll)
-  rmSync(user, { force: true })
-  rmSync(deathsPathOf(path), { force: true })
+  remove(user)
+  remove(deathsPathOf(path))
+}
+
+/** Whatever somebody has put there. */
+function remove(path: string): void {
+  rmSync(path, { force: true, recursive: true })
 }
 
 function leaveAll(): void {

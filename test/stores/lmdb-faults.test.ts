@@ -22,7 +22,13 @@ import { mountDisk, startLmdbClient } from './lmdb-client.ts'
 import { scratchDirectory } from './lmdb-stores.ts'
 
 const SIZES = [30_000, 300_000]
-const NAMES = ['http-cache.mdb', 'http-cache.mdb-lock', 'http-cache.mdb-synced', 'http-cache.mdb.damaged']
+const NAMES = [
+  'http-cache.mdb',
+  'http-cache.mdb-lock',
+  'http-cache.mdb-synced',
+  'http-cache.mdb.damaged',
+  'http-cache.mdb-deaths'
+]
 
 /** A directory for a store, not made yet, and one beside it that nothing may be written to. */
 function places(context: TestContext): { directory: string; outside: string } {

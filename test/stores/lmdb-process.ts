@@ -60,12 +60,15 @@ function obey(): void {
   send({ ready: true })
 }
 
-/** Reads all that is stored, and dies, or ends by itself without close(). */
+/** Reads all that is stored, and dies of a signal, or ends by itself without close(). */
 async function list(): Promise<void> {
   let count = 0
   for await (const _ of target.entries()) count++
   process.stdout.write(`${count}`)
-  if (process.argv[4] === 'killed') process.kill(process.pid, 'SIGKILL')
+  const signal = process.argv[4]
+  if (signal === undefined) return
+  process.kill(process.pid, signal)
+  await new Promise(resolve => setTimeout(resolve, 10_000))
 }
 
 if (role === 'write') await write()
