@@ -50,7 +50,7 @@ export function interfaceMembers(path: string, name: string): readonly string[] 
 /** Functions that return a reason. */
 const REASONING = /reason|recordability/i
 /** Types of such words. */
-const REASON_TYPE = /(Reason|Refusal)$/
+const REASON_TYPE = /Refusal$/
 
 /** Every word that stands as a reason in the sources: a property, parameter or variable of that name, what a
  * function returns that gives reasons, or a word of a type of them. */
