@@ -3,6 +3,7 @@ import type { Hash } from 'node:crypto'
 import { isUint8Array } from 'node:util/types'
 import { CacheError } from '../lib/errors.ts'
 import { nextTurn } from '../lib/event-loop.ts'
+import { propertyOf } from '../lib/foreign-values.ts'
 import type { Body } from '../stores/store.ts'
 import type { Client, Head, Source } from './client.ts'
 import { isLate } from './deadline.ts'
@@ -221,7 +222,8 @@ const OF_THE_MOMENT = /^(?:E[A-Z0-9]+|UND_ERR_\w+|ERR_CACHE_(?:TIMEOUT|STORE|CLO
 
 /** Whether a body failed because it is not, or no longer, what was stored. */
 export function isDamage(error: unknown): boolean {
-  return !OF_THE_MOMENT.test(String(Object(error).code))
+  const code = propertyOf(error, 'code')
+  return typeof code !== 'string' || !OF_THE_MOMENT.test(code)
 }
 
 /** A body that is not the one that was stored: there is no telling what came of it before. */

@@ -1,6 +1,7 @@
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import { CacheError } from '../lib/errors.ts'
 import { monotonicMs } from '../lib/event-loop.ts'
+import { propertyOf } from '../lib/foreign-values.ts'
 
 /** By so much a timer may be early. */
 const EARLY_MS = 2
@@ -95,7 +96,7 @@ export function tooLate(timeoutMs: number, operation: string, remaining = timeou
 
 /** Whether a deadline is all that a call has failed by: then what it was about may be as good as ever. */
 export function isLate(error: unknown): boolean {
-  return Object(error).code === 'ERR_CACHE_TIMEOUT'
+  return propertyOf(error, 'code') === 'ERR_CACHE_TIMEOUT'
 }
 
 /** The deadline has been reported; nobody waits for what comes after it. */

@@ -1,5 +1,6 @@
 import { isRegExp } from 'node:util/types'
 import { optionError } from '../lib/errors.ts'
+import { warnOfFault } from '../lib/fault-warning.ts'
 import type { Policy } from '../lib/rfc9111/types.ts'
 import { givesLeases } from '../stores/leases.ts'
 import { MemoryStore } from '../stores/memory.ts'
@@ -67,7 +68,8 @@ export interface CacheOptions {
   /** How much of a response waits for a slow store before its origin is paused; and how far one of several who read it may
    * fall behind before it goes on without that one, who reads on from the store. Bytes; 1 MiB by default. */
   maxBufferedBytes?: number
-  /** Told of each fault of a store or serializer; requests go on. Default: nobody is. */
+  /** Told of each fault of a store or serializer; requests go on. Default: the first of each operation and error code is a
+   * warning of the process, with the code UNDICI_HTTP_CACHE_STORE, at most 20 in all. */
   onStoreError?: (error: unknown, operation: StoreOperation) => void
   /** The name in the Cache-Status field (RFC 9211), a token or any string; false sends none. Default: 'undici-http-cache'. */
   cacheStatus?: string | false
@@ -195,7 +197,7 @@ export function readOptions(options: CacheOptions): Settings {
     leaseMs: positive('leaseMs', options.leaseMs, 2000),
     closeTimeoutMs: delay('closeTimeoutMs', options.closeTimeoutMs, 5000),
     maxBufferedBytes: positive('maxBufferedBytes', options.maxBufferedBytes, 1_048_576),
-    onStoreError: callback('onStoreError', options.onStoreError) ?? (() => {}),
+    onStoreError: callback('onStoreError', options.onStoreError) ?? warnOfFault,
     cacheStatus: checkedCacheStatus(options.cacheStatus),
     now: callback('now', options.now) ?? (() => Date.now())
   }

@@ -3,3 +3,12 @@ export function isUrl(value: unknown): value is URL {
   const { href, origin } = Object(value)
   return typeof value === 'object' && typeof href === 'string' && typeof origin === 'string'
 }
+
+/** A property of what may be anything that was thrown: undefined where it has none, or may not be looked at. */
+export function propertyOf(value: unknown, name: string): unknown {
+  try {
+    return Object(value)[name]
+  } catch {
+    return undefined
+  }
+}

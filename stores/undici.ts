@@ -1,4 +1,5 @@
 import { optionError } from '../lib/errors.ts'
+import { warnOfFault } from '../lib/fault-warning.ts'
 import type { CacheStore, MaybePromise } from './store.ts'
 import type { UndiciCacheStore } from './undici/contract.ts'
 import { UndiciBackedStore } from './undici/from-undici.ts'
@@ -20,7 +21,7 @@ export interface FromUndiciStoreOptions {
 export interface ToUndiciStoreOptions {
   /** How long the store may take to answer before undici is told that it holds nothing. Milliseconds; 250 by default. */
   readonly timeoutMs?: number
-  /** Told of each fault of the store; requests go on. Default: nobody is. */
+  /** Told of each fault of the store; requests go on. Default: a warning of the process, as with cacheInterceptor(). */
   readonly onStoreError?: (error: unknown) => void
 }
 
@@ -82,10 +83,14 @@ export function fromUndiciStore(undiciStore: UndiciCacheStore, options: FromUndi
  * Throws a TypeError with ERR_CACHE_OPTION for what is no CacheStore, and for a bad option. */
 export function toUndiciStore(store: CacheStore, options: ToUndiciStoreOptions = {}): UndiciCacheStore {
   requireMethods(store, 'store', ['get', 'put', 'delete'])
-  const { timeoutMs = 250, onStoreError = () => {} } = options
+  const { timeoutMs = 250, onStoreError = warn } = options
   if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) throw optionError('timeoutMs', 'a positive number', timeoutMs)
   if (typeof onStoreError !== 'function') throw optionError('onStoreError', 'a function', onStoreError)
   return new StoreForUndici(store, { timeoutMs, onStoreError })
+}
+
+function warn(error: unknown): void {
+  warnOfFault(error, "serve undici's cache")
 }
 
 function requireMethods(value: unknown, name: string, methods: readonly string[]): void {

@@ -23,18 +23,25 @@ const RULES: readonly Rule[] = [
   { files: 'lib/rfc9111/', values: ['lib/rfc9111/'], packages: false },
   { files: 'lib/errors.ts', values: [], packages: false },
   { files: 'lib/event-loop.ts', values: [], packages: true },
+  { files: 'lib/fault-warning.ts', values: ['lib/foreign-values.ts'], packages: true },
   { files: 'lib/foreign-values.ts', values: [], packages: false },
   { files: 'lib/', values: ['lib/', 'interceptors/', 'stores/', 'serializers/'], packages: true },
   {
     files: 'interceptors/',
-    values: ['interceptors/', 'lib/rfc9111/', 'lib/errors.ts', 'lib/event-loop.ts', 'lib/foreign-values.ts', 'stores/'],
+    values: [
+      ...['interceptors/', 'lib/rfc9111/', 'lib/errors.ts', 'lib/event-loop.ts', 'lib/fault-warning.ts'],
+      ...['lib/foreign-values.ts', 'stores/']
+    ],
     types: ['serializers/'],
     packages: true
   },
   // undici's contract for stores asks for verdicts, so its adapter judges.
   {
     files: 'stores/undici',
-    values: ['stores/', 'serializers/', 'lib/errors.ts', 'lib/event-loop.ts', 'lib/foreign-values.ts', 'lib/rfc9111/'],
+    values: [
+      ...['stores/', 'serializers/', 'lib/errors.ts', 'lib/event-loop.ts', 'lib/fault-warning.ts'],
+      ...['lib/foreign-values.ts', 'lib/rfc9111/']
+    ],
     packages: true
   },
   {
