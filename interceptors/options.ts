@@ -5,6 +5,7 @@ import type { Policy } from '../lib/rfc9111/types.ts'
 import { givesLeases } from '../stores/leases.ts'
 import { MemoryStore } from '../stores/memory.ts'
 import type { CacheStore } from '../stores/store.ts'
+import { suggestedTimeoutMs } from '../stores/suggested-timeout.ts'
 import { amount, callback, delay, flag, listOf, oneOf, originOf, positive, refuseUnknown } from './option-checks.ts'
 import { partitionBy, type RequestToPartition } from './partition.ts'
 
@@ -52,7 +53,8 @@ export interface CacheOptions {
   /** The origin of requests that name none, for a composed Client or Pool. */
   origin?: string | URL
   /** How long a store may hold up a request before its first byte, with all that it is asked for one after the other; then
-   * how long each further piece of a body may take, and each write. Milliseconds, > 0; 250 by default. */
+   * how long each further piece of a body may take, and each write. Milliseconds, > 0; by default what the store suggests, at
+   * most 2,000, or else 250. */
   storeTimeoutMs?: number
   /** How long a request waits for another's response to be stored, where it cannot read along with it, having come too late
    * or having to validate it. Milliseconds, >= 0; 1,000 by default. */
@@ -191,7 +193,7 @@ export function readOptions(options: CacheOptions): Settings {
     ),
     storeUnverifiedHttp2:
       options.storeUnverifiedHttp2 === undefined || flag('storeUnverifiedHttp2', options.storeUnverifiedHttp2),
-    storeTimeoutMs: positive('storeTimeoutMs', options.storeTimeoutMs, 250),
+    storeTimeoutMs: positive('storeTimeoutMs', options.storeTimeoutMs, suggestedTimeoutMs(store)),
     coalesceTimeoutMs: delay('coalesceTimeoutMs', options.coalesceTimeoutMs, 1000),
     coalesce: checkedCoalesce(options.coalesce, store),
     leaseMs: positive('leaseMs', options.leaseMs, 2000),

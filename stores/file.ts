@@ -69,6 +69,7 @@ export class FileStore implements CacheStore {
     shared: true
   } as const
   readonly maxEntrySizeBytes: number
+  readonly suggestedTimeoutMs = 1000
   /** Where this store's files are: a folder in `directory` that is named after the serializer. */
   readonly path: string
   readonly #parts: Parts

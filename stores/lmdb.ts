@@ -62,6 +62,7 @@ export class LmdbStore implements CacheStore {
     shared: true
   } as const
   readonly maxEntrySizeBytes: number
+  readonly suggestedTimeoutMs = 250
   /** Where the database lies, as an absolute path. */
   readonly directory: string
   readonly #opening: Opening

@@ -73,6 +73,7 @@ export class MemoryStore implements CacheStore {
     shared: false
   } as const
   readonly maxEntrySizeBytes: number
+  readonly suggestedTimeoutMs = 250
   readonly #serializer: Serializer
   readonly #keepsRecords: boolean
   readonly #keys = new Map<CacheKey, KeySlots>()

@@ -82,6 +82,7 @@ const IN_MEMORY_BYTES = 8_388_608
 export class ObjectStore implements CacheStore {
   readonly capabilities: Capabilities
   readonly maxEntrySizeBytes: number
+  readonly suggestedTimeoutMs = 2000
   readonly #parts: Parts
   readonly #finder: Finder
   readonly #placement: Placement

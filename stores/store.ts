@@ -124,6 +124,9 @@ export interface CacheStore {
   readonly capabilities: Capabilities
   /** Larger responses are not offered. Bytes of body; undefined: no limit. */
   readonly maxEntrySizeBytes?: number | undefined
+  /** How long it is worth to wait for, where the user does not say: the default of the option `storeTimeoutMs`. Read as the
+   * cache is made. Milliseconds, > 0; at most 2,000 is taken; undefined: 250. */
+  readonly suggestedTimeoutMs?: number | undefined
   /** For tiers above a store that others share; undefined: it tells of no changes. */
   readonly invalidations?: Invalidations | undefined
   /** What is stored for `key` and this request can select. `variantOf` maps one remembered list of Vary field names to

@@ -12,6 +12,7 @@ import type {
   PutOptions,
   UpdateOptions
 } from './store.ts'
+import { longestTimeoutMs } from './suggested-timeout.ts'
 import { checkedTag } from './tags.ts'
 import { Copies } from './tiered/copies.ts'
 import { Listening } from './tiered/listening.ts'
@@ -39,6 +40,8 @@ export interface TieredStoreOptions {
 export class TieredStore implements CacheStore {
   readonly capabilities: Capabilities
   readonly maxEntrySizeBytes: number | undefined
+  /** The largest of those of the tiers; undefined where none suggests one. */
+  readonly suggestedTimeoutMs: number | undefined
   /** What the last tier tells of changes by others; undefined: it tells of none. */
   readonly invalidations: Invalidations | undefined
   /** Leases of the lowest tier that gives them; undefined where none does. */
@@ -68,6 +71,7 @@ export class TieredStore implements CacheStore {
     this.#tiers = uppers.reduceRight((lower: CacheStore, upper) => new Pair(upper, lower, common), last) as Pair
     this.capabilities = this.#tiers.capabilities
     this.maxEntrySizeBytes = last.maxEntrySizeBytes
+    this.suggestedTimeoutMs = longestTimeoutMs(tiers)
     this.invalidations = invalidations
     if (this.#tiers.lease !== undefined) this.lease = this.#tiers.lease
     if (last.entries !== undefined) this.entries = last.entries.bind(last)

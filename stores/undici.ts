@@ -1,6 +1,7 @@
 import { optionError } from '../lib/errors.ts'
 import { warnOfFault } from '../lib/fault-warning.ts'
 import type { CacheStore, MaybePromise } from './store.ts'
+import { suggestedTimeoutMs } from './suggested-timeout.ts'
 import type { UndiciCacheStore } from './undici/contract.ts'
 import { UndiciBackedStore } from './undici/from-undici.ts'
 import { StoreForUndici } from './undici/to-undici.ts'
@@ -19,7 +20,8 @@ export interface FromUndiciStoreOptions {
 }
 
 export interface ToUndiciStoreOptions {
-  /** How long the store may take to answer before undici is told that it holds nothing. Milliseconds; 250 by default. */
+  /** How long the store may take to answer before undici is told that it holds nothing. Milliseconds; by default what the
+   * store suggests, at most 2,000, or else 250. */
   readonly timeoutMs?: number
   /** Told of each fault of the store; requests go on. Default: a warning of the process, as with cacheInterceptor(). */
   readonly onStoreError?: (error: unknown) => void
@@ -83,7 +85,7 @@ export function fromUndiciStore(undiciStore: UndiciCacheStore, options: FromUndi
  * Throws a TypeError with ERR_CACHE_OPTION for what is no CacheStore, and for a bad option. */
 export function toUndiciStore(store: CacheStore, options: ToUndiciStoreOptions = {}): UndiciCacheStore {
   requireMethods(store, 'store', ['get', 'put', 'delete'])
-  const { timeoutMs = 250, onStoreError = warn } = options
+  const { timeoutMs = suggestedTimeoutMs(store), onStoreError = warn } = options
   if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) throw optionError('timeoutMs', 'a positive number', timeoutMs)
   if (typeof onStoreError !== 'function') throw optionError('onStoreError', 'a function', onStoreError)
   return new StoreForUndici(store, { timeoutMs, onStoreError })
