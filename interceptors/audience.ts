@@ -1,10 +1,10 @@
 import type { Buffer } from 'node:buffer'
-import { createHash, type Hash } from 'node:crypto'
-import { clearTimeout, setTimeout } from 'node:timers'
-import { monotonicMs, soon } from '../lib/event-loop.ts'
+import { soon } from '../lib/event-loop.ts'
 import type { Client, Head } from './client.ts'
 import { Slice } from './in-turns.ts'
-import { firstLink, type Link, linkAfter, Member, type Membership, type OwnRequest } from './member.ts'
+import { type Link, Member, type Membership, type OwnRequest } from './member.ts'
+import { ReaderPatience } from './reader-patience.ts'
+import { type Beginning, NOTHING, SharedBody } from './shared-body.ts'
 
 /** What the audience asks of the connection that its response comes through. */
 export interface Upstream {
@@ -23,16 +23,6 @@ export interface Surroundings {
   readonly isResumable: boolean
 }
 
-/** What one that has fallen behind goes on with. */
-export interface Beginning {
-  /** To be delivered before the rest: bytes that others have as well. */
-  readonly pieces: readonly Uint8Array[]
-  /** How many bytes there are before the rest. */
-  readonly byteLength: number
-  /** The SHA-256 of those, to be copied before it is gone on with; undefined: not known. */
-  readonly hash: Hash | undefined
-}
-
 export interface AudienceOptions {
   readonly upstream: Upstream
   readonly surroundings: Surroundings
@@ -45,14 +35,6 @@ export interface AudienceOptions {
   /** One has left before the end, and is told so after this. */
   onLeft(reason: Error): void
 }
-
-/** So much of a response's beginning is kept for those who come later. */
-const MAX_BEGINNING_BYTES = 65_536
-
-/** How long those who are late hold up others, all in all; and how long all may be paused before the store goes on. */
-const PATIENCE_MS = 1000
-
-const NOTHING: Beginning = { pieces: [], byteLength: 0, hash: undefined }
 
 /** Those who get one response as it comes, each at its own pace. One alone sets that of the connection; of several, the
  * fastest does. Who falls further behind than is buffered is left behind, to have the rest in another way. What is kept for
@@ -68,14 +50,8 @@ export class Audience implements Membership {
   #waiting: Member[] = []
   #served = 0
   #isServing = false
-  /** The chunks from the first on, for those who come later. */
-  #first: Link | undefined
-  #last = firstLink()
-  #receivedBytes = 0
+  readonly #body = new SharedBody()
   #hasJoined = false
-  #hash: Hash | undefined
-  /** The last copy that was made of it. */
-  #hashed: Pick<Beginning, 'byteLength' | 'hash'> = NOTHING
   #trailers: Head | undefined
   #failure: Error | undefined
   #isOver = false
@@ -85,10 +61,7 @@ export class Audience implements Membership {
   readonly #late = new Set<Member>()
   /** Nobody is too far behind before so much has come. */
   #nextLateWeight = Infinity
-  #patienceMs = PATIENCE_MS
-  #timer: NodeJS.Timeout | undefined
-  /** Since when those who are too late are waited for; undefined: they are not. */
-  #waitsSinceMs: number | undefined
+  readonly #patience = new ReaderPatience(this)
   /** All have been paused for so long that the store goes on alone. */
   #isStoreAhead = false
   #isStuck = false
@@ -103,17 +76,17 @@ export class Audience implements Membership {
   }
 
   get receivedBytes(): number {
-    return this.#receivedBytes
+    return this.#body.receivedBytes
   }
 
   /** Whether others can join. */
   get isOpen(): boolean {
-    return this.#first !== undefined
+    return this.#body.first !== undefined
   }
 
   /** Keeps the beginning of what comes: others may join. */
   keepBeginning(): void {
-    this.#first = this.#last
+    this.#body.keepBeginning()
   }
 
   /** Until they are in, nothing more is to come. */
@@ -123,15 +96,16 @@ export class Audience implements Membership {
 
   /** The first of them, for whom nothing has come yet. */
   begin(client: Client): void {
-    this.#list(this.#add(client, undefined, this.#last))
+    this.#list(this.#add(client, undefined, this.#body.last))
     this.#pace()
   }
 
   /** Another, from the first byte on; `greet` delivers the header section. False: it is too late. */
   join(client: Client, own: OwnRequest, greet: () => void): boolean {
-    if (this.#first === undefined) return false
+    const { first } = this.#body
+    if (first === undefined) return false
     this.#hasJoined = true
-    const member = this.#add(client, own, this.#first)
+    const member = this.#add(client, own, first)
     try {
       greet()
       this.#serve(member)
@@ -151,25 +125,21 @@ export class Audience implements Membership {
   }
 
   receive(chunk: Buffer): void {
-    this.#receivedBytes += chunk.byteLength
-    if (this.#receivedBytes > MAX_BEGINNING_BYTES && this.#first !== undefined) {
-      if (this.#hasJoined) this.#beginHash()
-      this.#first = undefined
-    }
-    this.#hash?.update(chunk)
+    const body = this.#body
+    body.count(chunk, this.#hasJoined)
     const [only] = this.#idle
-    if (only !== undefined && this.#members.size === 1 && this.#first === undefined && only.takesMore) {
+    if (only !== undefined && this.#members.size === 1 && !this.isOpen && only.takesMore) {
       only.deliver(chunk)
       return
     }
-    if (this.#members.size === 0 && this.#first === undefined) return
+    if (this.#members.size === 0 && !this.isOpen) return
     // Made before anybody is given the chunk, and might write into it.
-    this.#last = linkAfter(this.#last, new Uint8Array(chunk))
+    body.append(chunk)
     const isFirstInLine = !this.#isServing && this.#waiting.length === 0
     this.#serveAll()
     const first = isFirstInLine ? this.#waiting[0] : undefined
-    if (first?.takesMore && first.cursor.next === this.#last) {
-      first.cursor = this.#last
+    if (first?.takesMore && first.cursor.next === body.last) {
+      first.cursor = body.last
       first.deliver(chunk)
     }
     this.#goOn()
@@ -214,7 +184,7 @@ export class Audience implements Membership {
     this.#readers++
     this.#isStoreAhead = false
     if (!member.isListed) this.#serve(member)
-    if (this.#late.has(member) && this.#last.weight <= this.#latestWeight(member)) this.#late.delete(member)
+    if (this.#late.has(member) && this.#body.last.weight <= this.#latestWeight(member)) this.#late.delete(member)
     this.#pace()
   }
 
@@ -293,8 +263,8 @@ export class Audience implements Membership {
 
   #finish(): void {
     this.#isOver = true
-    this.#first = undefined
-    clearTimeout(this.#timer)
+    this.#body.dropBeginning()
+    this.#patience.stop()
   }
 
   /** Alone, nobody is too far behind. */
@@ -308,13 +278,14 @@ export class Audience implements Membership {
 
   /** Leaves those behind who have fallen too far behind, or notes that they are waited for. */
   #leaveBehind(): void {
-    if (this.#last.weight < this.#nextLateWeight || !this.#isShared) return
+    if (this.#body.last.weight < this.#nextLateWeight || !this.#isShared) return
     this.#nextLateWeight = Infinity
     const known = new Map<Link, readonly Uint8Array[]>()
     for (const member of this.#members) {
       if (!member.client.paused) continue
       const latestWeight = this.#latestWeight(member)
-      if (this.#last.weight <= latestWeight) this.#nextLateWeight = Math.min(this.#nextLateWeight, latestWeight + 1)
+      if (this.#body.last.weight <= latestWeight)
+        this.#nextLateWeight = Math.min(this.#nextLateWeight, latestWeight + 1)
       else if (this.#mayBeLeft(member)) this.#leave(member, known)
       else this.#late.add(member)
     }
@@ -324,8 +295,8 @@ export class Audience implements Membership {
   #mayBeLeft({ deliveredBytes }: Member): boolean {
     const { isResumable, isBeingStored } = this.#options.surroundings
     if (isResumable) return true
-    const isKnown = this.#hash !== undefined || this.#first !== undefined || deliveredBytes === 0
-    return isKnown && (isBeingStored || this.#patienceMs <= 0)
+    const isKnown = this.#body.isKnown || deliveredBytes === 0
+    return isKnown && (isBeingStored || this.#patience.isSpent)
   }
 
   /** Those who have stopped at the same place share what is kept for them. */
@@ -333,23 +304,7 @@ export class Audience implements Membership {
     this.#remove(member)
     member.isGone = true
     if (member.deliveredBytes === 0) return this.#options.leaveBehind(member, NOTHING)
-    const pieces = known.get(member.cursor) ?? piecesAfter(member.cursor)
-    known.set(member.cursor, pieces)
-    this.#options.leaveBehind(member, { pieces, byteLength: this.#receivedBytes, hash: this.#hashSoFar() })
-  }
-
-  #beginHash(): void {
-    this.#hash = createHash('sha256')
-    for (let link = this.#first?.next; link !== undefined; link = link.next) this.#hash.update(link.bytes)
-  }
-
-  /** Of what has come. */
-  #hashSoFar(): Hash | undefined {
-    if (this.#hash === undefined && this.#first !== undefined) this.#beginHash()
-    if (this.#hashed.byteLength === this.#receivedBytes) return this.#hashed.hash
-    const hash = this.#hash?.copy()
-    this.#hashed = { byteLength: this.#receivedBytes, hash }
-    return hash
+    this.#options.leaveBehind(member, this.#body.beginningAfter(member.cursor, known))
   }
 
   #pace(): void {
@@ -359,7 +314,8 @@ export class Audience implements Membership {
     const isRead = this.#readers > 0 || this.#members.size === 0
     const isWanted = isRead || this.#isStoreAhead || surroundings.isWanted
     const isHeldUp = this.#late.size > 0
-    this.#setTimer((isHeldUp || (!isWanted && surroundings.isBeingStored)) && this.#isShared && !this.#isStuck)
+    const isWaitedFor = (isHeldUp || (!isWanted && surroundings.isBeingStored)) && this.#isShared && !this.#isStuck
+    this.#patience.wait(isWaitedFor, isHeldUp, this.#readers > 0)
     const isBusy = this.#isOpening || this.#waiting.length > 0
     const shouldPause = isBusy || isHeldUp || !isWanted
     if (shouldPause === this.#isPaused) return
@@ -374,31 +330,10 @@ export class Audience implements Membership {
     void Promise.resolve().then(() => this.#pace())
   }
 
-  /** Runs while others, or the store, have to wait for readers who are paused. */
-  #setTimer(isRunning: boolean): void {
-    if (isRunning !== (this.#timer !== undefined)) this.#switchTimer(isRunning)
-    // A connection that is paused keeps no process alive for those who read.
-    if (this.#readers > 0) this.#timer?.ref()
-    else this.#timer?.unref()
-  }
-
-  #switchTimer(isRunning: boolean): void {
-    if (isRunning) {
-      const isForLate = this.#late.size > 0
-      this.#waitsSinceMs = isForLate ? monotonicMs() : undefined
-      const ms = isForLate ? Math.max(0, this.#patienceMs) : PATIENCE_MS
-      this.#timer = setTimeout(() => this.#timeOver(), ms)
-    } else {
-      clearTimeout(this.#timer)
-      this.#timer = undefined
-      if (this.#waitsSinceMs !== undefined) this.#patienceMs -= monotonicMs() - this.#waitsSinceMs
-    }
-  }
-
-  #timeOver(): void {
-    this.#timer = undefined
+  /** Those who are paused have been waited for as long as they may be. */
+  timeOver(): void {
     if (this.#late.size === 0) this.#isStoreAhead = true
-    else this.#patienceMs = 0
+    else this.#patience.spend()
     this.#late.clear()
     this.#nextLateWeight = 0
     this.#leaveBehind()
@@ -408,10 +343,4 @@ export class Audience implements Membership {
     }
     this.#pace()
   }
-}
-
-function piecesAfter(link: Link): readonly Uint8Array[] {
-  const pieces: Uint8Array[] = []
-  for (let next = link.next; next !== undefined; next = next.next) pieces.push(next.bytes)
-  return pieces
 }
