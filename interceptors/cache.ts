@@ -16,7 +16,6 @@ import { Coalescing } from './coalescing.ts'
 import { isMarkedBy, markedBy } from './composition.ts'
 import { Flights } from './flights.ts'
 import { type AnyHandler, clientOf } from './handler-adapter.ts'
-import { watchForHttp2 } from './http2-ends.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings } from './options.ts'
 import { OriginExchange } from './origin-exchange.ts'
@@ -50,7 +49,6 @@ export class HttpCache {
 
   constructor(settings: Settings) {
     this.settings = settings
-    watchForHttp2()
     this.flights = new Flights(settings.coalesceTimeoutMs)
     this.guard = new StoreGuard(settings.store, settings)
     const { cacheStatus } = settings

@@ -41,8 +41,8 @@ export interface CacheOptions {
   whenDisconnected?: 'error' | 'stale'
   /** Lets a shared cache store responses with Set-Cookie that say neither public nor s-maxage. Default: false. */
   storeSetCookie?: boolean
-  /** Whether a response by HTTP/2 without Content-Length is stored where this Node (before 22.17, and 24.0 and 24.1) does not
-   * tell the end of its stream from a reset. Default: true. */
+  /** Whether a response by HTTP/2 without Content-Length is stored where its end cannot be told from a reset, as below an
+   * interceptor that hands its header section on later. Default: true. */
   storeUnverifiedHttp2?: boolean
   /** Whose responses may answer whom. 'authorization': the response to one credential never answers another, the default
    * of a private cache; 'authorization+cookie'; false: everybody's, the default of a shared cache, which RFC 9111 §3.5

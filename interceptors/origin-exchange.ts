@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { CacheError } from '../lib/errors.ts'
 import type { Answer } from '../lib/rfc9111/answer.ts'
 import { decideFailure, decideResponse, type Join, type ResponseDecision } from '../lib/rfc9111/decide-response.ts'
-import { hasBody } from '../lib/rfc9111/framing.ts'
+import { framing } from '../lib/rfc9111/framing.ts'
 import { isSafe } from '../lib/rfc9111/methods.ts'
 import { inStoredBody, storedBytes } from '../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.ts'
@@ -47,7 +47,7 @@ export class OriginExchange implements OriginEvents {
   #unwatch: (() => void) | undefined
   #onOver: (() => void) | undefined
   #isOvertaken = false
-  /** By HTTP/2, without a length: only the stream can tell the end from a reset. */
+  /** By HTTP/2, of a length that nobody knows: only the stream can tell the end from a reset. */
   #isEndInDoubt = false
   /** What is removed once it is known whether the response is stored. */
   #replaced: readonly Entry[] | undefined
@@ -356,9 +356,8 @@ export class OriginExchange implements OriginEvents {
     const isFramed = isHttp2 && request.targetUri.startsWith('https:')
     const recordable = recordability(response, request.method, isFramed, maxEntrySizeBytes)
     if (typeof recordable === 'string') return recordable
-    this.#isEndInDoubt =
-      isHttp2 && recordable.expectedBytes === undefined && hasBody(request.method, response.statusCode)
     const expectedBytes = entry.completeLength === undefined ? recordable.expectedBytes : storedBytes(entry)
+    this.#isEndInDoubt = isFramed && expectedBytes === undefined && framing(response, request.method) === undefined
     if ((expectedBytes ?? 0) > maxEntrySizeBytes) return 'too-large'
     return this.#delivery.recordOrReason(request, entry, join, expectedBytes)
   }
