@@ -31,9 +31,14 @@ const transpiled = new Map<string, string>()
 
 function asCommonJs(path: string): string {
   const compilerOptions = { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true }
-  const text = transpiled.get(path) ?? ts.transpileModule(readFileSync(path, 'utf8'), { compilerOptions }).outputText
+  const text = transpiled.get(path) ?? withoutMeta(ts.transpileModule(readFileSync(path, 'utf8'), { compilerOptions }))
   transpiled.set(path, text)
   return text
+}
+
+/** As the build has it: CommonJS knows no import.meta. */
+function withoutMeta({ outputText }: ts.TranspileOutput): string {
+  return outputText.replaceAll('import.meta.url', 'undefined')
 }
 
 /** Evaluates sources as CommonJS in a new context; packages and modules of Node are those of this one. */
