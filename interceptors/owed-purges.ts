@@ -1,3 +1,4 @@
+import { monotonicMs } from '../lib/event-loop.ts'
 import type { Entry } from '../lib/rfc9111/types.ts'
 import type { CacheStore, Lookup } from '../stores/store.ts'
 
@@ -13,7 +14,7 @@ type Report = (error: unknown, operation: 'delete' | 'clear') => void
 export class OwedPurges {
   readonly #store: CacheStore
   readonly #report: Report
-  /** undefined: everything. With the time of the last attempt, by performance.now(); Infinity while one is under way. */
+  /** undefined: everything. With the time of the last attempt, by monotonicMs(); Infinity while one is under way. */
   readonly #owed = new Map<string | undefined, { triedAtMs: number }>()
 
   constructor(store: CacheStore, report: Report) {
@@ -51,7 +52,7 @@ export class OwedPurges {
 
   #note(tag: string | undefined): void {
     this.#owed.delete(tag)
-    this.#owed.set(tag, { triedAtMs: performance.now() })
+    this.#owed.set(tag, { triedAtMs: monotonicMs() })
     if (this.#owed.size <= MAX_OWED) return
     for (const oldest of this.#owed.keys()) {
       this.#owed.delete(oldest)
@@ -60,7 +61,7 @@ export class OwedPurges {
   }
 
   #tryAgain(): void {
-    const nowMs = performance.now()
+    const nowMs = monotonicMs()
     for (const [tag, owed] of this.#owed) {
       if (nowMs < owed.triedAtMs + PAUSE_MS) continue
       owed.triedAtMs = Infinity
@@ -73,7 +74,7 @@ export class OwedPurges {
       await this.#remove(tag)
       if (this.#owed.get(tag) === owed) this.#owed.delete(tag)
     } catch (error) {
-      owed.triedAtMs = performance.now()
+      owed.triedAtMs = monotonicMs()
       this.#report(error, tag === undefined ? 'clear' : 'delete')
     }
   }
