@@ -366,7 +366,7 @@ describe('a request that waits for another process', () => {
     })
     await isWaiting(setting)
     const following = Promise.all([1, 2, 3].map(() => cacheOf(setting, 0).get(origin.url)))
-    await sleep(20)
+    await sleep(100) // in which they have looked, and wait too
     aborting.abort()
     await gone
     await release()
