@@ -21,6 +21,7 @@ import { LinesHead } from './origin-head.ts'
 import type { Outcome } from './outcome.ts'
 import { completedOutcome, forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
 import { type Ask, optionsToSend, type Plan, planFor, storedOf } from './plan.ts'
+import { withQueuedAbort } from './queued-abort.ts'
 import { recordability } from './recordability.ts'
 import { soon } from './soon.ts'
 import { isStoreRefusal } from './store-refusal.ts'
@@ -103,7 +104,8 @@ export class OriginExchange implements OriginEvents {
     pause(this.#ask)
     try {
       this.#requestTimeMs = this.#cache.settings.now()
-      return next(optionsToSend(this.#ask, this.#request, this.#plan), asDispatchHandler(this.#handler))
+      const opts = optionsToSend(this.#ask, this.#request, this.#plan)
+      return next(withQueuedAbort(opts, client, this.#handler), asDispatchHandler(this.#handler))
     } catch (error) {
       this.#delivery.land('nothing')
       if (client === undefined || !client.isStarted) throw error

@@ -35,6 +35,7 @@ export class OriginHandler implements Source {
   readonly #events: OriginEvents
   #controller: Dispatcher.DispatchController | undefined
   #abortReason: Error | undefined
+  #cancelQueued: ((reason: Error) => void) | undefined
   #discarding = false
   #discardedBytes = 0
   #discardTimer: NodeJS.Timeout | undefined
@@ -67,8 +68,8 @@ export class OriginHandler implements Source {
 
   abort(reason: Error): void {
     this.#abortReason = reason
-    if (this.#controller === undefined) this.#fail(reason)
-    else this.#controller.abort(reason)
+    this.#cancelQueued?.(reason)
+    this.#controller?.abort(reason)
     // Some dispatchers take their time to say so.
     this.#fail(reason)
   }
@@ -105,9 +106,16 @@ export class OriginHandler implements Source {
     this.#resumeIfFree()
   }
 
+  /** The request waits for a connection, and `cancel` takes it out of that queue. */
+  onQueued(cancel: (reason: Error) => void): void {
+    if (this.#abortReason === undefined) this.#cancelQueued = cancel
+    else cancel(this.#abortReason)
+  }
+
   // The new handler API
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    this.#cancelQueued = undefined
     this.#controller = controller
     if (this.#abortReason !== undefined) {
       controller.abort(this.#abortReason)

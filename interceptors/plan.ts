@@ -81,8 +81,7 @@ export function mayAskAgain({ revalidation, completion }: Plan): boolean {
 }
 
 /** What is sent for a request: its own options, but for what the plan asks for in its place. */
-export function optionsToSend(ask: Ask, request: Request | undefined, plan: Plan): DispatchOptions {
-  const opts = withoutSignal(ask.opts, request)
+export function optionsToSend({ opts }: Ask, request: Request | undefined, plan: Plan): DispatchOptions {
   const { completion, revalidation } = plan
   const { conditions } = revalidation
   if (request !== undefined && completion !== undefined) {
@@ -92,16 +91,4 @@ export function optionsToSend(ask: Ask, request: Request | undefined, plan: Plan
   // The client's own date would bring a 304 that says nothing of what is stored.
   const replaced = ['if-modified-since', ...conditions.map(([name]) => name.toLowerCase())]
   return { ...opts, headers: withFields(request.fields, replaced, conditions) }
-}
-
-/** undici from 8.13 on puts a hook into its options, by which an aborted caller takes its request out of the queue. Others
- * may read along with this one: who has left is told by the client, and ends the request if nobody else wants it. */
-function withoutSignal(opts: DispatchOptions, request: Request | undefined): DispatchOptions {
-  if (request === undefined) return opts
-  let own = opts
-  for (const name of Object.getOwnPropertySymbols(opts)) {
-    if (!/queued ?abort/i.test(String(name))) continue
-    own = Object.assign({}, own, { [name]: undefined })
-  }
-  return own
 }

@@ -8,6 +8,7 @@ import type { Client } from './client.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-handler.ts'
 import { trailersHead } from './origin-head.ts'
 import type { Ask } from './plan.ts'
+import { withQueuedAbort } from './queued-abort.ts'
 import { soon } from './soon.ts'
 import { type DispatchOptions, withFields } from './to-request.ts'
 
@@ -96,7 +97,9 @@ export class RestOfBody implements OriginEvents {
     soon(() => {
       if (handler.isOver) return
       try {
-        next({ ...opts, headers } as DispatchOptions, asDispatchHandler(handler))
+        // The client has been started: it aborts by its source.
+        const own = withQueuedAbort({ ...opts, headers } as DispatchOptions, undefined, handler)
+        next(own, asDispatchHandler(handler))
       } catch (error) {
         this.#client.fail(error as Error)
       }
