@@ -9,8 +9,8 @@ import type { Measure, Shape } from './occupy-memory.ts'
 /** What is counted, as a share of what is held. Too little breaks the bound. Too much is counted of what is only stored, since
  * what the engine will remember is counted in advance, and of what responses share, as if each had its own. */
 const LOWEST = 0.87
-const HIGHEST = 1.4
-const HIGHEST_SERVED = 1.25
+const HIGHEST = 1.45
+const HIGHEST_SERVED = 1.3
 const MEBIBYTE = 1_048_576
 
 const SHAPES: readonly Shape[] = [

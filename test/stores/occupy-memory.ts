@@ -98,14 +98,15 @@ function linesOf(shape: Shape, index: number): FieldLine[] {
 }
 
 function requestOf(shape: Shape, index: number): Request {
-  const { variants = 1, pathBytes = 0 } = shape
+  const { variants = 1, pathBytes = 0, partitionBytes = 0 } = shape
   const path = `/some/usual/path/to/a/resource-${Math.floor(index / variants)}?with=query`
   const key = `https://www.example${shape.own === true ? index : ''}.com${cut(path.padEnd(pathBytes, 'x'), shape)}`
   const fields = Object.assign(
     Object.create(null),
     shape.vary ? { 'accept-encoding': 'gzip, br', 'accept-language': `en-${index}` } : {}
   )
-  const partition = fresh('').concat((shape.partition ?? 'x').repeat(shape.partitionBytes ?? 0))
+  // Its own from the first character on: V8 may make equal strings one.
+  const partition = partitionBytes === 0 ? '' : `${index}`.concat((shape.partition ?? 'x').repeat(partitionBytes))
   return { method: 'GET', key, targetUri: key, fields, partition }
 }
 
