@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { type CacheContext, OUTCOME, type Outcome, type OutcomeHolder } from './outcome.ts'
+import { type CacheContext, OUTCOME, type Outcome, type OutcomeHolder } from './outcome/outcome.ts'
 import type { HeaderObject } from './response-lines.ts'
 
 /** What feeds a client: the origin's connection, or the player of a stored body. */

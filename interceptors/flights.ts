@@ -8,7 +8,7 @@ import type { Client, Head } from './client.ts'
 import { eachInTurns } from './in-turns.ts'
 import type { OwnRequest } from './member.ts'
 import { NamesForAWhile } from './names-for-a-while.ts'
-import type { Outcome } from './outcome.ts'
+import type { Outcome } from './outcome/outcome.ts'
 import { SetsByKey } from './sets-by-key.ts'
 import type { DispatchOptions } from './to-request.ts'
 

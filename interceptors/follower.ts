@@ -2,7 +2,7 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import type { Client, Head, Source } from './client.ts'
 import type { Flight, Landing, Passenger, Stream } from './flights.ts'
 import type { OwnRequest } from './member.ts'
-import type { Outcome } from './outcome.ts'
+import type { Outcome } from './outcome/outcome.ts'
 import { soon } from './soon.ts'
 
 /** What a follower can be given of a response on its way: itself, what is made of it once it is stored, or nothing. */

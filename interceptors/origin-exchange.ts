@@ -18,8 +18,14 @@ import type { Change, Flight } from './flights.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler, SendingOriginHandler } from './origin-handler.ts'
 import { LinesHead } from './origin-head.ts'
-import type { Outcome } from './outcome.ts'
-import { completedOutcome, forwardedOutcome, staleOutcome, storedOutcome, validatedOutcome } from './outcomes.ts'
+import {
+  completedOutcome,
+  forwardedOutcome,
+  staleOutcome,
+  storedOutcome,
+  validatedOutcome
+} from './outcome/cache-status.ts'
+import type { Outcome } from './outcome/outcome.ts'
 import { type Ask, optionsToSend, type Plan, planFor, storedOf } from './plan.ts'
 import { withQueuedAbort } from './queued-abort.ts'
 import { recordability } from './recordability.ts'

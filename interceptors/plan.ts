@@ -8,7 +8,7 @@ import type { Position, Stored } from '../stores/store.ts'
 import type { Client } from './client.ts'
 import type { Patience } from './deadline.ts'
 import type { Flight } from './flights.ts'
-import type { OUTCOME, OutcomeHolder } from './outcome.ts'
+import type { OUTCOME, OutcomeHolder } from './outcome/outcome.ts'
 import { copyOptions, type DispatchOptions, withFields } from './to-request.ts'
 
 export type Dispatch = Dispatcher.Dispatch

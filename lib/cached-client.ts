@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { Agent, Client, type Dispatcher, errors, type RequestInfo, type RequestInit, type Response } from 'undici'
 import { type CacheInterceptor, RELEASE } from '../interceptors/cache-interceptor.ts'
-import { outcomeOfContext } from '../interceptors/info.ts'
+import { outcomeOfContext } from '../interceptors/outcome/response-info.ts'
 import { type CacheOption, interceptorOf } from './cache-option.ts'
 import { type FromCache, fetchBy } from './cached-fetch.ts'
 import { CacheError } from './errors.ts'

@@ -9,8 +9,8 @@ import {
   Response,
   fetch as undiciFetch
 } from 'undici'
-import { rememberOutcome } from '../interceptors/info.ts'
-import { OUTCOME, type Outcome, type OutcomeHolder } from '../interceptors/outcome.ts'
+import { OUTCOME, type Outcome, type OutcomeHolder } from '../interceptors/outcome/outcome.ts'
+import { rememberOutcome } from '../interceptors/outcome/response-info.ts'
 import { targetUrl } from './target-url.ts'
 
 /** Whether the body came from the store; on what request(), stream(), pipeline() and fetch() of a CachedClient give, and

@@ -1,5 +1,5 @@
-import type { CacheStatus } from '../lib/rfc9111/cache-status.ts'
-import type { ForwardReason } from '../lib/rfc9111/decide-request.ts'
+import type { CacheStatus } from '../../lib/rfc9111/cache-status.ts'
+import type { ForwardReason } from '../../lib/rfc9111/decide-request.ts'
 
 /** What the cache did for a request. */
 export interface CacheInfo {

@@ -1,7 +1,7 @@
-import type { Answer } from '../lib/rfc9111/answer.ts'
-import type { ForwardReason } from '../lib/rfc9111/decide-request.ts'
-import { ageMs, judge } from '../lib/rfc9111/judgement.ts'
-import type { Entry, Policy } from '../lib/rfc9111/types.ts'
+import type { Answer } from '../../lib/rfc9111/answer.ts'
+import type { ForwardReason } from '../../lib/rfc9111/decide-request.ts'
+import { ageMs, judge } from '../../lib/rfc9111/judgement.ts'
+import type { Entry, Policy } from '../../lib/rfc9111/types.ts'
 import type { Outcome } from './outcome.ts'
 
 /** Why a request went to the origin. */

@@ -1,6 +1,6 @@
-import { ageValueSeconds } from '../lib/rfc9111/age.ts'
-import { parseCacheStatus } from '../lib/rfc9111/cache-status.ts'
-import type { Fields } from '../lib/rfc9111/types.ts'
+import { ageValueSeconds } from '../../lib/rfc9111/age.ts'
+import { parseCacheStatus } from '../../lib/rfc9111/cache-status.ts'
+import type { Fields } from '../../lib/rfc9111/types.ts'
 import { type CacheInfo, infoOf, OUTCOME, type Outcome, type OutcomeHolder } from './outcome.ts'
 
 const known = new WeakMap<object, Outcome>()
