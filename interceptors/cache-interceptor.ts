@@ -2,10 +2,10 @@ import type { Dispatcher } from 'undici'
 import { optionError } from '../lib/errors.ts'
 import type { CacheStore } from '../stores/store.ts'
 import { HttpCache } from './cache.ts'
-import type { AnyHandler } from './handler-adapter.ts'
 import { type CacheOptions, readOptions } from './options.ts'
 import type { CacheInfo } from './outcome/outcome.ts'
 import { infoOfResponse } from './outcome/response-info.ts'
+import type { AnyHandler } from './undici/handler-adapter.ts'
 
 /** What purge() takes, one of these: the URL whose responses are to go, every variant of them; a tag, and all that carries it
  * goes; or an origin, and all that came from there does. */

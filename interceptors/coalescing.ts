@@ -1,10 +1,8 @@
 import { decideRequest } from '../lib/rfc9111/decide-request.ts'
 import type { Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
-import { AnswerHead } from './answer-head.ts'
 import type { Background } from './background.ts'
 import type { HttpCache } from './cache.ts'
-import { startOnce } from './client.ts'
 import { pause, remainingMs, withDeadline } from './deadline.ts'
 import { type Flight, flightName, type Stream } from './flights.ts'
 import { Follower, type Share } from './follower.ts'
@@ -13,6 +11,8 @@ import { hitOutcome } from './outcome/cache-status.ts'
 import { type Ask, afterWaiting, asItStands, mayAskAgain, type Plan } from './plan.ts'
 import { Tenure } from './tenure.ts'
 import { Turn } from './turn.ts'
+import { AnswerHead } from './undici/answer-head.ts'
+import { startOnce } from './undici/downstream-handler.ts'
 
 /** What an origin has to give its header section to another's request, before those who wait ask for themselves. */
 const LONGEST_WAIT_MS = 30_000

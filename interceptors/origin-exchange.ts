@@ -8,16 +8,12 @@ import { isSafe } from '../lib/rfc9111/methods.ts'
 import { inStoredBody, storedBytes } from '../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, FieldLines, Request, Response } from '../lib/rfc9111/types.ts'
 import type { MaybePromise } from '../stores/store.ts'
-import { AnswerHead } from './answer-head.ts'
 import type { HttpCache } from './cache.ts'
-import type { Client } from './client.ts'
 import { pause } from './deadline.ts'
 import { Delivery } from './delivery.ts'
 import { isDisconnection } from './disconnection.ts'
 import type { Change, Flight } from './flights.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
-import { asDispatchHandler, type OriginEvents, OriginHandler, SendingOriginHandler } from './origin-handler.ts'
-import { LinesHead } from './origin-head.ts'
 import {
   completedOutcome,
   forwardedOutcome,
@@ -27,12 +23,16 @@ import {
 } from './outcome/cache-status.ts'
 import type { Outcome } from './outcome/outcome.ts'
 import { type Ask, optionsToSend, type Plan, planFor, storedOf } from './plan.ts'
-import { withQueuedAbort } from './queued-abort.ts'
 import { recordability } from './recordability.ts'
-import { soon } from './soon.ts'
 import { isStoreRefusal } from './store-refusal.ts'
 import { StoredBeginning } from './stored-beginning.ts'
 import type { OpenBody } from './stored-bodies.ts'
+import { AnswerHead } from './undici/answer-head.ts'
+import type { Client } from './undici/downstream-handler.ts'
+import { LinesHead } from './undici/lines-head.ts'
+import { asDispatchHandler, type OriginEvents, OriginHandler, SendingOriginHandler } from './undici/origin-handler.ts'
+import { withQueuedAbort } from './undici/queued-abort.ts'
+import { soon } from './undici/soon.ts'
 
 /** Why something is not stored that says nothing of the next response. */
 const REASONS_OF_THE_MOMENT: ReadonlySet<string> = new Set(['body-vanished', 'unsafe-method'])

@@ -5,11 +5,11 @@ import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
 import type { Entry, Request } from '../lib/rfc9111/types.ts'
 import type { Revalidation } from '../lib/rfc9111/validation.ts'
 import type { Position, Stored } from '../stores/store.ts'
-import type { Client } from './client.ts'
 import type { Patience } from './deadline.ts'
 import type { Flight } from './flights.ts'
 import type { OUTCOME, OutcomeHolder } from './outcome/outcome.ts'
 import { copyOptions, type DispatchOptions, withFields } from './to-request.ts'
+import type { Client } from './undici/downstream-handler.ts'
 
 export type Dispatch = Dispatcher.Dispatch
 

@@ -4,13 +4,13 @@ import { combinedValue, fieldsOf, firstValue } from '../lib/rfc9111/fields.ts'
 import { isOfOneVersion, isResumable } from '../lib/rfc9111/parts.ts'
 import { strongValidator } from '../lib/rfc9111/ranges.ts'
 import type { Entry, FieldLines, Fields, Response } from '../lib/rfc9111/types.ts'
-import type { Client } from './client.ts'
-import { asDispatchHandler, type OriginEvents, OriginHandler } from './origin-handler.ts'
-import { trailersHead } from './origin-head.ts'
 import type { Ask } from './plan.ts'
-import { withQueuedAbort } from './queued-abort.ts'
-import { soon } from './soon.ts'
 import { type DispatchOptions, withFields } from './to-request.ts'
+import type { Client } from './undici/downstream-handler.ts'
+import { trailersHead } from './undici/lines-head.ts'
+import { asDispatchHandler, type OriginEvents, OriginHandler } from './undici/origin-handler.ts'
+import { withQueuedAbort } from './undici/queued-abort.ts'
+import { soon } from './undici/soon.ts'
 
 /** What the request for the rest has in place of what the client sent: the client's own conditions are decided. */
 const REPLACED = ['range', 'if-range', 'if-none-match', 'if-modified-since']

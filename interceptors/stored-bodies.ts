@@ -16,14 +16,14 @@ import {
   ReadBodyPlayer,
   release
 } from './body-player.ts'
-import { type Client, nobodyWaits } from './client.ts'
 import type { Patience } from './deadline.ts'
 import { isPromise } from './maybe-promise.ts'
 import type { OwnRequest } from './member.ts'
-import { trailersHead } from './origin-head.ts'
 import type { Ask } from './plan.ts'
 import { type Reader, RestOfBody } from './rest-of-body.ts'
 import type { StoreGuard } from './store-guard.ts'
+import { type Client, nobodyWaits } from './undici/downstream-handler.ts'
+import { trailersHead } from './undici/lines-head.ts'
 
 const NO_PIECES: readonly Uint8Array[] = []
 

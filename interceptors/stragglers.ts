@@ -1,12 +1,12 @@
 import type { Entry, FieldLines } from '../lib/rfc9111/types.ts'
 import type { HttpCache } from './cache.ts'
-import type { Client } from './client.ts'
 import { eachInTurns } from './in-turns.ts'
 import type { OwnRequest } from './member.ts'
-import { trailersHead } from './origin-head.ts'
 import { type Reader, RestOfBody } from './rest-of-body.ts'
 import type { Beginning } from './shared-body.ts'
 import { Straggler, type StragglerEvents } from './straggler.ts'
+import type { Client } from './undici/downstream-handler.ts'
+import { trailersHead } from './undici/lines-head.ts'
 
 export interface StragglersOptions {
   readonly cache: HttpCache

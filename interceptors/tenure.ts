@@ -1,11 +1,11 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
 import type { Lease } from '../stores/store.ts'
-import type { Client } from './client.ts'
 import { type Landing, UNSHARED_MS, type Watcher } from './flights.ts'
 import { mapMaybe } from './maybe-promise.ts'
 import type { Settings } from './options.ts'
 import type { StoreGuard } from './store-guard.ts'
 import { LONGEST_PAUSE_MS } from './turn.ts'
+import type { Client } from './undici/downstream-handler.ts'
 
 export interface TenureOptions {
   readonly guard: StoreGuard

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { setImmediate } from 'node:timers'
 import type { Dispatcher } from 'undici'
 import { cacheInterceptor } from 'undici-http-cache'
-import type { AnyHandler } from '../../interceptors/handler-adapter.ts'
+import type { AnyHandler } from '../../interceptors/undici/handler-adapter.ts'
 
 const FEW = 1000
 const MANY = 10_000

@@ -4,7 +4,7 @@
 //   dispatcher.dispatch({ origin, path: '/', method: 'GET' }, handler)
 //   await heard.over
 import type { Dispatcher } from 'undici'
-import type { AnyHandler } from '../../interceptors/handler-adapter.ts'
+import type { AnyHandler } from '../../interceptors/undici/handler-adapter.ts'
 
 /** The new API's handlers, and those of undici 7 and before. */
 export type Api = 'modern' | 'legacy'

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { type CacheContext, OUTCOME, type Outcome, type OutcomeHolder } from './outcome/outcome.ts'
-import type { HeaderObject } from './response-lines.ts'
+import { type CacheContext, OUTCOME, type Outcome, type OutcomeHolder } from '../outcome/outcome.ts'
+import type { HeaderObject } from './header-lines.ts'
 
 /** What feeds a client: the origin's connection, or the player of a stored body. */
 export interface Source {

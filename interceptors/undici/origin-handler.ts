@@ -1,13 +1,13 @@
 import type { Duplex } from 'node:stream'
 import { clearTimeout, setTimeout } from 'node:timers'
 import type { Dispatcher } from 'undici'
-import type { FieldLines } from '../lib/rfc9111/types.ts'
-import { nobodyWaits, type Source } from './client.ts'
+import type { FieldLines } from '../../lib/rfc9111/types.ts'
+import { nobodyWaits, type Source } from './downstream-handler.ts'
 import type { AnyHandler } from './handler-adapter.ts'
+import { type HeaderObject, linesFrom, linesFromRaw, toHeaderObject } from './header-lines.ts'
 import { isFromHttp2, isRecord } from './http2.ts'
 import { hasEnded, respondingStream } from './http2-ends.ts'
 import { LegacyController } from './legacy-controller.ts'
-import { type HeaderObject, linesFrom, linesFromRaw, toHeaderObject } from './response-lines.ts'
 
 /** How much of a response that nobody reads is let through before its connection is given up. */
 const MAX_DISCARDED_BYTES = 131_072

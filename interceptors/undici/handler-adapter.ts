@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { Client, type Head } from './client.ts'
-import type { CacheContext, OutcomeHolder } from './outcome/outcome.ts'
+import type { CacheContext, OutcomeHolder } from '../outcome/outcome.ts'
+import { Client, type Head } from './downstream-handler.ts'
 
 /** What handlers of either API may have. */
 interface RequestHooks {

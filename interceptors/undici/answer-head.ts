@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
-import type { Answer } from '../lib/rfc9111/answer.ts'
-import type { FieldLines } from '../lib/rfc9111/types.ts'
-import type { Head } from './client.ts'
-import { type HeaderObject, toHeaderObject, toRawHeaders } from './response-lines.ts'
+import type { Answer } from '../../lib/rfc9111/answer.ts'
+import type { FieldLines } from '../../lib/rfc9111/types.ts'
+import type { Head } from './downstream-handler.ts'
+import { type HeaderObject, toHeaderObject, toRawHeaders } from './header-lines.ts'
 
 /** What is made once from an answer's lines and used for each reply. */
 interface Template {

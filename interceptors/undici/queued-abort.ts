@@ -1,5 +1,5 @@
-import type { Client } from './client.ts'
-import type { DispatchOptions } from './to-request.ts'
+import type { DispatchOptions } from '../to-request.ts'
+import type { Client } from './downstream-handler.ts'
 
 /** undici from 8.13 on has a hook among the options of a request: dispatchers call it while the request waits for a
  * connection, with a function that takes it out of their queue. No package can import the symbol that it stands under. */

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
-import { fieldsOf } from '../lib/rfc9111/fields.ts'
-import type { FieldLine, FieldLines } from '../lib/rfc9111/types.ts'
+import { fieldsOf } from '../../lib/rfc9111/fields.ts'
+import type { FieldLine, FieldLines } from '../../lib/rfc9111/types.ts'
 
 /** Header fields as undici's handlers get them. */
 export type HeaderObject = Record<string, string | string[] | undefined>

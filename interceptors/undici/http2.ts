@@ -1,5 +1,5 @@
-import type { FieldLines } from '../lib/rfc9111/types.ts'
-import type { HeaderObject } from './response-lines.ts'
+import type { FieldLines } from '../../lib/rfc9111/types.ts'
+import type { HeaderObject } from './header-lines.ts'
 
 /** HTTP/2 frames its content: `http2-ends.ts` tells its end from a reset. undici 8 gives its raw headers as an object; undici 7 as
  * pairs, told apart from HTTP/1 by what HTTP/2 cannot have: a reason phrase, capitals, Connection. */

@@ -1,6 +1,6 @@
-import type { FieldLine, FieldLines } from '../lib/rfc9111/types.ts'
-import type { Head } from './client.ts'
-import { type HeaderObject, toHeaderObject, toRawHeaders } from './response-lines.ts'
+import type { FieldLine, FieldLines } from '../../lib/rfc9111/types.ts'
+import type { Head } from './downstream-handler.ts'
+import { type HeaderObject, toHeaderObject, toRawHeaders } from './header-lines.ts'
 
 /** A header section made from lines: an origin's, with this cache's member of Cache-Status after what others said. */
 export class LinesHead implements Head {
