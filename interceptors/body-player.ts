@@ -5,7 +5,7 @@ import { CacheError } from '../lib/errors.ts'
 import { nextTurn } from '../lib/event-loop.ts'
 import { propertyOf } from '../lib/foreign-values.ts'
 import type { Body } from '../stores/store.ts'
-import { isLate } from './deadline.ts'
+import { isLate } from './store-access/store-deadline.ts'
 import type { Client, Head, Source } from './undici/downstream-handler.ts'
 
 /** Larger pieces are handed out, and copied where they have to be, in steps of this size. */

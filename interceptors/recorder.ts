@@ -7,8 +7,8 @@ import { Blocks } from '../stores/blocks.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../stores/store.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Joining } from './replacement.ts'
-import type { StoreGuard } from './store-guard.ts'
-import type { StoreRefusal } from './store-refusal.ts'
+import type { StoreGuard } from './store-access/store-guard.ts'
+import type { StoreRefusal } from './store-access/store-refusal.ts'
 import { storedPieces } from './stored-pieces.ts'
 
 export interface RecorderOptions {

@@ -4,12 +4,12 @@ import { storedBytes } from '../lib/rfc9111/segments.ts'
 import type { Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../stores/store.ts'
 import type { HttpCache } from './cache.ts'
-import { withDeadline } from './deadline.ts'
 import { mapMaybe } from './maybe-promise.ts'
 import { type Plan, storedOf } from './plan.ts'
 import { Recorder } from './recorder.ts'
 import { mayReplace } from './replacement.ts'
-import type { StoreRefusal } from './store-refusal.ts'
+import { withDeadline } from './store-access/store-deadline.ts'
+import type { StoreRefusal } from './store-access/store-refusal.ts'
 
 export interface RecordingOptions {
   readonly cache: HttpCache

@@ -4,7 +4,7 @@ import type { Entry, Policy, Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
 import type { MaybePromise, Position, Stored } from '../stores/store.ts'
 import { mapMaybe } from './maybe-promise.ts'
-import type { StoreGuard } from './store-guard.ts'
+import type { StoreGuard } from './store-access/store-guard.ts'
 
 /** What parts, and responses to HEAD, are stored for. */
 export interface ReplacementOptions {

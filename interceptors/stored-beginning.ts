@@ -2,8 +2,8 @@ import { Buffer } from 'node:buffer'
 import type { ByteRange } from '../lib/rfc9111/types.ts'
 import type { Stored } from '../stores/store.ts'
 import { DamagedBody } from './body-player.ts'
-import type { Patience } from './deadline.ts'
-import type { StoreGuard } from './store-guard.ts'
+import type { Patience } from './store-access/store-deadline.ts'
+import type { StoreGuard } from './store-access/store-guard.ts'
 import { storedPieces } from './stored-pieces.ts'
 
 /** Where stored bytes go before those of the origin do. */

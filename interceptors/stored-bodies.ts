@@ -16,12 +16,12 @@ import {
   ReadBodyPlayer,
   release
 } from './body-player.ts'
-import type { Patience } from './deadline.ts'
 import { isPromise } from './maybe-promise.ts'
 import type { OwnRequest } from './member.ts'
 import type { Ask } from './plan.ts'
 import { type Reader, RestOfBody } from './rest-of-body.ts'
-import type { StoreGuard } from './store-guard.ts'
+import type { Patience } from './store-access/store-deadline.ts'
+import type { StoreGuard } from './store-access/store-guard.ts'
 import { type Client, nobodyWaits } from './undici/downstream-handler.ts'
 import { trailersHead } from './undici/lines-head.ts'
 

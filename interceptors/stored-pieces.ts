@@ -3,8 +3,8 @@ import { nextTurn } from '../lib/event-loop.ts'
 import type { ByteRange } from '../lib/rfc9111/types.ts'
 import type { Stored } from '../stores/store.ts'
 import { damageIn, heldPieces, isDamage, release } from './body-player.ts'
-import { isLate, type Patience } from './deadline.ts'
-import type { StoreGuard } from './store-guard.ts'
+import { isLate, type Patience } from './store-access/store-deadline.ts'
+import type { StoreGuard } from './store-access/store-guard.ts'
 
 /** Larger pieces are handed out in steps of this size, so many of them in a turn of the event loop. */
 const STEP_BYTES = 65_536

@@ -3,7 +3,7 @@ import { monotonicMs } from '../lib/event-loop.ts'
 import type { Lease, LeaseAnswer } from '../stores/store.ts'
 import type { Crew, Flight, Watcher } from './flights.ts'
 import { mapMaybe } from './maybe-promise.ts'
-import type { StoreGuard } from './store-guard.ts'
+import type { StoreGuard } from './store-access/store-guard.ts'
 import type { Client, Source } from './undici/downstream-handler.ts'
 
 export interface TurnOptions {

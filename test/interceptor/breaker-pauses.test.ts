@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { beforeEach, describe, type TestContext, test } from 'node:test'
-import { CircuitBreaker } from '../../interceptors/circuit-breaker.ts'
+import { CircuitBreaker } from '../../interceptors/store-access/circuit-breaker.ts'
 
 /** The breaker's clock, which stands still until it is told. */
 let nowMs = 0

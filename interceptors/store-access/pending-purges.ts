@@ -1,6 +1,6 @@
-import { monotonicMs } from '../lib/event-loop.ts'
-import type { Entry } from '../lib/rfc9111/types.ts'
-import type { CacheStore, Lookup } from '../stores/store.ts'
+import { monotonicMs } from '../../lib/event-loop.ts'
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import type { CacheStore, Lookup } from '../../stores/store.ts'
 
 /** How long after an attempt has failed the next may begin, and of how many tags it is known. */
 const PAUSE_MS = 1000

@@ -1,9 +1,9 @@
 import { isUint8Array } from 'node:util/types'
-import { nextTurn } from '../lib/event-loop.ts'
-import { storedBytes } from '../lib/rfc9111/segments.ts'
-import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
-import { sliceBlocks } from '../stores/body-range.ts'
-import { givesLeases } from '../stores/leases.ts'
+import { nextTurn } from '../../lib/event-loop.ts'
+import { storedBytes } from '../../lib/rfc9111/segments.ts'
+import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
+import { sliceBlocks } from '../../stores/body-range.ts'
+import { givesLeases } from '../../stores/leases.ts'
 import type {
   Body,
   BodyWriter,
@@ -16,16 +16,16 @@ import type {
   Position,
   PutOptions,
   Stored
-} from '../stores/store.ts'
-import { DamagedBody, release } from './body-player.ts'
+} from '../../stores/store.ts'
+import { DamagedBody, release } from '../body-player.ts'
+import { isPromise, mapMaybe } from '../maybe-promise.ts'
+import type { Settings, StoreOperation } from '../options.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
-import { answered, isLate, type Patience, remainingMs, tooLate, withDeadline } from './deadline.ts'
-import { isPromise, mapMaybe } from './maybe-promise.ts'
-import type { Settings, StoreOperation } from './options.ts'
-import { OwedDeletions } from './owed-deletions.ts'
-import { OwedPurges } from './owed-purges.ts'
+import { checkedBody, checkedLease, checkedLookup, checkedWriter } from './contract-checks.ts'
+import { OwedDeletions } from './pending-deletions.ts'
+import { OwedPurges } from './pending-purges.ts'
 import { PendingWrites } from './pending-writes.ts'
-import { checkedBody, checkedLease, checkedLookup, checkedWriter } from './store-answers.ts'
+import { answered, isLate, type Patience, remainingMs, tooLate, withDeadline } from './store-deadline.ts'
 import type { StoreRefusal } from './store-refusal.ts'
 
 /** Empty pieces of a body that are read in a turn of the event loop. */

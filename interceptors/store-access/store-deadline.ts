@@ -1,7 +1,7 @@
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers'
-import { CacheError } from '../lib/errors.ts'
-import { monotonicMs } from '../lib/event-loop.ts'
-import { propertyOf } from '../lib/foreign-values.ts'
+import { CacheError } from '../../lib/errors.ts'
+import { monotonicMs } from '../../lib/event-loop.ts'
+import { propertyOf } from '../../lib/foreign-values.ts'
 
 /** By so much a timer may be early. */
 const EARLY_MS = 2

@@ -1,4 +1,4 @@
-import { monotonicMs } from '../lib/event-loop.ts'
+import { monotonicMs } from '../../lib/event-loop.ts'
 
 const FAILURES_TO_OPEN = 5
 const FIRST_PAUSE_MS = 500

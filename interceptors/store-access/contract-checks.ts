@@ -1,7 +1,7 @@
 import { isUint8Array } from 'node:util/types'
-import { CacheError } from '../lib/errors.ts'
-import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
-import type { Body, BodyWriter, LeaseAnswer, Lookup } from '../stores/store.ts'
+import { CacheError } from '../../lib/errors.ts'
+import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
+import type { Body, BodyWriter, LeaseAnswer, Lookup } from '../../stores/store.ts'
 
 /** What the contract promises, and that each response is stored for this key and selected by this request. */
 export function checkedLookup(
