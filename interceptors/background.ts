@@ -5,7 +5,7 @@ import type { HttpCache } from './cache.ts'
 import { type Flight, flightName } from './flights.ts'
 import { NamesForAWhile } from './names-for-a-while.ts'
 import { OriginExchange } from './origin-exchange.ts'
-import type { Ask, Dispatch, Plan } from './plan.ts'
+import type { Ask, Dispatch, Plan } from './request/request-context.ts'
 import { Tenure } from './tenure.ts'
 
 /** How long after a refresh that has brought nothing the next may begin, and of how many such it is known. */

@@ -20,15 +20,29 @@ import type { Settings } from './options.ts'
 import { OriginExchange } from './origin-exchange.ts'
 import { hitOutcome } from './outcome/cache-status.ts'
 import { OUTCOME, type Outcome } from './outcome/outcome.ts'
-import { type Ask, type AskOptions, asItStands, type Dispatch, type Plan, planFor, withRequest } from './plan.ts'
-import { hasContent, withoutContent } from './request-content.ts'
+import { Waiting } from './request/pending-requests.ts'
+import { hasContent, withoutContent } from './request/request-content.ts'
+import {
+  type Ask,
+  type AskOptions,
+  asItStands,
+  type Dispatch,
+  type Plan,
+  planFor,
+  withRequest
+} from './request/request-context.ts'
+import {
+  type DispatchOptions,
+  type KnownOrigins,
+  toRequest,
+  withOrigin,
+  withRereadableHeaders
+} from './request/request-mapping.ts'
 import { Server } from './serve.ts'
 import { PendingWrites, withinTime } from './store-access/pending-writes.ts'
 import { StoreGuard } from './store-access/store-guard.ts'
 import { StoredBodies } from './stored-bodies.ts'
-import { type DispatchOptions, type KnownOrigins, toRequest, withOrigin, withRereadableHeaders } from './to-request.ts'
 import { type AnyHandler, clientOf } from './undici/handler-adapter.ts'
-import { Waiting } from './waiting.ts'
 
 /** The cache behind an interceptor: asks the engine what to do with each request, and does it. */
 export class HttpCache {

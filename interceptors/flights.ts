@@ -8,8 +8,8 @@ import { eachInTurns } from './in-turns.ts'
 import type { OwnRequest } from './member.ts'
 import { NamesForAWhile } from './names-for-a-while.ts'
 import type { Outcome } from './outcome/outcome.ts'
+import type { DispatchOptions } from './request/request-mapping.ts'
 import { SetsByKey } from './sets-by-key.ts'
-import type { DispatchOptions } from './to-request.ts'
 import type { Client, Head } from './undici/downstream-handler.ts'
 
 /** How a flight ended for those who waited: with something stored that may serve them, or with nothing. */

@@ -7,7 +7,7 @@ import { MemoryStore } from '../stores/memory.ts'
 import type { CacheStore } from '../stores/store.ts'
 import { suggestedTimeoutMs } from '../stores/suggested-timeout.ts'
 import { amount, callback, delay, flag, listOf, oneOf, originOf, positive, refuseUnknown } from './option-checks.ts'
-import { partitionBy, type RequestToPartition } from './partition.ts'
+import { partitionBy, type RequestToPartition } from './request/partition.ts'
 
 /** The options of cacheInterceptor(). Every number carries its unit in its name; a bad value is a TypeError with code
  * ERR_CACHE_OPTION that names the option. */

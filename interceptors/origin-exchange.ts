@@ -21,8 +21,8 @@ import {
   validatedOutcome
 } from './outcome/cache-status.ts'
 import type { Outcome } from './outcome/outcome.ts'
-import { type Ask, optionsToSend, type Plan, planFor, storedOf } from './plan.ts'
 import { recordability } from './recordability.ts'
+import { type Ask, optionsToSend, type Plan, planFor, storedOf } from './request/request-context.ts'
 import { pause } from './store-access/store-deadline.ts'
 import { isStoreRefusal } from './store-access/store-refusal.ts'
 import { StoredBeginning } from './stored-beginning.ts'

@@ -18,7 +18,7 @@ import {
 } from './body-player.ts'
 import { isPromise } from './maybe-promise.ts'
 import type { OwnRequest } from './member.ts'
-import type { Ask } from './plan.ts'
+import type { Ask } from './request/request-context.ts'
 import { type Reader, RestOfBody } from './rest-of-body.ts'
 import type { Patience } from './store-access/store-deadline.ts'
 import type { StoreGuard } from './store-access/store-guard.ts'

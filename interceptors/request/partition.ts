@@ -1,6 +1,6 @@
-import { optionError } from '../lib/errors.ts'
-import { combinedValue } from '../lib/rfc9111/fields.ts'
-import type { Fields } from '../lib/rfc9111/types.ts'
+import { optionError } from '../../lib/errors.ts'
+import { combinedValue } from '../../lib/rfc9111/fields.ts'
+import type { Fields } from '../../lib/rfc9111/types.ts'
 
 /** Names the partition of a request from its fields (by lower-case name): responses never cross from one to another.
  * undefined and '' are the partition of everybody. */

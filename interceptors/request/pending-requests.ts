@@ -1,7 +1,7 @@
-import type { MaybePromise } from '../stores/store.ts'
-import { isPromise } from './maybe-promise.ts'
-import { type Ask, asItStands, type Dispatch } from './plan.ts'
-import { startOnce } from './undici/downstream-handler.ts'
+import type { MaybePromise } from '../../stores/store.ts'
+import { isPromise } from '../maybe-promise.ts'
+import { startOnce } from '../undici/downstream-handler.ts'
+import { type Ask, asItStands, type Dispatch } from './request-context.ts'
 
 /** Requests that wait for the store: for an answer, or until it has stored another's response. */
 export class Waiting {

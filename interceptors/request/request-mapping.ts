@@ -1,9 +1,9 @@
 import { stringify } from 'node:querystring'
 import type { Dispatcher } from 'undici'
-import { cacheKey } from '../lib/rfc9111/cache-key.ts'
-import { addFieldLine, combinedValue, FieldsInProgress } from '../lib/rfc9111/fields.ts'
-import type { Fields, Request } from '../lib/rfc9111/types.ts'
-import type { Settings } from './options.ts'
+import { cacheKey } from '../../lib/rfc9111/cache-key.ts'
+import { addFieldLine, combinedValue, FieldsInProgress } from '../../lib/rfc9111/fields.ts'
+import type { Fields, Request } from '../../lib/rfc9111/types.ts'
+import type { Settings } from '../options.ts'
 
 export type DispatchOptions = Dispatcher.DispatchOptions
 
