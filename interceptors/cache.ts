@@ -20,6 +20,8 @@ import type { Settings } from './options.ts'
 import { OriginExchange } from './origin-exchange.ts'
 import { hitOutcome } from './outcome/cache-status.ts'
 import { OUTCOME, type Outcome } from './outcome/outcome.ts'
+import { Server } from './replay/answer-replay.ts'
+import { StoredBodies } from './replay/stored-body.ts'
 import { Waiting } from './request/pending-requests.ts'
 import { hasContent, withoutContent } from './request/request-content.ts'
 import {
@@ -38,10 +40,8 @@ import {
   withOrigin,
   withRereadableHeaders
 } from './request/request-mapping.ts'
-import { Server } from './serve.ts'
 import { PendingWrites, withinTime } from './store-access/pending-writes.ts'
 import { StoreGuard } from './store-access/store-guard.ts'
-import { StoredBodies } from './stored-bodies.ts'
 import { type AnyHandler, clientOf } from './undici/handler-adapter.ts'
 
 /** The cache behind an interceptor: asks the engine what to do with each request, and does it. */

@@ -7,9 +7,9 @@ import { Blocks } from '../stores/blocks.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../stores/store.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Joining } from './replacement.ts'
+import { storedPieces } from './replay/body-chunks.ts'
 import type { StoreGuard } from './store-access/store-guard.ts'
 import type { StoreRefusal } from './store-access/store-refusal.ts'
-import { storedPieces } from './stored-pieces.ts'
 
 export interface RecorderOptions {
   readonly guard: StoreGuard

@@ -17,9 +17,9 @@ import type {
   PutOptions,
   Stored
 } from '../../stores/store.ts'
-import { DamagedBody, release } from '../body-player.ts'
 import { isPromise, mapMaybe } from '../maybe-promise.ts'
 import type { Settings, StoreOperation } from '../options.ts'
+import { DamagedBody, release } from '../replay/body-replay.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { checkedBody, checkedLease, checkedLookup, checkedWriter } from './contract-checks.ts'
 import { OwedDeletions } from './pending-deletions.ts'

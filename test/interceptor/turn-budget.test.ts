@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { TurnBudget } from '../../interceptors/turn-budget.ts'
+import { TurnBudget } from '../../interceptors/replay/tick-budget.ts'
 
 const MEBIBYTE = 1_048_576
 

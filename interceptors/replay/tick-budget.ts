@@ -1,4 +1,4 @@
-import { monotonicMs, soon } from '../lib/event-loop.ts'
+import { monotonicMs, soon } from '../../lib/event-loop.ts'
 
 const MAX_HITS = 128
 const MAX_BYTES = 4_194_304

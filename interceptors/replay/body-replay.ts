@@ -1,12 +1,12 @@
 import { Buffer } from 'node:buffer'
 import type { Hash } from 'node:crypto'
 import { isUint8Array } from 'node:util/types'
-import { CacheError } from '../lib/errors.ts'
-import { nextTurn } from '../lib/event-loop.ts'
-import { propertyOf } from '../lib/foreign-values.ts'
-import type { Body } from '../stores/store.ts'
-import { isLate } from './store-access/store-deadline.ts'
-import type { Client, Head, Source } from './undici/downstream-handler.ts'
+import { CacheError } from '../../lib/errors.ts'
+import { nextTurn } from '../../lib/event-loop.ts'
+import { propertyOf } from '../../lib/foreign-values.ts'
+import type { Body } from '../../stores/store.ts'
+import { isLate } from '../store-access/store-deadline.ts'
+import type { Client, Head, Source } from '../undici/downstream-handler.ts'
 
 /** Larger pieces are handed out, and copied where they have to be, in steps of this size. */
 const STEP_BYTES = 65_536

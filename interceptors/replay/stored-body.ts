@@ -1,11 +1,18 @@
 import type { Hash } from 'node:crypto'
-import type { Answer } from '../lib/rfc9111/answer.ts'
-import { requestDirectives } from '../lib/rfc9111/directives.ts'
-import { strongValidator } from '../lib/rfc9111/ranges.ts'
-import { inStoredBody, storedBytes } from '../lib/rfc9111/segments.ts'
-import type { Entry, FieldLines, Request } from '../lib/rfc9111/types.ts'
-import { variantKey } from '../lib/rfc9111/vary.ts'
-import type { Body, MaybePromise, Stored } from '../stores/store.ts'
+import type { Answer } from '../../lib/rfc9111/answer.ts'
+import { requestDirectives } from '../../lib/rfc9111/directives.ts'
+import { strongValidator } from '../../lib/rfc9111/ranges.ts'
+import { inStoredBody, storedBytes } from '../../lib/rfc9111/segments.ts'
+import type { Entry, FieldLines, Request } from '../../lib/rfc9111/types.ts'
+import { variantKey } from '../../lib/rfc9111/vary.ts'
+import type { Body, MaybePromise, Stored } from '../../stores/store.ts'
+import { isPromise } from '../maybe-promise.ts'
+import type { OwnRequest } from '../member.ts'
+import type { Ask } from '../request/request-context.ts'
+import type { Patience } from '../store-access/store-deadline.ts'
+import type { StoreGuard } from '../store-access/store-guard.ts'
+import { type Client, nobodyWaits } from '../undici/downstream-handler.ts'
+import { trailersHead } from '../undici/lines-head.ts'
 import {
   type BodyPlayer,
   damageIn,
@@ -15,15 +22,8 @@ import {
   type OnLost,
   ReadBodyPlayer,
   release
-} from './body-player.ts'
-import { isPromise } from './maybe-promise.ts'
-import type { OwnRequest } from './member.ts'
-import type { Ask } from './request/request-context.ts'
-import { type Reader, RestOfBody } from './rest-of-body.ts'
-import type { Patience } from './store-access/store-deadline.ts'
-import type { StoreGuard } from './store-access/store-guard.ts'
-import { type Client, nobodyWaits } from './undici/downstream-handler.ts'
-import { trailersHead } from './undici/lines-head.ts'
+} from './body-replay.ts'
+import { type Reader, RestOfBody } from './resumed-body.ts'
 
 const NO_PIECES: readonly Uint8Array[] = []
 
