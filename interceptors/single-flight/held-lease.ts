@@ -1,11 +1,11 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
-import type { Lease } from '../stores/store.ts'
-import { type Landing, UNSHARED_MS, type Watcher } from './flights.ts'
-import { mapMaybe } from './maybe-promise.ts'
-import type { Settings } from './options.ts'
-import type { StoreGuard } from './store-access/store-guard.ts'
-import { LONGEST_PAUSE_MS } from './turn.ts'
-import type { Client } from './undici/downstream-handler.ts'
+import type { Lease } from '../../stores/store.ts'
+import { mapMaybe } from '../maybe-promise.ts'
+import type { Settings } from '../options.ts'
+import type { StoreGuard } from '../store-access/store-guard.ts'
+import type { Client } from '../undici/downstream-handler.ts'
+import { type Landing, UNSHARED_MS, type Watcher } from './flight-registry.ts'
+import { LONGEST_PAUSE_MS } from './lease-acquisition.ts'
 
 export interface TenureOptions {
   readonly guard: StoreGuard

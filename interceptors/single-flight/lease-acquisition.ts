@@ -1,10 +1,10 @@
 import { clearTimeout, setTimeout } from 'node:timers'
-import { monotonicMs } from '../lib/event-loop.ts'
-import type { Lease, LeaseAnswer } from '../stores/store.ts'
-import type { Crew, Flight, Watcher } from './flights.ts'
-import { mapMaybe } from './maybe-promise.ts'
-import type { StoreGuard } from './store-access/store-guard.ts'
-import type { Client, Source } from './undici/downstream-handler.ts'
+import { monotonicMs } from '../../lib/event-loop.ts'
+import type { Lease, LeaseAnswer } from '../../stores/store.ts'
+import { mapMaybe } from '../maybe-promise.ts'
+import type { StoreGuard } from '../store-access/store-guard.ts'
+import type { Client, Source } from '../undici/downstream-handler.ts'
+import type { Crew, Flight, Watcher } from './flight-registry.ts'
 
 export interface TurnOptions {
   readonly client: Client

@@ -1,4 +1,4 @@
-import { monotonicMs } from '../lib/event-loop.ts'
+import { monotonicMs } from '../../lib/event-loop.ts'
 
 /** Names that count for a limited time. */
 export class NamesForAWhile {

@@ -1,12 +1,12 @@
-import { decideRequest } from '../lib/rfc9111/decide-request.ts'
-import type { Request } from '../lib/rfc9111/types.ts'
-import { variantKey } from '../lib/rfc9111/vary.ts'
-import type { HttpCache } from './cache.ts'
-import { type Flight, flightName } from './flights.ts'
-import { NamesForAWhile } from './names-for-a-while.ts'
-import { OriginExchange } from './origin-exchange.ts'
-import type { Ask, Dispatch, Plan } from './request/request-context.ts'
-import { Tenure } from './tenure.ts'
+import { decideRequest } from '../../lib/rfc9111/decide-request.ts'
+import type { Request } from '../../lib/rfc9111/types.ts'
+import { variantKey } from '../../lib/rfc9111/vary.ts'
+import type { HttpCache } from '../cache.ts'
+import { OriginExchange } from '../origin-exchange.ts'
+import type { Ask, Dispatch, Plan } from '../request/request-context.ts'
+import { NamesForAWhile } from './expiring-set.ts'
+import { type Flight, flightName } from './flight-registry.ts'
+import { Tenure } from './held-lease.ts'
 
 /** How long after a refresh that has brought nothing the next may begin, and of how many such it is known. */
 const PAUSE_MS = 1000

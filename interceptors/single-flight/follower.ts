@@ -1,9 +1,9 @@
 import { clearTimeout, setTimeout } from 'node:timers'
-import type { Flight, Landing, Passenger, Stream } from './flights.ts'
-import type { OwnRequest } from './member.ts'
-import type { Outcome } from './outcome/outcome.ts'
-import type { Client, Head, Source } from './undici/downstream-handler.ts'
-import { soon } from './undici/soon.ts'
+import type { OwnRequest } from '../member.ts'
+import type { Outcome } from '../outcome/outcome.ts'
+import type { Client, Head, Source } from '../undici/downstream-handler.ts'
+import { soon } from '../undici/soon.ts'
+import type { Flight, Landing, Passenger, Stream } from './flight-registry.ts'
 
 /** What a follower can be given of a response on its way: itself, what is made of it once it is stored, or nothing. */
 export type Share = { readonly head: Head; readonly outcome: Outcome } | 'once stored' | 'nothing'
