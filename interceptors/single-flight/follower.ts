@@ -1,5 +1,5 @@
 import { clearTimeout, setTimeout } from 'node:timers'
-import type { OwnRequest } from '../member.ts'
+import type { OwnRequest } from '../origin/subscriber.ts'
 import type { Outcome } from '../outcome/outcome.ts'
 import type { Client, Head, Source } from '../undici/downstream-handler.ts'
 import { soon } from '../undici/soon.ts'

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
-import type { Request } from '../lib/rfc9111/types.ts'
-import type { Ask } from './request/request-context.ts'
-import type { Client, Source } from './undici/downstream-handler.ts'
+import type { Request } from '../../lib/rfc9111/types.ts'
+import type { Ask } from '../request/request-context.ts'
+import type { Client, Source } from '../undici/downstream-handler.ts'
 
 /** A request as it would be sent for its client alone. */
 export interface OwnRequest {

@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import { createHash, type Hash } from 'node:crypto'
-import { firstLink, type Link, linkAfter } from './member.ts'
+import { firstLink, type Link, linkAfter } from './subscriber.ts'
 
 /** What one that has fallen behind goes on with. */
 export interface Beginning {

@@ -1,4 +1,4 @@
-import { monotonicMs, soon } from '../lib/event-loop.ts'
+import { monotonicMs, soon } from '../../lib/event-loop.ts'
 
 const MAX_MS = 5
 /** An action may bring about more, in a microtask. */

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer'
 import type { Hash } from 'node:crypto'
 import { clearTimeout, setTimeout } from 'node:timers'
-import type { OwnRequest } from './member.ts'
+import type { Client, Head, Source } from '../undici/downstream-handler.ts'
 import type { Beginning } from './shared-body.ts'
-import type { Client, Head, Source } from './undici/downstream-handler.ts'
+import type { OwnRequest } from './subscriber.ts'
 
 export interface StragglerEvents {
   /** It has paused or resumed. */

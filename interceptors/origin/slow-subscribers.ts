@@ -1,12 +1,12 @@
-import type { Entry, FieldLines } from '../lib/rfc9111/types.ts'
-import type { HttpCache } from './cache.ts'
+import type { Entry, FieldLines } from '../../lib/rfc9111/types.ts'
+import type { HttpCache } from '../cache.ts'
+import { type Reader, RestOfBody } from '../replay/resumed-body.ts'
+import type { Client } from '../undici/downstream-handler.ts'
+import { trailersHead } from '../undici/lines-head.ts'
 import { eachInTurns } from './in-turns.ts'
-import type { OwnRequest } from './member.ts'
-import { type Reader, RestOfBody } from './replay/resumed-body.ts'
 import type { Beginning } from './shared-body.ts'
-import { Straggler, type StragglerEvents } from './straggler.ts'
-import type { Client } from './undici/downstream-handler.ts'
-import { trailersHead } from './undici/lines-head.ts'
+import { Straggler, type StragglerEvents } from './slow-subscriber.ts'
+import type { OwnRequest } from './subscriber.ts'
 
 export interface StragglersOptions {
   readonly cache: HttpCache

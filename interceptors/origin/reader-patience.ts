@@ -1,5 +1,5 @@
 import { clearTimeout, setTimeout } from 'node:timers'
-import { monotonicMs } from '../lib/event-loop.ts'
+import { monotonicMs } from '../../lib/event-loop.ts'
 
 /** How long those who are late hold up others, all in all; and how long all may be paused before the store goes on. */
 const PATIENCE_MS = 1000

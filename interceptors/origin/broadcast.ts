@@ -1,10 +1,10 @@
 import type { Buffer } from 'node:buffer'
-import { soon } from '../lib/event-loop.ts'
+import { soon } from '../../lib/event-loop.ts'
+import type { Client, Head } from '../undici/downstream-handler.ts'
 import { Slice } from './in-turns.ts'
-import { type Link, Member, type Membership, type OwnRequest } from './member.ts'
 import { ReaderPatience } from './reader-patience.ts'
 import { type Beginning, NOTHING, SharedBody } from './shared-body.ts'
-import type { Client, Head } from './undici/downstream-handler.ts'
+import { type Link, Member, type Membership, type OwnRequest } from './subscriber.ts'
 
 /** What the audience asks of the connection that its response comes through. */
 export interface Upstream {

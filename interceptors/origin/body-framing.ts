@@ -1,6 +1,6 @@
-import { fieldsOf, firstValue } from '../lib/rfc9111/fields.ts'
-import { framing } from '../lib/rfc9111/framing.ts'
-import type { Response } from '../lib/rfc9111/types.ts'
+import { fieldsOf, firstValue } from '../../lib/rfc9111/fields.ts'
+import { framing } from '../../lib/rfc9111/framing.ts'
+import type { Response } from '../../lib/rfc9111/types.ts'
 
 /** What a body must amount to for it to be stored: its length in bytes, or undefined where its end speaks for itself.
  * A word: why it cannot be recorded, however storable the response. `isFramed`: the protocol tells its end; `limit`: the
