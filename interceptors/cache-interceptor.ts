@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { optionError } from '../lib/errors.ts'
 import type { CacheStore } from '../stores/store.ts'
-import { HttpCache } from './cache.ts'
+import { HttpCache } from './http-cache.ts'
 import { type CacheOptions, readOptions } from './options.ts'
 import type { CacheInfo } from './outcome/outcome.ts'
 import { infoOfResponse } from './outcome/response-info.ts'

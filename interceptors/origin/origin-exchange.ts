@@ -8,7 +8,7 @@ import { isSafe } from '../../lib/rfc9111/methods.ts'
 import { inStoredBody, storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, FieldLines, Request, Response } from '../../lib/rfc9111/types.ts'
 import type { MaybePromise } from '../../stores/store.ts'
-import type { HttpCache } from '../cache.ts'
+import type { HttpCache } from '../http-cache.ts'
 import { isPromise, mapMaybe } from '../maybe-promise.ts'
 import {
   completedOutcome,

@@ -1,7 +1,7 @@
 import type { Join } from '../../lib/rfc9111/decide-response.ts'
 import { isResumable } from '../../lib/rfc9111/parts.ts'
 import type { ByteRange, Entry, FieldLines, Request } from '../../lib/rfc9111/types.ts'
-import type { HttpCache } from '../cache.ts'
+import type { HttpCache } from '../http-cache.ts'
 import type { Outcome } from '../outcome/outcome.ts'
 import type { Destination } from '../replay/body-prefix.ts'
 import { RestOfBody } from '../replay/resumed-body.ts'

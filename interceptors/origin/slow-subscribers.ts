@@ -1,5 +1,5 @@
 import type { Entry, FieldLines } from '../../lib/rfc9111/types.ts'
-import type { HttpCache } from '../cache.ts'
+import type { HttpCache } from '../http-cache.ts'
 import { type Reader, RestOfBody } from '../replay/resumed-body.ts'
 import type { Client } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'

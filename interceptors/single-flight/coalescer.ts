@@ -1,7 +1,7 @@
 import { decideRequest } from '../../lib/rfc9111/decide-request.ts'
 import type { Request } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
-import type { HttpCache } from '../cache.ts'
+import type { HttpCache } from '../http-cache.ts'
 import { OriginExchange } from '../origin/origin-exchange.ts'
 import { hitOutcome } from '../outcome/cache-status.ts'
 import { type Ask, afterWaiting, asItStands, mayAskAgain, type Plan } from '../request/request-context.ts'

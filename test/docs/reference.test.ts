@@ -99,7 +99,7 @@ describe('the tables of the README', () => {
 
   it('have every field of what cacheInfo gives', () => {
     const rows = section('cacheInfo(response)', 0)
-    assert.deepEqual(names(rows), interfaceMembers('interceptors/outcome.ts', 'CacheInfo'))
+    assert.deepEqual(names(rows), interfaceMembers('interceptors/outcome/outcome.ts', 'CacheInfo'))
     assert.deepEqual(
       new Set(codeSpans(rows[1]?.[2] ?? '').map(word => word.replaceAll("'", ''))),
       OUTCOMES,
