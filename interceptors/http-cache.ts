@@ -1,7 +1,6 @@
 import { optionError } from '../lib/errors.ts'
 import type { Answer } from '../lib/rfc9111/answer.ts'
 import { sameOriginUri } from '../lib/rfc9111/cache-key.ts'
-import { formatCacheName } from '../lib/rfc9111/cache-status.ts'
 import { decideRequest, decideUnstored } from '../lib/rfc9111/decide-request.ts'
 import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
 import { requestDirectives } from '../lib/rfc9111/directives.ts'
@@ -15,8 +14,10 @@ import { isMarkedBy, markedBy } from './composition.ts'
 import { isPromise, mapMaybe } from './maybe-promise.ts'
 import type { Settings } from './options.ts'
 import { OriginExchange } from './origin/origin-exchange.ts'
+import type { OriginServices } from './origin/origin-services.ts'
 import { hitOutcome } from './outcome/cache-status.ts'
 import { OUTCOME, type Outcome } from './outcome/outcome.ts'
+import { statusField } from './outcome/status-field.ts'
 import { Server } from './replay/answer-replay.ts'
 import { StoredBodies } from './replay/stored-body.ts'
 import { Waiting } from './request/pending-requests.ts'
@@ -39,7 +40,8 @@ import {
 } from './request/request-mapping.ts'
 import { Background } from './single-flight/background-refresh.ts'
 import { Coalescing } from './single-flight/coalescer.ts'
-import { Flights } from './single-flight/flight-registry.ts'
+import { type Flight, Flights } from './single-flight/flight-registry.ts'
+import type { LookUp, OriginPort } from './single-flight/origin-port.ts'
 import { PendingWrites, withinTime } from './store-access/pending-writes.ts'
 import { StoreGuard } from './store-access/store-guard.ts'
 import { type AnyHandler, clientOf } from './undici/handler-adapter.ts'
@@ -47,27 +49,45 @@ import { type AnyHandler, clientOf } from './undici/handler-adapter.ts'
 /** The cache behind an interceptor: asks the engine what to do with each request, and does it. */
 export class HttpCache {
   readonly settings: Settings
-  readonly guard: StoreGuard
-  readonly flights: Flights
-  readonly bodies: StoredBodies
-  readonly server: Server
-  readonly waiting = new Waiting()
-  /** Responses of which no more comes, and which are not stored yet. */
-  readonly recordings = new PendingWrites()
+  readonly #guard: StoreGuard
+  readonly #flights: Flights
+  readonly #bodies: StoredBodies
+  readonly #replay: Server
+  readonly #waiting = new Waiting()
+  readonly #pendingWrites = new PendingWrites()
+  readonly #services: OriginServices
   readonly #knownOrigins: KnownOrigins = new Map()
-  readonly #background = new Background(this)
-  readonly #coalescing = new Coalescing(this, this.#background)
+  readonly #background: Background
+  readonly #coalescing: Coalescing
   #compositions = 0
   #closed = false
   #closing: Promise<void> | undefined
 
   constructor(settings: Settings) {
     this.settings = settings
-    this.flights = new Flights(settings.coalesceTimeoutMs)
-    this.guard = new StoreGuard(settings.store, settings)
-    const { cacheStatus } = settings
-    this.bodies = new StoredBodies(this.guard)
-    this.server = new Server(cacheStatus === undefined ? undefined : formatCacheName(cacheStatus))
+    const statusOf = statusField(settings.cacheStatus)
+    const guard = new StoreGuard(settings.store, settings)
+    const flights = new Flights(settings.coalesceTimeoutMs)
+    const bodies = new StoredBodies(guard)
+    const replay = new Server(statusOf)
+    const waiting = this.#waiting
+    this.#guard = guard
+    this.#flights = flights
+    this.#bodies = bodies
+    this.#replay = replay
+    this.#services = { settings, guard, flights, bodies, replay, statusOf, pendingWrites: this.#pendingWrites }
+    const origin: OriginPort = {
+      send: (ask, request, plan, flight) => this.#send(ask, request, plan, flight),
+      sendLater: (ask, request, plan, flight, onOver) => {
+        const exchange = new OriginExchange(this.#services, ask, request, plan, flight)
+        exchange.sendSoon(onOver)
+        return exchange
+      }
+    }
+    const background = new Background({ origin, guard, flights, settings })
+    const lookUp: LookUp = (ask, request) => this.#lookUp(ask, request)
+    this.#background = background
+    this.#coalescing = new Coalescing({ origin, lookUp, background, guard, flights, waiting, statusOf, settings })
   }
 
   /** What the cache's own requests go through, in one of the dispatchers that it is composed into: where there are several,
@@ -88,29 +108,27 @@ export class HttpCache {
     if (request === undefined) return this.#bypass(ask, understood.reason)
     const early = decideUnstored(request, this.settings.policy)
     if (early?.kind === 'unsatisfiable') return this.#refuse(ask, early.reason)
-    if (early?.kind === 'write-through') return this.fetch(ask, request, planFor(early.forward, early.reason))
-    if (early?.kind === 'bypass') return this.fetch(ask, undefined, planFor(early.forward, early.reason))
+    if (early?.kind === 'write-through') return this.#send(ask, request, planFor(early.forward, early.reason))
+    if (early?.kind === 'bypass') return this.#send(ask, undefined, planFor(early.forward, early.reason))
     const content = hasContent(opts)
-    if (content === false) return this.lookUp(ask, request)
-    return this.waiting.when(ask, content, (isThere, later) =>
+    if (content === false) return this.#lookUp(ask, request)
+    return this.#waiting.when(ask, content, (isThere, later) =>
       isThere
         ? this.#bypass(later, 'request-content')
-        : this.lookUp({ ...later, opts: withoutContent(later.opts) }, request)
+        : this.#lookUp({ ...later, opts: withoutContent(later.opts) }, request)
     )
   }
 
   /** Asks the store, and the engine what to do with what it has. */
-  lookUp(ask: Ask, request: Request): boolean {
-    const lookup = this.guard.get(request.key, names => variantKey(request, names), ask)
+  #lookUp(ask: Ask, request: Request): boolean {
+    const lookup = this.#guard.get(request.key, names => variantKey(request, names), ask)
     const asked = isPromise(lookup) ? this.#coalescing.withUnderWay(ask, request) : ask
-    return this.waiting.when(asked, lookup, (found, later) => this.#obey(later, request, found))
+    return this.#waiting.when(asked, lookup, (found, later) => this.#obey(later, request, found))
   }
 
-  /** Sends a request to the origin. `flightToStart`: others may wait for what it brings. */
-  fetch(ask: Ask, request: Request | undefined, plan: Plan, flightToStart?: string): boolean {
-    if (flightToStart === undefined || request === undefined) return new OriginExchange(this, ask, request, plan).send()
-    const flight = this.flights.start(flightToStart, request.key)
-    return new OriginExchange(this, asItStands(ask), request, plan, flight).send()
+  /** Sends a request to the origin. */
+  #send(ask: Ask, request: Request | undefined, plan: Plan, flight?: Flight): boolean {
+    return new OriginExchange(this.#services, ask, request, plan, flight).send()
   }
 
   /** Removes what is stored for a URL. Rejects where the store could not. */
@@ -120,15 +138,15 @@ export class HttpCache {
     if (key === undefined) throw optionError('url', 'an absolute http(s) URL', url)
     // As a URL has it, and as it was written: that is how `{ origin, path }` sends it.
     const names = [...new Set([key, text, text.replace(/#.*$/s, '')])]
-    for (const name of names) this.flights.overtake(name)
-    await Promise.all(names.map(name => this.guard.purge(name)))
+    for (const name of names) this.#flights.overtake(name)
+    await Promise.all(names.map(name => this.#guard.purge(name)))
   }
 
   /** Removes everything that carries a tag. Rejects where the store could not. */
   async purgeTag(tag: string): Promise<void> {
     const carried = checkedTag(tag)
-    this.flights.overtakeTagged(carried)
-    await this.guard.purgeTagged(carried)
+    this.#flights.overtakeTagged(carried)
+    await this.#guard.purgeTagged(carried)
   }
 
   /** Removes everything of one origin. Rejects where the store could not. */
@@ -140,17 +158,17 @@ export class HttpCache {
 
   /** Removes everything. Rejects where the store could not. */
   async purgeAll(): Promise<void> {
-    this.flights.overtake()
-    await this.guard.purgeTagged(undefined)
+    this.#flights.overtake()
+    await this.#guard.purgeTagged(undefined)
   }
 
   /** Settles once it is known of each response of which no more comes by now whether it is stored, and the store has done
    * what it was told to; after `closeTimeoutMs` at the latest. Never rejects. */
   async settled(): Promise<void> {
-    const { recordings, guard, settings } = this
+    const guard = this.#guard
     await withinTime(
-      Promise.all([recordings.settled(), guard.settled()]).then(() => guard.lateOnesSettled()),
-      settings.closeTimeoutMs
+      Promise.all([this.#pendingWrites.settled(), guard.settled()]).then(() => guard.lateOnesSettled()),
+      this.settings.closeTimeoutMs
     )
   }
 
@@ -166,19 +184,19 @@ export class HttpCache {
    * another's response is sent on. Settles once nobody does. */
   async release(next: Dispatch): Promise<void> {
     this.#background.release(next)
-    this.flights.close()
-    await this.waiting.whenOver(next)
+    this.#flights.close()
+    await this.#waiting.whenOver(next)
   }
 
   async #close(): Promise<void> {
-    this.flights.close()
+    this.#flights.close()
     this.#background.close()
     await this.settled()
     if (!this.settings.ownsStore) return
     try {
       await this.settings.store.close()
     } catch (error) {
-      this.guard.report(error, 'close')
+      this.#guard.report(error, 'close')
     }
   }
 
@@ -192,7 +210,7 @@ export class HttpCache {
   }
 
   #bypass(ask: Ask, reason: string): boolean {
-    return this.fetch(ask, undefined, planFor('bypass', reason))
+    return this.#send(ask, undefined, planFor('bypass', reason))
   }
 
   /** §4: what the engine says of a request and what is stored for it. */
@@ -212,7 +230,7 @@ export class HttpCache {
         const kept = whole === request ? asItStands(ask) : withRequest(ask, whole)
         ask.leads?.land('stored')
         this.#serve(ask, request, found, answer, hitOutcome(answer, decision.reason, true, false))
-        void mapMaybe(this.guard.asOf(found), asOf => {
+        void mapMaybe(this.#guard.asOf(found), asOf => {
           const plan = { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf }
           void this.#background.refresh(kept, whole, plan)
         })
@@ -222,13 +240,13 @@ export class HttpCache {
       case 'complete':
       case 'miss': {
         if (found.deeper !== undefined) {
-          const deeper = this.guard.deeper(found, request.key, names => variantKey(request, names), ask)
-          return this.waiting.when(ask, deeper, (other, later) => this.#obey(later, request, other))
+          const deeper = this.#guard.deeper(found, request.key, names => variantKey(request, names), ask)
+          return this.#waiting.when(ask, deeper, (other, later) => this.#obey(later, request, other))
         }
         const revalidation = decision.kind === 'revalidate' ? decision.revalidation : NO_REVALIDATION
         const completion = decision.kind === 'complete' ? decision.completion : undefined
         const { forward, reason } = decision
-        return this.waiting.when(ask, ask.asOf ?? this.guard.asOf(found, ask), (asOf, later) => {
+        return this.#waiting.when(ask, ask.asOf ?? this.#guard.asOf(found, ask), (asOf, later) => {
           const plan = { forward, reason, revalidation, stored: found.stored, completion, asOf }
           return this.#coalescing.fetchOrWait(later, request, plan)
         })
@@ -243,7 +261,7 @@ export class HttpCache {
 
   /** §5.2.1.7 */
   #refuse({ client }: Ask, reason: string): boolean {
-    this.server.gatewayTimeout(client, reason)
+    this.#replay.gatewayTimeout(client, reason)
     return true
   }
 
@@ -251,14 +269,14 @@ export class HttpCache {
     const { client } = ask
     if (client === undefined) return true
     const stored = found.stored.find(({ entry }) => entry === answer.entry)
-    const opened = this.bodies.open(answer, stored, ask)
+    const opened = this.#bodies.open(answer, stored, ask)
     const kept = isPromise(opened) ? asItStands(ask) : ask
-    this.server.serve(client, answer, opened, outcome, kept, request, () => {
+    this.#replay.serve(client, answer, opened, outcome, kept, request, () => {
       if (requestDirectives(request.fields).onlyIfCached) {
         this.#refuse(kept, 'only-if-cached')
         return
       }
-      this.waiting.when(kept, this.guard.asOf(found, kept), (asOf, later) => {
+      this.#waiting.when(kept, this.#guard.asOf(found, kept), (asOf, later) => {
         const plan = { ...planFor('miss', 'body-vanished'), asOf, found: found.stored }
         return this.#coalescing.fetchOrWait({ ...later, leads: undefined }, request, plan)
       })

@@ -8,7 +8,6 @@ import { isSafe } from '../../lib/rfc9111/methods.ts'
 import { inStoredBody, storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, FieldLines, Request, Response } from '../../lib/rfc9111/types.ts'
 import type { MaybePromise } from '../../stores/store.ts'
-import type { HttpCache } from '../http-cache.ts'
 import { isPromise, mapMaybe } from '../maybe-promise.ts'
 import {
   completedOutcome,
@@ -32,6 +31,7 @@ import { withQueuedAbort } from '../undici/queued-abort.ts'
 import { soon } from '../undici/soon.ts'
 import { recordability } from './body-framing.ts'
 import { isDisconnection } from './disconnection.ts'
+import type { OriginServices } from './origin-services.ts'
 import { Delivery } from './response-tee.ts'
 
 /** Why something is not stored that says nothing of the next response. */
@@ -40,7 +40,7 @@ const REASONS_OF_THE_MOMENT: ReadonlySet<string> = new Set(['body-vanished', 'un
 /** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
  * stored. */
 export class OriginExchange implements OriginEvents {
-  readonly #cache: HttpCache
+  readonly #services: OriginServices
   readonly #ask: Ask
   /** undefined: the cache has no part in it but to say so. */
   readonly #request: Request | undefined
@@ -59,14 +59,14 @@ export class OriginExchange implements OriginEvents {
   /** What is removed once it is known whether the response is stored. */
   #replaced: readonly Entry[] | undefined
 
-  constructor(cache: HttpCache, ask: Ask, request: Request | undefined, plan: Plan, flight?: Flight) {
-    this.#cache = cache
+  constructor(services: OriginServices, ask: Ask, request: Request | undefined, plan: Plan, flight?: Flight) {
+    this.#services = services
     this.#ask = ask
     this.#request = request
     this.#plan = plan
     this.#handler = ask.client?.hearsSending ? new SendingOriginHandler(this) : new OriginHandler(this)
     this.#delivery = new Delivery({
-      cache,
+      services,
       ask,
       plan,
       flight,
@@ -109,7 +109,7 @@ export class OriginExchange implements OriginEvents {
     const { next, client } = this.#ask
     pause(this.#ask)
     try {
-      this.#requestTimeMs = this.#cache.settings.now()
+      this.#requestTimeMs = this.#services.settings.now()
       const opts = optionsToSend(this.#ask, this.#request, this.#plan)
       return next(withQueuedAbort(opts, client, this.#handler), asDispatchHandler(this.#handler))
     } catch (error) {
@@ -155,7 +155,7 @@ export class OriginExchange implements OriginEvents {
 
   answered(statusCode: number, statusText: string, lines: FieldLines, isHttp2: boolean): Promise<void> | undefined {
     const request = this.#request
-    const responseTimeMs = this.#cache.settings.now()
+    const responseTimeMs = this.#services.settings.now()
     const response: Response = { statusCode, statusText, lines, requestTimeMs: this.#requestTimeMs, responseTimeMs }
     if (request === undefined) {
       this.#forward(response, this.#plan.reason)
@@ -166,7 +166,7 @@ export class OriginExchange implements OriginEvents {
     const stored = this.#plan.stored.map(({ entry }) => entry)
     const found = this.#plan.found?.map(({ entry }) => entry)
     const exchange = { request, response, revalidation, stored, found, completion, entryId: randomUUID() }
-    const decision = decideResponse(exchange, this.#cache.settings.policy)
+    const decision = decideResponse(exchange, this.#services.settings.policy)
     const settled = mapMaybe(this.#applyToStore(decision), isStored => {
       // It may have ended while the store was at work.
       if (!this.#delivery.isOver) return this.#obey(decision, request, response, isHttp2, isStored)
@@ -179,7 +179,7 @@ export class OriginExchange implements OriginEvents {
   }
 
   ended(trailers: FieldLines, isWhole?: boolean): void {
-    if (this.#isEndInDoubt && !(isWhole ?? this.#cache.settings.storeUnverifiedHttp2)) this.#delivery.forget()
+    if (this.#isEndInDoubt && !(isWhole ?? this.#services.settings.storeUnverifiedHttp2)) this.#delivery.forget()
     if (!this.#delivery.end(trailers)) this.#breakOff()
   }
 
@@ -210,17 +210,17 @@ export class OriginExchange implements OriginEvents {
       this.#delivery.fail(error)
       return
     }
-    const { policy, now } = this.#cache.settings
+    const { policy, now } = this.#services.settings
     const decision = decideFailure(request, this.#plan.revalidation, policy, now())
     if (decision.kind === 'error') client.fail(error)
     else {
       // Nothing more comes from here: until there is an answer, an abort ends the request by itself.
       client.source = undefined
-      const { bodies, server } = this.#cache
-      if (decision.kind === 'gateway-timeout') return server.gatewayTimeout(client, decision.reason)
+      const { bodies, replay } = this.#services
+      if (decision.kind === 'gateway-timeout') return replay.gatewayTimeout(client, decision.reason)
       const opened = bodies.open(decision.answer, storedOf(this.#plan, decision.answer.entry), {})
       const outcome = staleOutcome(decision.answer, decision.reason)
-      server.serve(client, decision.answer, opened, outcome, this.#ask, request, () => client.fail(error))
+      replay.serve(client, decision.answer, opened, outcome, this.#ask, request, () => client.fail(error))
     }
   }
 
@@ -228,7 +228,7 @@ export class OriginExchange implements OriginEvents {
    * entry that is to answer is stored. */
   #applyToStore(decision: ResponseDecision): MaybePromise<boolean> {
     const { deletes, updates } = decision
-    const { guard } = this.#cache
+    const { guard } = this.#services
     let { removes } = decision
     if (decision.kind === 'store' && (this.#ask.client === undefined || !guard.removesOne)) {
       // Nobody sees the new one yet, or it would go with the old one: that is served until it is known whether the new one
@@ -250,7 +250,7 @@ export class OriginExchange implements OriginEvents {
 
   /** False: it is not stored any more. */
   #update(entry: Entry): MaybePromise<boolean> {
-    const { guard } = this.#cache
+    const { guard } = this.#services
     const held = storedOf(this.#plan, entry)?.entry
     if (held === undefined || held.variantKey === entry.variantKey) return guard.update(entry, this.#plan.asOf)
     return mapMaybe(guard.update(entry, this.#plan.asOf, held.variantKey), moved => {
@@ -261,7 +261,7 @@ export class OriginExchange implements OriginEvents {
 
   /** What is stored under its name, though the entry may have moved since. */
   #remove(entry: Entry): MaybePromise<boolean> {
-    return this.#cache.guard.remove(storedOf(this.#plan, entry)?.entry ?? entry)
+    return this.#services.guard.remove(storedOf(this.#plan, entry)?.entry ?? entry)
   }
 
   /** What has had to wait for the new response to be stored, or not. */
@@ -281,12 +281,12 @@ export class OriginExchange implements OriginEvents {
         void Promise.resolve().then(() => this.#delivery.forget())
       }
     }
-    this.#unwatch = this.#cache.flights.watch(this.#change)
+    this.#unwatch = this.#services.flights.watch(this.#change)
   }
 
   #delete(key: CacheKey): MaybePromise<boolean> {
-    this.#cache.flights.overtake(key, this.#change)
-    return this.#cache.guard.delete(key)
+    this.#services.flights.overtake(key, this.#change)
+    return this.#services.guard.delete(key)
   }
 
   #obey(
@@ -343,7 +343,7 @@ export class OriginExchange implements OriginEvents {
     // No reason not to share what comes.
     const isForReaders = refusal !== undefined && isStoreRefusal(refusal) && this.#ask.client !== undefined
     if (refusal !== undefined && !isForReaders) return this.#forward(response, refusal)
-    const { policy } = this.#cache.settings
+    const { policy } = this.#services.settings
     this.#deliver(
       response,
       isForReaders ? forwardedOutcome(this.#plan, refusal) : storedOutcome(this.#plan, entry, policy)
@@ -360,7 +360,7 @@ export class OriginExchange implements OriginEvents {
     isHttp2: boolean
   ): string | undefined {
     if (this.#isOvertaken) return 'unsafe-method'
-    const { maxEntrySizeBytes } = this.#cache.guard
+    const { maxEntrySizeBytes } = this.#services.guard
     const isFramed = isHttp2 && request.targetUri.startsWith('https:')
     const recordable = recordability(response, request.method, isFramed, maxEntrySizeBytes)
     if (typeof recordable === 'string') return recordable
@@ -382,7 +382,7 @@ export class OriginExchange implements OriginEvents {
     const stored = storedOf(this.#plan, part)
     const range = inStoredBody(part, { start: wanted.start, end: missing.start })
     if (stored === undefined || range === undefined) return this.#refetch(request)
-    const beginning = await StoredBeginning.open(this.#cache.guard, stored, range, this.#ask)
+    const beginning = await StoredBeginning.open(this.#services.guard, stored, range, this.#ask)
     if (beginning === undefined) {
       if (!this.#delivery.isOver) this.#refetch(request)
       return
@@ -411,13 +411,13 @@ export class OriginExchange implements OriginEvents {
   #replace(answer: Answer, outcome: Outcome, vanished: () => void): MaybePromise<void> {
     const { client } = this.#ask
     const opened =
-      client === undefined ? undefined : this.#cache.bodies.open(answer, storedOf(this.#plan, answer.entry), {})
+      client === undefined ? undefined : this.#services.bodies.open(answer, storedOf(this.#plan, answer.entry), {})
     return mapMaybe<OpenBody | undefined, void>(opened, body => {
       if (client !== undefined && body === undefined) return vanished()
       this.#handler.discard()
       this.#delivery.land(outcome.outcome === 'revalidated' ? 'stored' : 'nothing')
       if (client !== undefined && body !== undefined) {
-        this.#cache.server.play(client, answer, body, outcome, this.#ask, this.#request)
+        this.#services.replay.play(client, answer, body, outcome, this.#ask, this.#request)
       }
     })
   }
@@ -429,14 +429,14 @@ export class OriginExchange implements OriginEvents {
     if (client === undefined || client.isFinished) return this.#delivery.land('nothing')
     const { forward, asOf, stored } = this.#plan
     const plan = { ...planFor(forward, 'refetch'), asOf, found: stored }
-    new OriginExchange(this.#cache, this.#ask, request, plan, this.#delivery.leaveFlight()).sendSoon()
+    new OriginExchange(this.#services, this.#ask, request, plan, this.#delivery.leaveFlight()).sendSoon()
   }
 
   #deliver(response: Response, outcome: Outcome): void {
     const { client } = this.#ask
     if (client === undefined || client.aborted || client.isFinished) return
     client.settle(outcome)
-    const status = this.#cache.server.status(outcome)
+    const status = this.#services.statusOf(outcome)
     client.head(new LinesHead(response.statusCode, response.statusText, response.lines, status))
   }
 
@@ -444,7 +444,7 @@ export class OriginExchange implements OriginEvents {
     const { client } = this.#ask
     if (client === undefined || client.aborted || client.isFinished) return
     client.settle(outcome)
-    client.head(new AnswerHead(answer, this.#cache.server.status(outcome)))
+    client.head(new AnswerHead(answer, this.#services.statusOf(outcome)))
   }
 
   /** Who asked first, unless that one has gone. */

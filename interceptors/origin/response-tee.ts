@@ -1,7 +1,6 @@
 import type { Join } from '../../lib/rfc9111/decide-response.ts'
 import { isResumable } from '../../lib/rfc9111/parts.ts'
 import type { ByteRange, Entry, FieldLines, Request } from '../../lib/rfc9111/types.ts'
-import type { HttpCache } from '../http-cache.ts'
 import type { Outcome } from '../outcome/outcome.ts'
 import type { Destination } from '../replay/body-prefix.ts'
 import { RestOfBody } from '../replay/resumed-body.ts'
@@ -11,13 +10,14 @@ import { type Client, type Head, nobodyWaits } from '../undici/downstream-handle
 import { trailersHead } from '../undici/lines-head.ts'
 import type { OriginHandler } from '../undici/origin-handler.ts'
 import { Audience, type Surroundings } from './broadcast.ts'
+import type { OriginServices } from './origin-services.ts'
 import type { Beginning } from './shared-body.ts'
 import { Stragglers } from './slow-subscribers.ts'
 import { Recording } from './store-write.ts'
 import type { Member, OwnRequest } from './subscriber.ts'
 
 export interface DeliveryOptions {
-  readonly cache: HttpCache
+  readonly services: OriginServices
   readonly ask: Ask
   readonly plan: Plan
   /** Others may read along. */
@@ -49,7 +49,7 @@ export class Delivery implements Crew, Destination, Surroundings {
     this.#audience = new Audience({
       upstream: options.handler,
       surroundings: this,
-      maxBufferedBytes: options.cache.settings.maxBufferedBytes,
+      maxBufferedBytes: options.services.settings.maxBufferedBytes,
       leaveBehind: (member, beginning) => this.#leaveBehind(member, beginning),
       onStuck: () => this.#flight?.giveUp(),
       onLeft: reason => this.someoneLeft(reason)
@@ -123,11 +123,11 @@ export class Delivery implements Crew, Destination, Surroundings {
     join: Join | undefined,
     expectedBytes: number | undefined
   ): string | undefined {
-    const { cache, plan, handler } = this.#options
+    const { services, plan, handler } = this.#options
     // It may be settled at once.
     this.isBeingStored = true
     const recording = Recording.beginOrReason({
-      cache,
+      services,
       plan,
       request,
       entry,
@@ -146,11 +146,11 @@ export class Delivery implements Crew, Destination, Surroundings {
     const flight = this.#flight
     if (flight === undefined) return
     const audience = this.#audience
-    const { cache, ask } = this.#options
+    const { services, ask } = this.#options
     const recorded = this.isBeingStored ? this.#recording?.entry : undefined
     this.#isResumable = isResumable(entry)
     this.#leader = { ask, request }
-    this.#stragglers = new Stragglers({ cache, entry, recorded, changed: () => this.someoneLeft() })
+    this.#stragglers = new Stragglers({ services, entry, recorded, changed: () => this.someoneLeft() })
     audience.keepBeginning()
     audience.letIn(true)
     const stream = {

@@ -1,15 +1,15 @@
 import type { Entry, FieldLines } from '../../lib/rfc9111/types.ts'
-import type { HttpCache } from '../http-cache.ts'
 import { type Reader, RestOfBody } from '../replay/resumed-body.ts'
 import type { Client } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
 import { eachInTurns } from './in-turns.ts'
+import type { OriginServices } from './origin-services.ts'
 import type { Beginning } from './shared-body.ts'
 import { Straggler, type StragglerEvents } from './slow-subscriber.ts'
 import type { OwnRequest } from './subscriber.ts'
 
 export interface StragglersOptions {
-  readonly cache: HttpCache
+  readonly services: Pick<OriginServices, 'bodies' | 'settings'>
   /** The response as each of them has got its header section. */
   readonly entry: Entry
   /** As what it is being stored; undefined: it is not. */
@@ -79,7 +79,7 @@ export class Stragglers implements StragglerEvents {
       this.#remove(straggler)
       straggler.finish(trailersHead(this.#trailers))
     } else if (this.#place === undefined) {
-      straggler.waitAtMost(this.#options.cache.settings.coalesceTimeoutMs)
+      straggler.waitAtMost(this.#options.services.settings.coalesceTimeoutMs)
     } else {
       straggler.release()
       if (this.#place === 'store') void this.#readFromStore(straggler)
@@ -106,10 +106,10 @@ export class Stragglers implements StragglerEvents {
 
   async #readFromStore(straggler: Straggler): Promise<void> {
     const { client, own } = straggler
-    const { cache, recorded } = this.#options
+    const { services, recorded } = this.#options
     const goOn = (reader: Reader) => this.#readFromOrigin(reader, own)
     try {
-      if (recorded !== undefined && (await cache.bodies.readOn(straggler, recorded, own, goOn))) return
+      if (recorded !== undefined && (await services.bodies.readOn(straggler, recorded, own, goOn))) return
     } catch (error) {
       client.fail(error as Error)
     }

@@ -3,16 +3,16 @@ import { isSafe } from '../../lib/rfc9111/methods.ts'
 import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry, FieldLines, Request } from '../../lib/rfc9111/types.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../../stores/store.ts'
-import type { HttpCache } from '../http-cache.ts'
 import { mapMaybe } from '../maybe-promise.ts'
 import { type Plan, storedOf } from '../request/request-context.ts'
 import { withDeadline } from '../store-access/store-deadline.ts'
 import type { StoreRefusal } from '../store-access/store-refusal.ts'
 import { Recorder } from './body-recorder.ts'
 import { mayReplace } from './commit-check.ts'
+import type { OriginServices } from './origin-services.ts'
 
 export interface RecordingOptions {
-  readonly cache: HttpCache
+  readonly services: Pick<OriginServices, 'guard' | 'flights' | 'pendingWrites' | 'settings'>
   readonly plan: Plan
   readonly request: Request
   readonly entry: Entry
@@ -30,7 +30,7 @@ export interface RecordingOptions {
 export class Recording {
   readonly request: Request
   readonly entry: Entry
-  readonly #cache: HttpCache
+  readonly #services: RecordingOptions['services']
   readonly #recorder: Recorder
   readonly #join: Join | undefined
   readonly #joined: Stored | undefined
@@ -38,11 +38,11 @@ export class Recording {
   #othersLanded: Promise<void> | undefined
 
   private constructor(options: RecordingOptions, writer: MaybePromise<BodyWriter | StoreRefusal>) {
-    const { cache, plan, request, entry, join } = options
-    const { guard, settings } = cache
+    const { services, plan, request, entry, join } = options
+    const { guard, settings } = services
     this.request = request
     this.entry = entry
-    this.#cache = cache
+    this.#services = services
     this.#join = join
     this.#joined = join && storedOf(plan, join.with)
     this.#recorder = new Recorder({
@@ -65,9 +65,9 @@ export class Recording {
 
   /** A word: why not. */
   static beginOrReason(options: RecordingOptions): Recording | string {
-    const { cache, plan, request, entry, join } = options
+    const { services, plan, request, entry, join } = options
     if (join !== undefined && storedOf(plan, join.with) === undefined) return 'body-vanished'
-    const writer = cache.guard.put(entry, isSafe(request.method) ? plan.asOf : undefined)
+    const writer = services.guard.put(entry, isSafe(request.method) ? plan.asOf : undefined)
     if (typeof writer === 'string') return writer
     return new Recording(options, writer)
   }
@@ -98,7 +98,7 @@ export class Recording {
   /** Who asks for the same right after looks again once the store has done its work; what is less than a whole waits for
    * what has come before it. */
   #conclude(end: () => void): void {
-    const { flights, recordings, settings } = this.#cache
+    const { flights, pendingWrites, settings } = this.#services
     const { key } = this.request
     const landing = flights.landingOf(key)
     if (landing !== undefined) {
@@ -108,7 +108,7 @@ export class Recording {
     const settled = this.#recorder.whenSettled()
     if (settled === undefined) return
     flights.noteLanding(key, settled)
-    recordings.add(settled)
+    pendingWrites.add(settled)
   }
 }
 

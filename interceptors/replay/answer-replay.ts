@@ -1,10 +1,10 @@
 import type { Answer } from '../../lib/rfc9111/answer.ts'
-import { formatCacheStatus } from '../../lib/rfc9111/cache-status.ts'
 import type { FieldLines, Request } from '../../lib/rfc9111/types.ts'
 import type { MaybePromise } from '../../stores/store.ts'
 import { isPromise } from '../maybe-promise.ts'
 import { unsatisfiableOutcome } from '../outcome/cache-status.ts'
-import { cacheStatusOf, type Outcome } from '../outcome/outcome.ts'
+import type { Outcome } from '../outcome/outcome.ts'
+import type { StatusOf } from '../outcome/status-field.ts'
 import type { Ask } from '../request/request-context.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
 import { type Client, type Head, nobodyWaits } from '../undici/downstream-handler.ts'
@@ -17,17 +17,11 @@ const NO_LINES: FieldLines = []
 
 /** Plays answers into clients: in the same tick where the store has the body at hand. */
 export class Server {
-  readonly #statusName: string | undefined
+  readonly #statusOf: StatusOf
   readonly #budget = new TurnBudget()
 
-  /** `statusName` is how this cache calls itself in Cache-Status; undefined: it does not. */
-  constructor(statusName: string | undefined) {
-    this.#statusName = statusName
-  }
-
-  /** This cache's member of Cache-Status. */
-  status(outcome: Outcome): string | undefined {
-    return this.#statusName === undefined ? undefined : formatCacheStatus(this.#statusName, cacheStatusOf(outcome))
+  constructor(statusOf: StatusOf) {
+    this.#statusOf = statusOf
   }
 
   /** Serves an answer; calls `vanished` in its place where the body cannot be had, before the client has got anything. What
@@ -60,7 +54,7 @@ export class Server {
   /** Delivers the header section and as much of the body as the client takes; to one who has gone, nothing. */
   play(client: Client, answer: Answer, body: OpenBody, outcome: Outcome, ask: Ask, request: Request | undefined): void {
     const player = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES, ask, request)
-    deliver(client, outcome, new AnswerHead(answer, this.status(outcome)), player)
+    deliver(client, outcome, new AnswerHead(answer, this.#statusOf(outcome)), player)
   }
 
   /** §5.2.1.7, §5.2.2.2: 504 with an empty body. */
@@ -86,7 +80,7 @@ export class Server {
   #playGatewayTimeout(client: Client, reason: string): void {
     const outcome = unsatisfiableOutcome(reason)
     const player = new HeldBodyPlayer(client, trailersHead(NO_LINES), [], true)
-    const head = new LinesHead(504, 'Gateway Timeout', [['Content-Length', '0']], this.status(outcome))
+    const head = new LinesHead(504, 'Gateway Timeout', [['Content-Length', '0']], this.#statusOf(outcome))
     deliver(client, outcome, head, player)
   }
 }

@@ -1,22 +1,35 @@
 import { decideRequest } from '../../lib/rfc9111/decide-request.ts'
-import type { Request } from '../../lib/rfc9111/types.ts'
+import type { Policy, Request } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
-import type { HttpCache } from '../http-cache.ts'
-import { OriginExchange } from '../origin/origin-exchange.ts'
 import type { Ask, Dispatch, Plan } from '../request/request-context.ts'
+import type { StoreGuard } from '../store-access/store-guard.ts'
 import { NamesForAWhile } from './expiring-set.ts'
-import { type Flight, flightName } from './flight-registry.ts'
+import { type Flight, type Flights, flightName } from './flight-registry.ts'
 import { Tenure } from './held-lease.ts'
+import type { BackgroundExchange, OriginPort } from './origin-port.ts'
 
 /** How long after a refresh that has brought nothing the next may begin, and of how many such it is known. */
 const PAUSE_MS = 1000
 const MAX_IN_VAIN = 10_000
 
+/** What a background refresh works with. */
+export interface BackgroundServices {
+  readonly origin: OriginPort
+  readonly guard: StoreGuard
+  readonly flights: Flights
+  readonly settings: {
+    readonly policy: Policy
+    readonly coalesceTimeoutMs: number
+    readonly leaseMs: number
+    readonly now: () => number
+  }
+}
+
 /** What is fetched without the one who asked waiting for it. */
 export class Background {
-  readonly #cache: HttpCache
+  readonly #services: BackgroundServices
   /** With the dispatcher that each goes through. */
-  readonly #exchanges = new Map<OriginExchange, Dispatch>()
+  readonly #exchanges = new Map<BackgroundExchange, Dispatch>()
   /** What is being fetched anew, whoever has asked for it. */
   readonly #refreshes = new Map<string, Flight>()
   /** What was fetched anew in vain a moment ago: an origin in trouble is not asked again with each hit. */
@@ -25,14 +38,14 @@ export class Background {
   readonly #planned = new Map<string, Ask>()
   #isClosed = false
 
-  constructor(cache: HttpCache) {
-    this.#cache = cache
+  constructor(services: BackgroundServices) {
+    this.#services = services
   }
 
   /** Fetches anew what was served stale, unless that is being done already, by this process or by another that shares the
    * store. RFC 5861 §3 */
   async refresh(ask: Ask, request: Request, plan: Plan): Promise<void> {
-    const { guard, flights, settings } = this.#cache
+    const { guard, flights, settings } = this.#services
     const what = refreshName(request, plan)
     const name = flightName(request, ask.opts) ?? request.key
     const isUnderWay = () => this.#isClosed || flights.find(name) !== undefined || this.#isRefreshing(what)
@@ -60,13 +73,12 @@ export class Background {
 
   /** `over` is called when it is known whether the response is stored; perhaps more than once. */
   fetch(ask: Ask, request: Request, plan: Plan, flight: Flight, over = () => {}): void {
-    const exchange = new OriginExchange(this.#cache, ask, request, plan, flight)
-    this.#exchanges.set(exchange, ask.next)
     // What is thrown is nobody's: the client has its answer or has left, and who waits now asks for itself.
-    exchange.sendSoon(() => {
+    const exchange = this.#services.origin.sendLater(ask, request, plan, flight, () => {
       this.#exchanges.delete(exchange)
       over()
     })
+    this.#exchanges.set(exchange, ask.next)
   }
 
   /** Ends what goes through one dispatcher. */
@@ -83,7 +95,7 @@ export class Background {
   }
 
   #isRefreshing(what: string): boolean {
-    return this.#refreshes.get(what)?.isOverdue(this.#cache.settings.coalesceTimeoutMs) === false
+    return this.#refreshes.get(what)?.isOverdue(this.#services.settings.coalesceTimeoutMs) === false
   }
 
   #refresh(what: string, ask: Ask, request: Request, plan: Plan, flight: Flight): void {
@@ -97,7 +109,7 @@ export class Background {
   /** The plan by what is stored now, since another process may have fetched it between the lookup and the lease; undefined:
    * there is no need for it any more. */
   async #lookAgain(request: Request, plan: Plan): Promise<Plan | undefined> {
-    const { guard, settings } = this.#cache
+    const { guard, settings } = this.#services
     const variantOf = (names: readonly string[]) => variantKey(request, names)
     let found = await guard.get(request.key, variantOf)
     for (;;) {

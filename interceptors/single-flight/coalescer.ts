@@ -1,38 +1,57 @@
 import { decideRequest } from '../../lib/rfc9111/decide-request.ts'
-import type { Request } from '../../lib/rfc9111/types.ts'
+import type { Policy, Request } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
-import type { HttpCache } from '../http-cache.ts'
-import { OriginExchange } from '../origin/origin-exchange.ts'
 import { hitOutcome } from '../outcome/cache-status.ts'
+import type { StatusOf } from '../outcome/status-field.ts'
+import type { Waiting } from '../request/pending-requests.ts'
 import { type Ask, afterWaiting, asItStands, mayAskAgain, type Plan } from '../request/request-context.ts'
 import { pause, remainingMs, withDeadline } from '../store-access/store-deadline.ts'
+import type { StoreGuard } from '../store-access/store-guard.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
 import { startOnce } from '../undici/downstream-handler.ts'
 import type { Background } from './background-refresh.ts'
-import { type Flight, flightName, type Stream } from './flight-registry.ts'
+import { type Flight, type Flights, flightName, type Stream } from './flight-registry.ts'
 import { Follower, type Share } from './follower.ts'
 import { Tenure } from './held-lease.ts'
 import { Turn } from './lease-acquisition.ts'
+import type { LookUp, OriginPort } from './origin-port.ts'
 
 /** What an origin has to give its header section to another's request, before those who wait ask for themselves. */
 const LONGEST_WAIT_MS = 30_000
 
+/** What single-flight works with. */
+export interface CoalescerServices {
+  readonly origin: OriginPort
+  readonly lookUp: LookUp
+  readonly background: Background
+  readonly guard: StoreGuard
+  readonly flights: Flights
+  readonly waiting: Waiting
+  readonly statusOf: StatusOf
+  readonly settings: {
+    readonly policy: Policy
+    readonly storeTimeoutMs: number
+    readonly coalesce: 'process' | 'fleet'
+    readonly coalesceTimeoutMs: number
+    readonly leaseMs: number
+    readonly now: () => number
+  }
+}
+
 /** Has those who ask for the same thing at once share one request to the origin: those of this process by way of its
  * flights, those of others by way of the store's leases. */
 export class Coalescing {
-  readonly #cache: HttpCache
-  readonly #background: Background
+  readonly #services: CoalescerServices
 
-  constructor(cache: HttpCache, background: Background) {
-    this.#cache = cache
-    this.#background = background
+  constructor(services: CoalescerServices) {
+    this.#services = services
   }
 
   /** The request with what is fetching the same thing as the store is asked. */
   withUnderWay(ask: Ask, request: Request): Ask {
     if (ask.waited !== undefined) return ask
     const name = flightName(request, ask.opts)
-    const underWay = name === undefined ? undefined : this.#cache.flights.find(name)
+    const underWay = name === undefined ? undefined : this.#services.flights.find(name)
     return underWay === ask.underWay ? ask : { ...ask, underWay }
   }
 
@@ -40,33 +59,33 @@ export class Coalescing {
   fetchOrWait(ask: Ask, request: Request, plan: Plan): boolean {
     if (ask.leads !== undefined) return this.#fetchAsLeader(ask, request, plan, ask.leads)
     const name = ask.waited === 'for another' ? undefined : flightName(request, ask.opts)
-    const flight = name === undefined ? undefined : this.#cache.flights.find(name)
+    const flight = name === undefined ? undefined : this.#services.flights.find(name)
     if (flight !== undefined) return this.#follow(ask, request, plan, flight)
     if (ask.waited === undefined) {
       if (ask.underWay?.landing === 'stored') return this.#lookAgain(ask, request)
-      const landing = this.#cache.flights.landingOf(request.key)
+      const landing = this.#services.flights.landingOf(request.key)
       if (landing !== undefined) return this.#awaitLanding(ask, request, landing)
     }
     if (name !== undefined && this.#isForFleet(name, plan)) return this.#takeTurn(ask, request, plan, name)
-    return this.#cache.fetch(mayAskAgain(plan) ? asItStands(ask) : ask, request, plan, name)
+    return this.#send(mayAskAgain(plan) ? asItStands(ask) : ask, request, plan, name)
   }
 
   /** After another's response has been stored, or what was waited for has come to nothing. */
   #lookAgain(ask: Ask, request: Request): boolean {
-    return this.#cache.lookUp(afterWaiting(ask, 'for another'), request)
+    return this.#services.lookUp(afterWaiting(ask, 'for another'), request)
   }
 
   /** Something has come for the same key, and may serve this request once it is stored. */
   #awaitLanding(ask: Ask, request: Request, landing: Promise<unknown>): boolean {
-    const { settings, waiting } = this.#cache
+    const { settings, waiting, lookUp } = this.#services
     const timeoutMs = settings.storeTimeoutMs
     const settled = withDeadline(landing, timeoutMs, 'commit', undefined, remainingMs(ask, timeoutMs)).catch(() => {})
-    return waiting.when(ask, settled, (_, later) => this.#cache.lookUp(afterWaiting(later, 'for the store'), request))
+    return waiting.when(ask, settled, (_, later) => lookUp(afterWaiting(later, 'for the store'), request))
   }
 
   #follow(ask: Ask, request: Request, plan: Plan, flight: Flight): boolean {
     const { client } = ask
-    const { settings } = this.#cache
+    const { settings } = this.#services
     if (client === undefined) return true
     pause(ask)
     const kept = asItStands(ask)
@@ -80,12 +99,12 @@ export class Coalescing {
       landingTimeoutMs: settings.coalesceTimeoutMs,
       shareOf: stream => this.#shareOf(stream, request),
       lookUp: () => this.#lookAgain(kept, request),
-      fetch: () => this.#cache.fetch(kept, request, plan),
+      fetch: () => this.#services.origin.send(kept, request, plan),
       // The first of those that come too late to read along leads the others, and may have been served already.
       fetchAnew: () =>
         flight.isOverdue(settings.coalesceTimeoutMs)
-          ? this.#cache.lookUp(kept, request)
-          : this.#cache.fetch(kept, request, plan)
+          ? this.#services.lookUp(kept, request)
+          : this.#services.origin.send(kept, request, plan)
     }).board()
     return true
   }
@@ -93,7 +112,7 @@ export class Coalescing {
   /** What a request can use of a response that another's has brought. */
   #shareOf({ entry }: Stream, request: Request): Share {
     if (entry.variantKey !== variantKey(request, entry.vary)) return 'nothing'
-    const { server, settings } = this.#cache
+    const { statusOf, settings } = this.#services
     const { policy, now } = settings
     const decision = decideRequest(request, { stored: [{ entry }], otherVariants: false }, policy, now())
     switch (decision.kind) {
@@ -101,7 +120,7 @@ export class Coalescing {
       case 'stale-while-revalidate': {
         const isStale = decision.kind !== 'hit' || decision.stale
         const outcome = hitOutcome(decision.answer, isStale ? decision.reason : 'collapsed', isStale, true)
-        return { head: new AnswerHead(decision.answer, server.status(outcome)), outcome }
+        return { head: new AnswerHead(decision.answer, statusOf(outcome)), outcome }
       }
       case 'revalidate':
         return decision.revalidation.conditions.length > 0 ? 'once stored' : 'nothing'
@@ -112,7 +131,7 @@ export class Coalescing {
 
   /** Where nothing can be stored, other processes would wait in vain. */
   #isForFleet(name: string, { asOf }: Plan): boolean {
-    const { flights, guard, settings } = this.#cache
+    const { flights, guard, settings } = this.#services
     return settings.coalesce === 'fleet' && guard.isKnown(asOf) && !flights.isUnshared(name)
   }
 
@@ -120,7 +139,7 @@ export class Coalescing {
   #takeTurn(ask: Ask, request: Request, plan: Plan, name: string): boolean {
     const { client } = ask
     if (client === undefined) return true
-    const { flights, guard, settings } = this.#cache
+    const { flights, guard, settings } = this.#services
     const flight = flights.start(name, request.key)
     pause(ask)
     const kept: Ask = { ...asItStands(ask), leads: flight }
@@ -148,10 +167,18 @@ export class Coalescing {
     return true
   }
 
+  /** Others may wait for what it brings, if it has a name. */
+  #send(ask: Ask, request: Request, plan: Plan, name: string | undefined): boolean {
+    const { flights, origin } = this.#services
+    if (name === undefined) return origin.send(ask, request, plan)
+    const flight = flights.start(name, request.key)
+    return origin.send(asItStands(ask), request, plan, flight)
+  }
+
   /** For the flight that has begun; where its own client has left, for those who wait for it. */
   #fetchAsLeader(ask: Ask, request: Request, plan: Plan, flight: Flight): boolean {
-    if (ask.client !== undefined) return new OriginExchange(this.#cache, ask, request, plan, flight).send()
-    this.#background.fetch(ask, request, plan, flight)
+    if (ask.client !== undefined) return this.#services.origin.send(ask, request, plan, flight)
+    this.#services.background.fetch(ask, request, plan, flight)
     return true
   }
 }

@@ -1,7 +1,6 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
 import type { Lease } from '../../stores/store.ts'
 import { mapMaybe } from '../maybe-promise.ts'
-import type { Settings } from '../options.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import type { Client } from '../undici/downstream-handler.ts'
 import { type Landing, UNSHARED_MS, type Watcher } from './flight-registry.ts'
@@ -9,7 +8,7 @@ import { LONGEST_PAUSE_MS } from './lease-acquisition.ts'
 
 export interface TenureOptions {
   readonly guard: StoreGuard
-  readonly settings: Pick<Settings, 'leaseMs' | 'coalesceTimeoutMs'>
+  readonly settings: { readonly leaseMs: number; readonly coalesceTimeoutMs: number }
   /** Whose request it is held for; undefined: it goes on in the background, and nobody waits for the lease. */
   readonly client: Client | undefined
 }
