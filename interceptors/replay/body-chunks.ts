@@ -2,9 +2,9 @@ import { CacheError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/event-loop.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import type { Stored } from '../../stores/store.ts'
+import { damageIn, heldPieces, isDamage, release } from '../store-access/body-checks.ts'
 import { isLate, type Patience } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
-import { damageIn, heldPieces, isDamage, release } from './body-replay.ts'
 
 /** Larger pieces are handed out in steps of this size, so many of them in a turn of the event loop. */
 const STEP_BYTES = 65_536

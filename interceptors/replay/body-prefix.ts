@@ -1,10 +1,10 @@
 import { Buffer } from 'node:buffer'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import type { Stored } from '../../stores/store.ts'
+import { DamagedBody } from '../store-access/body-checks.ts'
 import type { Patience } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import { storedPieces } from './body-chunks.ts'
-import { DamagedBody } from './body-replay.ts'
 
 /** Where stored bytes go before those of the origin do. */
 export interface Destination {

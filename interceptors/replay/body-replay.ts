@@ -1,10 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Hash } from 'node:crypto'
-import { isUint8Array } from 'node:util/types'
-import { CacheError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/event-loop.ts'
-import { propertyOf } from '../../lib/foreign-values.ts'
-import type { Body } from '../../stores/store.ts'
+import { damageIn, isDamage, release } from '../store-access/body-checks.ts'
 import { isLate } from '../store-access/store-deadline.ts'
 import type { Client, Head, Source } from '../undici/downstream-handler.ts'
 
@@ -210,45 +207,7 @@ export class ReadBodyPlayer extends BodyPlayer {
   }
 }
 
-/** What is wrong with the next step of a body of which so many bytes are still to come; undefined: nothing. */
-export function damageIn(next: IteratorResult<Uint8Array>, remainingBytes: number): DamagedBody | undefined {
-  if (next.done === true) return remainingBytes === 0 ? undefined : new DamagedBody('ended early')
-  if (!isUint8Array(next.value)) return new DamagedBody('holds something else than bytes')
-  return next.value.byteLength <= remainingBytes ? undefined : new DamagedBody('is longer than it was')
-}
-
-/** Errors of the system, a connection or a service: what could not be read just now may be whole. */
-const OF_THE_MOMENT = /^(?:E[A-Z0-9]+|UND_ERR_\w+|ERR_CACHE_(?:TIMEOUT|STORE|CLOSED))$/
-
-/** Whether a body failed because it is not, or no longer, what was stored. */
-export function isDamage(error: unknown): boolean {
-  const code = propertyOf(error, 'code')
-  return typeof code !== 'string' || !OF_THE_MOMENT.test(code)
-}
-
-/** A body that is not the one that was stored: there is no telling what came of it before. */
-export class DamagedBody extends CacheError {
-  constructor(how: string) {
-    super('ERR_CACHE_BODY', `a stored body ${how}`)
-  }
-}
-
 /** The same bytes. */
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-/** Lets go of what a body holds open. */
-export function release(iterator: AsyncIterator<Uint8Array> | undefined): void {
-  try {
-    void Promise.resolve(iterator?.return?.()).catch(() => {})
-  } catch {
-    // It was of no use any more.
-  }
-}
-
-/** The pieces of a body that need not be awaited; undefined for one that must be. */
-export function heldPieces(body: Body): readonly Uint8Array[] | undefined {
-  if (isUint8Array(body)) return [body]
-  return Array.isArray(body) ? body : undefined
 }

@@ -9,20 +9,12 @@ import type { Body, MaybePromise, Stored } from '../../stores/store.ts'
 import { isPromise } from '../maybe-promise.ts'
 import type { OwnRequest } from '../origin/subscriber.ts'
 import type { Ask } from '../request/request-context.ts'
+import { damageIn, heldPieces, release } from '../store-access/body-checks.ts'
 import type { Patience } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import { type Client, nobodyWaits } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
-import {
-  type BodyPlayer,
-  damageIn,
-  HeldBodyPlayer,
-  heldPieces,
-  type OnDamage,
-  type OnLost,
-  ReadBodyPlayer,
-  release
-} from './body-replay.ts'
+import { type BodyPlayer, HeldBodyPlayer, type OnDamage, type OnLost, ReadBodyPlayer } from './body-replay.ts'
 import { type Reader, RestOfBody } from './resumed-body.ts'
 
 const NO_PIECES: readonly Uint8Array[] = []

@@ -19,7 +19,7 @@ import type {
 } from '../../stores/store.ts'
 import { isPromise, mapMaybe } from '../maybe-promise.ts'
 import type { Settings, StoreOperation } from '../options.ts'
-import { DamagedBody, release } from '../replay/body-replay.ts'
+import { DamagedBody, release } from './body-checks.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { checkedBody, checkedLease, checkedLookup, checkedWriter } from './contract-checks.ts'
 import { OwedDeletions } from './pending-deletions.ts'
