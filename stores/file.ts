@@ -62,8 +62,6 @@ const DELAY_AFTER_TAG_MS = 10_000
  * Throws a TypeError with ERR_CACHE_OPTION for a bad option. */
 export class FileStore implements CacheStore {
   readonly capabilities = {
-    synchronous: false,
-    updateInPlace: true,
     tags: true,
     ranges: true,
     shared: true

@@ -55,8 +55,6 @@ const MEBIBYTE = 1_048_576
  * Throws a TypeError with ERR_CACHE_OPTION for a bad option. */
 export class LmdbStore implements CacheStore {
   readonly capabilities = {
-    synchronous: true,
-    updateInPlace: true,
     tags: true,
     ranges: true,
     shared: true

@@ -66,8 +66,6 @@ const NOTHING: readonly Stored[] = []
  * Throws a TypeError with ERR_CACHE_OPTION for a bad option. */
 export class MemoryStore implements CacheStore {
   readonly capabilities = {
-    synchronous: true,
-    updateInPlace: true,
     tags: true,
     ranges: true,
     shared: false

@@ -104,7 +104,7 @@ export class ObjectStore implements CacheStore {
       options.serializer === undefined ? new MessagePackSerializer() : acceptBytesSerializer(options.serializer)
     const calls = new Calls(driver, `${acceptPrefix(prefix)}${serializer.name}/`, timeoutMs)
     const marks = new Marks(calls)
-    this.capabilities = { synchronous: false, updateInPlace: true, tags: true, ranges, shared }
+    this.capabilities = { tags: true, ranges, shared }
     this.maxEntrySizeBytes = maxEntrySizeBytes
     this.#parts = {
       calls,

@@ -62,8 +62,6 @@ const MEBIBYTE = 1_048_576
  * Throws a TypeError with ERR_CACHE_OPTION for a bad option. */
 export class RedisStore implements CacheStore {
   readonly capabilities = {
-    synchronous: false,
-    updateInPlace: true,
     tags: true,
     ranges: true,
     shared: true,

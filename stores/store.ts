@@ -17,10 +17,6 @@ export type Body = Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint8Array
 
 /** What a store can do beyond the least. */
 export interface Capabilities {
-  /** Lookups and whole bodies come in the same tick. */
-  readonly synchronous: boolean
-  /** `update` replaces metadata and leaves the body where it is. */
-  readonly updateInPlace: boolean
   /** `deleteByTag` removes by tag; false: it throws or rejects. */
   readonly tags: boolean
   /** `open` reads a range without reading the rest. */

@@ -38,6 +38,8 @@ export interface TestStoreOptions {
   readonly variantCount?: number
   /** How many variants of one key the store keeps at the least, where it bounds them. Default: any number. */
   readonly maxVariants?: number
+  /** Whether lookups, and small bodies, come without a promise. False by default: not tested. */
+  readonly isSynchronous?: boolean
   /** Whether a lookup finds nothing any more once a response has been stored whose time is past `expiresAtMs`. True by
    * default. */
   readonly dropsExpired?: boolean
@@ -69,13 +71,20 @@ const TIMEOUT_MS = 60_000
  * - The times of an entry are those of its cache's clock, which may be years from real time. A lookup finds what has not
  *   expired by that clock, and, but for `dropsExpired: false`, not what had by the time of the last response stored.
  * - `capabilities.tags` false: `deleteByTag` throws or rejects; `clear` false: `clear` does. `ranges` false: `open` with a range answers with the
- *   right bytes or undefined. `synchronous` true: lookups and small bodies come without a promise. `updateInPlace` says
- *   nothing about what `update` answers: who cannot replace metadata alone reads the body and writes both.
+ *   right bytes or undefined.
  *   `shared` true, with `reopen`: two instances see each other's responses and deletions.
  * - `leases` true: of all who ask `lease` for one name, on any instance, one at a time has it, until it is released or its
  *   time is up; nobody else renews or releases it. */
 export function testStore(options: TestStoreOptions): void {
-  const { name, create, dispose, variantCount = 1000, maxVariants = Infinity, dropsExpired = true } = options
+  const {
+    name,
+    create,
+    dispose,
+    variantCount = 1000,
+    maxVariants = Infinity,
+    isSynchronous = false,
+    dropsExpired = true
+  } = options
   describe(name, () => {
     const check: Check = (title, run, maxEntrySizeBytes = 8 * MEBIBYTE) => {
       it(title, { timeout: TIMEOUT_MS }, async context => {
@@ -106,7 +115,7 @@ export function testStore(options: TestStoreOptions): void {
     testConcurrency(check)
     testHostile(check)
     testLeases(check)
-    testLifecycle(check, dropsExpired)
+    testLifecycle(check, isSynchronous, dropsExpired)
     testClocks(check, dropsExpired)
   })
 }

@@ -12,9 +12,6 @@ export interface FromUndiciStoreOptions {
   /** Larger bodies are not stored: a body is held in memory until it is complete. The undici store has a bound of its own.
    * Bytes; 4 MiB by default. */
   readonly maxEntrySizeBytes?: number
-  /** That the undici store answers without promises and gives bodies back whole, as MemoryCacheStore and
-   * SqliteCacheStore do. Only declared in `capabilities`; false by default. */
-  readonly synchronous?: boolean
   /** Empties the undici store, where there is a way: its contract has none. */
   readonly clear?: () => MaybePromise<void>
 }
@@ -33,7 +30,7 @@ const MEBIBYTE = 1_048_576
  * 22 and later), undici-cache-redis or any other with `get`, `createWriteStream` and `delete`.
  *
  * ```ts
- * const store = fromUndiciStore(new cacheStores.SqliteCacheStore({ location: 'cache.db' }), { synchronous: true })
+ * const store = fromUndiciStore(new cacheStores.SqliteCacheStore({ location: 'cache.db' }))
  * const agent = new Agent().compose(cacheInterceptor({ store }))
  * ```
  *
@@ -42,13 +39,14 @@ const MEBIBYTE = 1_048_576
  * A deletion by URI reaches both. The values of selecting fields are kept as digests.
  *
  * What the contract cannot do, `capabilities` says:
- * - `updateInPlace` is false: `update` reads the body and writes it once more, and answers false where it cannot.
  * - `tags` is false: `deleteByTag` throws a CacheError with ERR_CACHE_UNSUPPORTED.
  * - `clear` is false without the option: `clear` throws the same.
  * - `ranges` is false: a range is cut out of a body that the store holds whole, and undefined for one that it streams.
  * - `shared` is false: what another process has stored in the same place is found, but its deletions do not hinder what
  *   this one is storing meanwhile. Those made through the same adapter do.
  * - There is no `entries`.
+ *
+ * `update` reads the body and writes it once more, and answers false where it cannot.
  *
  * `commit` and `update` look whether the store gives back what was written, and answer false where it does not: it was
  * too large, or evicted at once. Where it gives back what it held before, as a store does that only adds, all of that URI
@@ -59,13 +57,12 @@ const MEBIBYTE = 1_048_576
  * Throws a TypeError with ERR_CACHE_OPTION for what is no such store, and for a bad option. */
 export function fromUndiciStore(undiciStore: UndiciCacheStore, options: FromUndiciStoreOptions = {}): CacheStore {
   requireMethods(undiciStore, 'undiciStore', ['get', 'createWriteStream', 'delete'])
-  const { maxEntrySizeBytes = 4 * MEBIBYTE, synchronous = false, clear } = options
+  const { maxEntrySizeBytes = 4 * MEBIBYTE, clear } = options
   if (!Number.isSafeInteger(maxEntrySizeBytes) || maxEntrySizeBytes <= 0) {
     throw optionError('maxEntrySizeBytes', 'a positive integer (bytes)', maxEntrySizeBytes)
   }
-  if (typeof synchronous !== 'boolean') throw optionError('synchronous', 'true or false', synchronous)
   if (clear !== undefined && typeof clear !== 'function') throw optionError('clear', 'a function', clear)
-  return new UndiciBackedStore(undiciStore, { maxEntrySizeBytes, synchronous, clear })
+  return new UndiciBackedStore(undiciStore, { maxEntrySizeBytes, clear })
 }
 
 /** A store for undici's own cache that keeps everything in a CacheStore:

@@ -49,8 +49,6 @@ export class Pair implements CacheStore {
     this.common = common
     const [above, below] = [upper.capabilities, lower.capabilities]
     this.capabilities = {
-      synchronous: above.synchronous,
-      updateInPlace: above.updateInPlace && below.updateInPlace,
       tags: above.tags && below.tags,
       ranges: above.ranges && below.ranges,
       shared: below.shared,

@@ -17,7 +17,6 @@ import { WriteQueue } from './write-queue.ts'
 
 export interface FromUndiciSettings {
   readonly maxEntrySizeBytes: number
-  readonly synchronous: boolean
   readonly clear: (() => MaybePromise<void>) | undefined
 }
 
@@ -42,13 +41,11 @@ export class UndiciBackedStore implements CacheStore {
   #closed = false
 
   constructor(inner: UndiciCacheStore, settings: FromUndiciSettings) {
-    const { synchronous, clear, maxEntrySizeBytes } = settings
+    const { clear, maxEntrySizeBytes } = settings
     this.#inner = inner
     this.#settings = settings
     this.maxEntrySizeBytes = maxEntrySizeBytes
     this.capabilities = {
-      synchronous,
-      updateInPlace: false,
       tags: false,
       ranges: false,
       shared: false,

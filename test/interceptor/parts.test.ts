@@ -269,7 +269,7 @@ for (const [kind, makeStore] of Object.entries(STORES)) {
 describe('a part', () => {
   test('in a store that opens only whole bodies answers for what it has', async () => {
     await using origin = await startFileOrigin(() => ({ body: BODY, etag: '"a"' }))
-    const makeStore = () => fromUndiciStore(new cacheStores.MemoryCacheStore(), { synchronous: true })
+    const makeStore = () => fromUndiciStore(new cacheStores.MemoryCacheStore())
     await using cached = await cachedOn(makeStore)
     await cached.get(origin.url, ranged('bytes=0-99999'))
     assertPart(await cached.get(origin.url, ranged('bytes=5-9')), 5, 10, 'hit')

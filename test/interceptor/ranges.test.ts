@@ -16,8 +16,7 @@ const WHOLE = { headers: { 'cache-control': 'max-age=60', etag: '"a"' }, body: B
 const stores: Record<string, () => CacheStore> = {
   memory: () => new MemoryStore(),
   'a store of promises and streams': () => new AsyncStore(),
-  'a store that opens only whole bodies': () =>
-    fromUndiciStore(new cacheStores.MemoryCacheStore(), { synchronous: true })
+  'a store that opens only whole bodies': () => fromUndiciStore(new cacheStores.MemoryCacheStore())
 }
 
 for (const [kind, makeStore] of Object.entries(stores)) {

@@ -14,7 +14,7 @@ const FRESH = { 'cache-control': 'max-age=60', etag: '"1"' }
 function changed(change: (lookup: Lookup) => Lookup | Promise<Lookup>): CacheStore {
   const memory = new MemoryStore()
   return {
-    capabilities: { ...memory.capabilities, synchronous: false },
+    capabilities: memory.capabilities,
     get: async (key, variantOf) => change(memory.get(key, variantOf)),
     put: (entry, options) => memory.put(entry, options),
     update: (entry, options) => memory.update(entry, options),

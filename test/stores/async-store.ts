@@ -10,7 +10,7 @@ export type Pace = (operation: StoreOperation) => Promise<unknown>
 
 export class AsyncStore implements CacheStore {
   readonly memory: MemoryStore
-  readonly capabilities = { synchronous: false, updateInPlace: true, tags: true, ranges: true, shared: false } as const
+  readonly capabilities = { tags: true, ranges: true, shared: false } as const
   /** How long operations take: a turn of the event loop, until a test says otherwise. */
   pace: Pace = () => nextTurn()
   /** Operations that have begun, in order. */

@@ -46,7 +46,7 @@ const STORES: Record<string, { make: MakeStore; isShared: boolean; skip?: string
     isShared: true
   },
   "undici's MemoryCacheStore": {
-    make: () => fromUndiciStore(new cacheStores.MemoryCacheStore(), { synchronous: true }),
+    make: () => fromUndiciStore(new cacheStores.MemoryCacheStore()),
     isShared: false
   }
 }

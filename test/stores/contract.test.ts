@@ -12,6 +12,7 @@ const v8Serializer: Serializer<Uint8Array> = { name: 'v8', encode: serialize, de
 for (const serializer of [...serializers, v8Serializer]) {
   testStore({
     name: `MemoryStore with the serializer ${serializer.name}`,
+    isSynchronous: true,
     create: ({ maxEntrySizeBytes }) => new MemoryStore({ maxEntrySizeBytes, serializer })
   })
 }

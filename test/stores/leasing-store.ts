@@ -12,8 +12,6 @@ interface Held {
 
 export class LeasingStore extends AsyncStore {
   override readonly capabilities = {
-    synchronous: false,
-    updateInPlace: true,
     tags: true,
     ranges: true,
     shared: false,

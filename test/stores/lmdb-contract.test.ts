@@ -39,6 +39,7 @@ for (const [serializer, maxMemorySizeBytes] of [
 ] as const) {
   testStore({
     name: `LmdbStore, ${serializer.name}, ${maxMemorySizeBytes === 0 ? 'nothing kept decoded' : 'as by default'}`,
+    isSynchronous: true,
     create: ({ maxEntrySizeBytes }) => {
       const directory = `${scratchDirectory().path}/store`
       return new ListingStore({ directory, serializer, maxEntrySizeBytes, maxMemorySizeBytes })

@@ -14,12 +14,14 @@ import { FaultyStore } from './faulty-store.ts'
 
 testStore({
   name: 'TieredStore of two memory stores',
+  isSynchronous: true,
   create: ({ maxEntrySizeBytes }) =>
     new TieredStore([new MemoryStore({ maxEntrySizeBytes: 100_000 }), new MemoryStore({ maxEntrySizeBytes })])
 })
 
 testStore({
   name: 'TieredStore of three, the last of promises',
+  isSynchronous: true,
   create: ({ maxEntrySizeBytes }) => {
     const tiers: CacheStore[] = [new MemoryStore(), new MemoryStore(), new AsyncStore({ maxEntrySizeBytes })]
     return new TieredStore(tiers)

@@ -11,9 +11,10 @@ import { DeletingStore, StreamingStore, sqliteStore } from './undici-stores.ts'
 
 testStore({
   name: "undici's MemoryCacheStore",
+  isSynchronous: true,
   create: ({ maxEntrySizeBytes }) => {
     const inner = new cacheStores.MemoryCacheStore({ maxEntrySize: maxEntrySizeBytes + 1, maxCount: 10_000 })
-    return fromUndiciStore(inner, { maxEntrySizeBytes, synchronous: true })
+    return fromUndiciStore(inner, { maxEntrySizeBytes })
   }
 })
 
@@ -24,13 +25,14 @@ else {
   const locations = new Map<CacheStore, string>()
   const open = (location: string, maxEntrySizeBytes = 8_388_608): CacheStore => {
     const inner = new cacheStores.SqliteCacheStore({ location, maxEntrySize: maxEntrySizeBytes + 1 })
-    const store = fromUndiciStore(inner, { maxEntrySizeBytes, synchronous: true })
+    const store = fromUndiciStore(inner, { maxEntrySizeBytes })
     locations.set(store, location)
     return store
   }
   const locationOf = (store: CacheStore) => locations.get(store) ?? ''
   testStore({
     name: "undici's SqliteCacheStore",
+    isSynchronous: true,
     create: ({ maxEntrySizeBytes }) => {
       const directory = mkdtempSync(join(tmpdir(), 'undici-http-cache-'))
       return open(join(directory, 'cache.db'), maxEntrySizeBytes)

@@ -44,8 +44,6 @@ test('leaves no stream of the store behind', async () => {
 test('says in its capabilities what the contract of undici cannot do, and refuses it', async () => {
   const store = fromUndiciStore(new cacheStores.MemoryCacheStore())
   assert.deepEqual(store.capabilities, {
-    synchronous: false,
-    updateInPlace: false,
     tags: false,
     ranges: false,
     shared: false,
@@ -159,7 +157,6 @@ test('refuses bad arguments by name', () => {
     [{ get() {}, delete() {} }, {}, /undiciStore .*createWriteStream/],
     [inner, { maxEntrySizeBytes: 0 }, /maxEntrySizeBytes/],
     [inner, { maxEntrySizeBytes: '1' }, /maxEntrySizeBytes/],
-    [inner, { synchronous: 1 }, /synchronous/],
     [inner, { clear: true }, /clear/]
   ]
   for (const [store, options, message] of bad) {

@@ -6,7 +6,7 @@ import { MemoryStore } from 'undici-http-cache'
 export function asyncStore(pieceBytes = 1000): CacheStore {
   const memory = new MemoryStore()
   return {
-    capabilities: { ...memory.capabilities, synchronous: false },
+    capabilities: memory.capabilities,
     maxEntrySizeBytes: memory.maxEntrySizeBytes,
     async get(key, variantOf): Promise<Lookup> {
       const lookup = await memory.get(key, variantOf)

@@ -307,7 +307,7 @@ it('a cache that is composed into the dispatcher does not ask itself', async () 
   const stores: ObjectStore[] = []
   const cache = cacheInterceptor({
     store: {
-      capabilities: { synchronous: false, updateInPlace: true, tags: true, ranges: true, shared: true },
+      capabilities: { tags: true, ranges: true, shared: true },
       get: (...args) => stores[0]?.get(...args) ?? assert.fail(),
       put: () => undefined,
       update: () => false,

@@ -193,6 +193,7 @@ describe('the contract, for tiers over Redis', { skip: missingRedis }, () => {
 
   testStore({
     name: 'TieredStore of memory and RedisStore',
+    isSynchronous: true,
     create: ({ maxEntrySizeBytes }) => {
       const lower = new RedisStore({ url: server.url, options: PATIENT, namespace: newNamespace(), maxEntrySizeBytes })
       // What it writes itself it hears of, too: then the upper tier holds less than the suite has just put there.
