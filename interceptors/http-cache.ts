@@ -44,7 +44,7 @@ import { type Flight, Flights } from './single-flight/flight-registry.ts'
 import type { LookUp, OriginPort } from './single-flight/origin-port.ts'
 import { PendingWrites, withinTime } from './store-access/pending-writes.ts'
 import { StoreGuard } from './store-access/store-guard.ts'
-import { type AnyHandler, clientOf } from './undici/handler-adapter.ts'
+import { type AnyHandler, toDownstreamHandler } from './undici/handler-adapter.ts'
 
 /** The cache behind an interceptor: asks the engine what to do with each request, and does it. */
 export class HttpCache {
@@ -100,7 +100,7 @@ export class HttpCache {
   /** One request from top to bottom: what the cache has no part in, what needs no lookup, what is stored. */
   handle(next: Dispatch, given: DispatchOptions, handler: AnyHandler): boolean {
     const opts = withOrigin(withRereadableHeaders(given), this.settings.origin)
-    const ask: Ask = { next, opts, client: clientOf(handler, (opts as AskOptions)[OUTCOME]) }
+    const ask: Ask = { next, opts, client: toDownstreamHandler(handler, (opts as AskOptions)[OUTCOME]) }
     const excluded = this.#reasonToKeepOut(opts)
     if (excluded !== undefined) return this.#bypass(ask, excluded)
     const understood = toRequest(opts, this.settings, this.#knownOrigins)

@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import { soon } from '../../lib/event-loop.ts'
-import type { Client, Head } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler, ResponseHead } from '../undici/downstream-handler.ts'
 import { Slice } from './in-turns.ts'
 import { ReaderPatience } from './reader-patience.ts'
 import { type Beginning, NOTHING, SharedBody } from './shared-body.ts'
@@ -52,7 +52,7 @@ export class Audience implements Membership {
   #isServing = false
   readonly #body = new SharedBody()
   #hasJoined = false
-  #trailers: Head | undefined
+  #trailers: ResponseHead | undefined
   #failure: Error | undefined
   #isOver = false
   /** Others are being let in: what comes has to wait for them. */
@@ -95,13 +95,13 @@ export class Audience implements Membership {
   }
 
   /** The first of them, for whom nothing has come yet. */
-  begin(client: Client): void {
+  begin(client: DownstreamHandler): void {
     this.#list(this.#add(client, undefined, this.#body.last))
     this.#pace()
   }
 
   /** Another, from the first byte on; `greet` delivers the header section. False: it is too late. */
-  join(client: Client, own: OwnRequest, greet: () => void): boolean {
+  join(client: DownstreamHandler, own: OwnRequest, greet: () => void): boolean {
     const { first } = this.#body
     if (first === undefined) return false
     this.#hasJoined = true
@@ -145,7 +145,7 @@ export class Audience implements Membership {
     this.#goOn()
   }
 
-  end(trailers: Head): void {
+  end(trailers: ResponseHead): void {
     this.#trailers = trailers
     this.#finish()
     this.#serveAll()
@@ -194,7 +194,7 @@ export class Audience implements Membership {
     this.#paceSoon()
   }
 
-  #add(client: Client, own: OwnRequest | undefined, cursor: Link): Member {
+  #add(client: DownstreamHandler, own: OwnRequest | undefined, cursor: Link): Member {
     const member = new Member(client, own, cursor, this)
     this.#members.add(member)
     if (client.paused) this.#nextLateWeight = Math.min(this.#nextLateWeight, this.#latestWeight(member) + 1)

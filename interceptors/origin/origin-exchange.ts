@@ -24,7 +24,7 @@ import type { Change, Flight } from '../single-flight/flight-registry.ts'
 import { pause } from '../store-access/store-deadline.ts'
 import { isStoreRefusal } from '../store-access/store-refusal.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
-import type { Client } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { LinesHead } from '../undici/lines-head.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler, SendingOriginHandler } from '../undici/origin-handler.ts'
 import { withQueuedAbort } from '../undici/queued-abort.ts'
@@ -448,7 +448,7 @@ export class OriginExchange implements OriginEvents {
   }
 
   /** Who asked first, unless that one has gone. */
-  get #leader(): Client | undefined {
+  get #leader(): DownstreamHandler | undefined {
     const { client } = this.#ask
     return client?.isFinished ? undefined : client
   }

@@ -6,7 +6,7 @@ import type { Destination } from '../replay/body-prefix.ts'
 import { RestOfBody } from '../replay/resumed-body.ts'
 import type { Ask, Plan } from '../request/request-context.ts'
 import type { Crew, Flight, Landing } from '../single-flight/flight-registry.ts'
-import { type Client, type Head, nobodyWaits } from '../undici/downstream-handler.ts'
+import { type DownstreamHandler, nobodyWaits, type ResponseHead } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
 import type { OriginHandler } from '../undici/origin-handler.ts'
 import { Audience, type Surroundings } from './broadcast.ts'
@@ -57,7 +57,7 @@ export class Delivery implements Crew, Destination, Surroundings {
   }
 
   /** The first of those who read; undefined: it is fetched for the store alone. */
-  begin(client: Client | undefined): void {
+  begin(client: DownstreamHandler | undefined): void {
     const flight = this.#flight
     if (client !== undefined) this.#audience.begin(client)
     this.#isForStore = client === undefined
@@ -156,7 +156,8 @@ export class Delivery implements Crew, Destination, Surroundings {
     const stream = {
       entry,
       isOpen: () => audience.isOpen,
-      join: (client: Client, own: OwnRequest, head: Head, outcome: Outcome) => this.#admit(client, own, head, outcome)
+      join: (client: DownstreamHandler, own: OwnRequest, head: ResponseHead, outcome: Outcome) =>
+        this.#admit(client, own, head, outcome)
     }
     flight.share(stream, () => {
       audience.letIn(false)
@@ -250,7 +251,7 @@ export class Delivery implements Crew, Destination, Surroundings {
     return this.#options.handler.whenFree()
   }
 
-  #admit(client: Client, own: OwnRequest, head: Head, outcome: Outcome): boolean {
+  #admit(client: DownstreamHandler, own: OwnRequest, head: ResponseHead, outcome: Outcome): boolean {
     return this.#audience.join(client, own, () => {
       client.settle(outcome)
       if (!client.isStarted) client.start()

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Hash } from 'node:crypto'
 import { clearTimeout, setTimeout } from 'node:timers'
-import type { Client, Head, Source } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler, ResponseHead, ResponseSource } from '../undici/downstream-handler.ts'
 import type { Beginning } from './shared-body.ts'
 import type { OwnRequest } from './subscriber.ts'
 
@@ -17,8 +17,8 @@ export interface StragglerEvents {
 
 /** One who has fallen too far behind the others. It gets what was kept for it when it reads on, and then waits until the rest
  * can be had in another way. */
-export class Straggler implements Source {
-  readonly client: Client
+export class Straggler implements ResponseSource {
+  readonly client: DownstreamHandler
   readonly own: OwnRequest
   /** How many bytes come before the rest. */
   readonly offset: number
@@ -32,7 +32,7 @@ export class Straggler implements Source {
   #timer: NodeJS.Timeout | undefined
   readonly #events: StragglerEvents
 
-  constructor(client: Client, own: OwnRequest, beginning: Beginning, events: StragglerEvents) {
+  constructor(client: DownstreamHandler, own: OwnRequest, beginning: Beginning, events: StragglerEvents) {
     this.client = client
     this.own = own
     this.offset = beginning.byteLength
@@ -68,7 +68,7 @@ export class Straggler implements Source {
     this.#timer = setTimeout(() => this.#events.waitedInVain(this), timeoutMs)
   }
 
-  finish(trailers: Head): void {
+  finish(trailers: ResponseHead): void {
     this.release()
     this.client.end(trailers)
   }

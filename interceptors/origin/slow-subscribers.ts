@@ -1,6 +1,6 @@
 import type { Entry, FieldLines } from '../../lib/rfc9111/types.ts'
 import { type Reader, RestOfBody } from '../replay/resumed-body.ts'
-import type { Client } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
 import { eachInTurns } from './in-turns.ts'
 import type { OriginServices } from './origin-services.ts'
@@ -45,7 +45,7 @@ export class Stragglers implements StragglerEvents {
   }
 
   /** Takes over one that is paused. */
-  add(client: Client, own: OwnRequest, beginning: Beginning): void {
+  add(client: DownstreamHandler, own: OwnRequest, beginning: Beginning): void {
     const straggler = new Straggler(client, own, beginning, this)
     if (this.#place === undefined) this.#waiting.add(straggler)
   }

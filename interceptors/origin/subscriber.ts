@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Request } from '../../lib/rfc9111/types.ts'
 import type { Ask } from '../request/request-context.ts'
-import type { Client, Source } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler, ResponseSource } from '../undici/downstream-handler.ts'
 
 /** A request as it would be sent for its client alone. */
 export interface OwnRequest {
@@ -40,8 +40,8 @@ export interface Membership {
 }
 
 /** One of those who get a response as it comes. */
-export class Member implements Source {
-  readonly client: Client
+export class Member implements ResponseSource {
+  readonly client: DownstreamHandler
   /** undefined: that of the exchange. */
   readonly own: OwnRequest | undefined
   /** The last chunk that it has got. */
@@ -54,7 +54,7 @@ export class Member implements Source {
   isServed = false
   readonly #membership: Membership
 
-  constructor(client: Client, own: OwnRequest | undefined, cursor: Link, membership: Membership) {
+  constructor(client: DownstreamHandler, own: OwnRequest | undefined, cursor: Link, membership: Membership) {
     this.client = client
     this.own = own
     this.cursor = cursor

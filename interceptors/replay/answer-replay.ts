@@ -7,7 +7,7 @@ import type { Outcome } from '../outcome/outcome.ts'
 import type { StatusOf } from '../outcome/status-field.ts'
 import type { Ask } from '../request/request-context.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
-import { type Client, type Head, nobodyWaits } from '../undici/downstream-handler.ts'
+import { type DownstreamHandler, nobodyWaits, type ResponseHead } from '../undici/downstream-handler.ts'
 import { LinesHead, trailersHead } from '../undici/lines-head.ts'
 import { type BodyPlayer, HeldBodyPlayer } from './body-replay.ts'
 import { contentLength, type OpenBody } from './stored-body.ts'
@@ -27,7 +27,7 @@ export class Server {
   /** Serves an answer; calls `vanished` in its place where the body cannot be had, before the client has got anything. What
    * is lost after that is asked for by `ask`. */
   serve(
-    client: Client,
+    client: DownstreamHandler,
     answer: Answer,
     opened: MaybePromise<OpenBody | undefined>,
     outcome: Outcome,
@@ -52,20 +52,27 @@ export class Server {
   }
 
   /** Delivers the header section and as much of the body as the client takes; to one who has gone, nothing. */
-  play(client: Client, answer: Answer, body: OpenBody, outcome: Outcome, ask: Ask, request: Request | undefined): void {
+  play(
+    client: DownstreamHandler,
+    answer: Answer,
+    body: OpenBody,
+    outcome: Outcome,
+    ask: Ask,
+    request: Request | undefined
+  ): void {
     const player = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES, ask, request)
     deliver(client, outcome, new AnswerHead(answer, this.#statusOf(outcome)), player)
   }
 
   /** §5.2.1.7, §5.2.2.2: 504 with an empty body. */
-  gatewayTimeout(client: Client | undefined, reason: string): void {
+  gatewayTimeout(client: DownstreamHandler | undefined, reason: string): void {
     if (client === undefined) return
     if (this.#budget.take(0)) this.#playGatewayTimeout(client, reason)
     else this.#budget.defer(0, () => this.#playGatewayTimeout(client, reason))
   }
 
   #playInTurn(
-    client: Client,
+    client: DownstreamHandler,
     answer: Answer,
     body: OpenBody,
     outcome: Outcome,
@@ -77,7 +84,7 @@ export class Server {
     else this.#budget.defer(bytes, () => this.play(client, answer, body, outcome, ask, request))
   }
 
-  #playGatewayTimeout(client: Client, reason: string): void {
+  #playGatewayTimeout(client: DownstreamHandler, reason: string): void {
     const outcome = unsatisfiableOutcome(reason)
     const player = new HeldBodyPlayer(client, trailersHead(NO_LINES), [], true)
     const head = new LinesHead(504, 'Gateway Timeout', [['Content-Length', '0']], this.#statusOf(outcome))
@@ -86,7 +93,7 @@ export class Server {
 }
 
 /** A handler that throws ends its own response. */
-function deliver(client: Client, outcome: Outcome, head: Head, player: BodyPlayer): void {
+function deliver(client: DownstreamHandler, outcome: Outcome, head: ResponseHead, player: BodyPlayer): void {
   if (client.isFinished || client.aborted) {
     player.abort(client.reason ?? nobodyWaits())
     return
@@ -104,7 +111,7 @@ function deliver(client: Client, outcome: Outcome, head: Head, player: BodyPlaye
   player.play()
 }
 
-function attempt(client: Client, action: () => void): void {
+function attempt(client: DownstreamHandler, action: () => void): void {
   try {
     action()
   } catch (error) {

@@ -3,7 +3,7 @@ import type { Hash } from 'node:crypto'
 import { nextTurn } from '../../lib/event-loop.ts'
 import { damageIn, isDamage, release } from '../store-access/body-checks.ts'
 import { isLate } from '../store-access/store-deadline.ts'
-import type { Client, Head, Source } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler, ResponseHead, ResponseSource } from '../undici/downstream-handler.ts'
 
 /** Larger pieces are handed out, and copied where they have to be, in steps of this size. */
 const STEP_BYTES = 65_536
@@ -22,16 +22,16 @@ export type OnLost = (deliveredBytes: number, error: Error, isDoubtful: boolean)
 
 /** Plays a stored body into a client: copies, unless the bytes are nobody else's, so that nobody's mutation reaches what is
  * stored; at once as long as the client takes it, further when it resumes. */
-export abstract class BodyPlayer implements Source {
-  protected readonly client: Client
-  readonly #trailers: Head
+export abstract class BodyPlayer implements ResponseSource {
+  protected readonly client: DownstreamHandler
+  readonly #trailers: ResponseHead
   readonly #isOwn: boolean
   protected stopped = false
   #begun = false
   #playing = false
 
   /** `isOwn`: the bytes are the client's to keep and to change. */
-  constructor(client: Client, trailers: Head, isOwn: boolean) {
+  constructor(client: DownstreamHandler, trailers: ResponseHead, isOwn: boolean) {
     this.client = client
     this.#trailers = trailers
     this.#isOwn = isOwn
@@ -83,7 +83,7 @@ export class HeldBodyPlayer extends BodyPlayer {
   #index = 0
   #offset = 0
 
-  constructor(client: Client, trailers: Head, pieces: readonly Uint8Array[], isOwn: boolean) {
+  constructor(client: DownstreamHandler, trailers: ResponseHead, pieces: readonly Uint8Array[], isOwn: boolean) {
     super(client, trailers, isOwn)
     this.#pieces = pieces
   }
@@ -127,8 +127,8 @@ export class ReadBodyPlayer extends BodyPlayer {
   #reading = false
 
   constructor(
-    client: Client,
-    trailers: Head,
+    client: DownstreamHandler,
+    trailers: ResponseHead,
     first: IteratorResult<Uint8Array>,
     source: {
       iterator: AsyncIterator<Uint8Array>

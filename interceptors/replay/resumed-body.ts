@@ -6,7 +6,7 @@ import { strongValidator } from '../../lib/rfc9111/ranges.ts'
 import type { Entry, FieldLines, Fields, Response } from '../../lib/rfc9111/types.ts'
 import type { Ask } from '../request/request-context.ts'
 import { type DispatchOptions, withFields } from '../request/request-mapping.ts'
-import type { Client } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler } from '../undici/origin-handler.ts'
 import { withQueuedAbort } from '../undici/queued-abort.ts'
@@ -22,7 +22,7 @@ const MAX_REQUESTS = 1000
 
 /** One who has got the beginning of what it asked for. */
 export interface Reader {
-  readonly client: Client
+  readonly client: DownstreamHandler
   /** The first byte of the representation that it lacks. */
   readonly offset: number
   /** Where the range that it asked for ends; undefined: with the representation. */
@@ -40,7 +40,7 @@ export interface Reader {
  * than it is asked for, and is asked again; or the whole of the same version, of which what is not wanted is passed over.
  * RFC 9110 §14.2, §13.1.5, §15.3.7 */
 export class RestOfBody implements OriginEvents {
-  readonly #client: Client
+  readonly #client: DownstreamHandler
   readonly #entry: Entry
   readonly #ask: Ask
   readonly #fields: Fields

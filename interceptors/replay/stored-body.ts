@@ -12,7 +12,7 @@ import type { Ask } from '../request/request-context.ts'
 import { damageIn, heldPieces, release } from '../store-access/body-checks.ts'
 import type { Patience } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
-import { type Client, nobodyWaits } from '../undici/downstream-handler.ts'
+import { type DownstreamHandler, nobodyWaits } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
 import { type BodyPlayer, HeldBodyPlayer, type OnDamage, type OnLost, ReadBodyPlayer } from './body-replay.ts'
 import { type Reader, RestOfBody } from './resumed-body.ts'
@@ -25,7 +25,7 @@ type Content = Pick<Answer, 'entry' | 'body'>
 /** A stored body, opened so far that nothing but damage can keep it from being served. If that comes, the rest is asked
  * for by the request, as it stands; undefined: there is none to go by. */
 export type OpenBody = (
-  client: Client,
+  client: DownstreamHandler,
   trailers: FieldLines,
   ask: Ask,
   request: Request | undefined,

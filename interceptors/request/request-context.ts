@@ -8,7 +8,7 @@ import type { Position, Stored } from '../../stores/store.ts'
 import type { OUTCOME, OutcomeHolder } from '../outcome/outcome.ts'
 import type { Flight } from '../single-flight/flight-registry.ts'
 import type { Patience } from '../store-access/store-deadline.ts'
-import type { Client } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { copyOptions, type DispatchOptions, withFields } from './request-mapping.ts'
 
 export type Dispatch = Dispatcher.Dispatch
@@ -18,7 +18,7 @@ export interface Ask extends Patience {
   readonly next: Dispatch
   readonly opts: DispatchOptions
   /** undefined: nobody waits for the response; it is fetched in the background. */
-  readonly client: Client | undefined
+  readonly client: DownstreamHandler | undefined
   /** For what it has waited since it came: another's response, or the store at work on one; undefined: for neither. */
   readonly waited?: 'for another' | 'for the store' | undefined
   /** What was fetching the same as the store was asked: where that has landed since, the store's answer is out of date. */

@@ -8,7 +8,7 @@ import { eachInTurns } from '../origin/in-turns.ts'
 import type { OwnRequest } from '../origin/subscriber.ts'
 import type { Outcome } from '../outcome/outcome.ts'
 import type { DispatchOptions } from '../request/request-mapping.ts'
-import type { Client, Head } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler, ResponseHead } from '../undici/downstream-handler.ts'
 import { NamesForAWhile } from './expiring-set.ts'
 import { SetsByKey } from './keyed-sets.ts'
 
@@ -21,7 +21,7 @@ export interface Stream {
   /** Whether it is not too late to join. */
   isOpen(): boolean
   /** Gives the client the response from its first byte on; `own` is its own request. False: it is too late for that. */
-  join(client: Client, own: OwnRequest, head: Head, outcome: Outcome): boolean
+  join(client: DownstreamHandler, own: OwnRequest, head: ResponseHead, outcome: Outcome): boolean
 }
 
 /** One that waits. */

@@ -1,15 +1,15 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import type { OwnRequest } from '../origin/subscriber.ts'
 import type { Outcome } from '../outcome/outcome.ts'
-import type { Client, Head, Source } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler, ResponseHead, ResponseSource } from '../undici/downstream-handler.ts'
 import { soon } from '../undici/soon.ts'
 import type { Flight, Landing, Passenger, Stream } from './flight-registry.ts'
 
 /** What a follower can be given of a response on its way: itself, what is made of it once it is stored, or nothing. */
-export type Share = { readonly head: Head; readonly outcome: Outcome } | 'once stored' | 'nothing'
+export type Share = { readonly head: ResponseHead; readonly outcome: Outcome } | 'once stored' | 'nothing'
 
 export interface FollowerOptions {
-  readonly client: Client
+  readonly client: DownstreamHandler
   readonly own: OwnRequest
   readonly flight: Flight
   /** How long it waits for the header section. */
@@ -26,7 +26,7 @@ export interface FollowerOptions {
 }
 
 /** A request that waits for what another has already been sent for, and reads along as soon as there is something. */
-export class Follower implements Passenger, Source {
+export class Follower implements Passenger, ResponseSource {
   readonly #options: FollowerOptions
   #leave: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
@@ -69,7 +69,7 @@ export class Follower implements Passenger, Source {
     this.#goOn(landing === 'stored' ? 'lookUp' : 'fetch')
   }
 
-  // Source
+  // ResponseSource
 
   pause(): void {}
 

@@ -2,7 +2,7 @@ import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timer
 import type { Lease } from '../../stores/store.ts'
 import { mapMaybe } from '../maybe-promise.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
-import type { Client } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { type Landing, UNSHARED_MS, type Watcher } from './flight-registry.ts'
 import { LONGEST_PAUSE_MS } from './lease-acquisition.ts'
 
@@ -10,7 +10,7 @@ export interface TenureOptions {
   readonly guard: StoreGuard
   readonly settings: { readonly leaseMs: number; readonly coalesceTimeoutMs: number }
   /** Whose request it is held for; undefined: it goes on in the background, and nobody waits for the lease. */
-  readonly client: Client | undefined
+  readonly client: DownstreamHandler | undefined
 }
 
 /** Those who wait ask again within that time, and find out that it is over: none of them has to wait for the next. */

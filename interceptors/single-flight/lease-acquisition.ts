@@ -3,11 +3,11 @@ import { monotonicMs } from '../../lib/event-loop.ts'
 import type { Lease, LeaseAnswer } from '../../stores/store.ts'
 import { mapMaybe } from '../maybe-promise.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
-import type { Client, Source } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler, ResponseSource } from '../undici/downstream-handler.ts'
 import type { Crew, Flight, Watcher } from './flight-registry.ts'
 
 export interface TurnOptions {
-  readonly client: Client
+  readonly client: DownstreamHandler
   /** Of this request; others of this process wait for it. */
   readonly flight: Flight
   /** Of the flight, and of the lease. */
@@ -37,7 +37,7 @@ export const LONGEST_PAUSE_MS = MAX_PAUSE_MS * (1 + JITTER)
 
 /** A request that waits until no other process is fetching the same thing, in front of a flight that has begun. Where its
  * client leaves, it goes on for those of this process who wait for the flight. */
-export class Turn implements Crew, Source, Watcher {
+export class Turn implements Crew, ResponseSource, Watcher {
   readonly #options: TurnOptions
   readonly #untilMs: number
   /** How often what it asks for had just been done for others. */
@@ -80,7 +80,7 @@ export class Turn implements Crew, Source, Watcher {
     else this.#goOn('fetch')
   }
 
-  // Source
+  // ResponseSource
 
   pause(): void {}
 

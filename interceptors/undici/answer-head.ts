@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Answer } from '../../lib/rfc9111/answer.ts'
 import type { FieldLines } from '../../lib/rfc9111/types.ts'
-import type { Head } from './downstream-handler.ts'
+import type { ResponseHead } from './downstream-handler.ts'
 import { type HeaderObject, toHeaderObject, toRawHeaders } from './header-lines.ts'
 
 /** What is made once from an answer's lines and used for each reply. */
@@ -29,7 +29,7 @@ let young = new Map<FieldLines, Template>()
 let old = new Map<FieldLines, Template>()
 
 /** The header section of an answer: the stored lines, those of this reply, Age and Cache-Status. */
-export class AnswerHead implements Head {
+export class AnswerHead implements ResponseHead {
   readonly statusCode: number
   readonly statusText: string
   readonly #template: Template

@@ -4,7 +4,7 @@ import { type CacheContext, OUTCOME, type Outcome, type OutcomeHolder } from '..
 import type { HeaderObject } from './header-lines.ts'
 
 /** What feeds a client: the origin's connection, or the player of a stored body. */
-export interface Source {
+export interface ResponseSource {
   pause(): void
   resume(): void
   /** Ends the response; the source tells the client so by `fail`. */
@@ -12,7 +12,7 @@ export interface Source {
 }
 
 /** A response's header section, in either handler API's form, made when asked for. */
-export interface Head {
+export interface ResponseHead {
   readonly statusCode: number
   readonly statusText: string
   headers(): HeaderObject
@@ -21,9 +21,9 @@ export interface Head {
 
 /** The one who asked, whichever handler API it speaks. It is started once, gets one header section, and exactly one of
  * `end` and `fail`; where its own `end` throws, what it threw as well. To the new API it is the controller as well. */
-export abstract class Client implements Dispatcher.DispatchController {
+export abstract class DownstreamHandler implements Dispatcher.DispatchController {
   /** Where the response comes from just now. */
-  source: Source | undefined
+  source: ResponseSource | undefined
   /** Whether the final header section has been delivered. */
   hasHead = false
   /** Whether `end` or `fail` has been delivered. */
@@ -107,7 +107,7 @@ export abstract class Client implements Dispatcher.DispatchController {
     if (this.#context !== undefined) this.#context.fromCache = outcome.fromCache
   }
 
-  info(head: Head): void {
+  info(head: ResponseHead): void {
     try {
       this.deliverHead(head)
     } catch (error) {
@@ -116,7 +116,7 @@ export abstract class Client implements Dispatcher.DispatchController {
     }
   }
 
-  head(head: Head): void {
+  head(head: ResponseHead): void {
     if (this.isFinished) return
     this.hasHead = true
     this.deliverHead(head)
@@ -127,7 +127,7 @@ export abstract class Client implements Dispatcher.DispatchController {
     this.deliverData(chunk)
   }
 
-  end(trailers: Head): void {
+  end(trailers: ResponseHead): void {
     if (this.isFinished) return
     this.isFinished = true
     try {
@@ -144,22 +144,22 @@ export abstract class Client implements Dispatcher.DispatchController {
     this.deliverError(error)
   }
 
-  abstract upgrade(head: Head, socket: Duplex): void
+  abstract upgrade(head: ResponseHead, socket: Duplex): void
   abstract responseStarted(): void
   /** Whether the handler wants to know what of its request has been sent. */
   abstract get hearsSending(): boolean
   abstract bodySent(chunk: unknown): void
   abstract requestSent(): void
   protected abstract deliverStart(context: CacheContext): void
-  protected abstract deliverHead(head: Head): void
+  protected abstract deliverHead(head: ResponseHead): void
   protected abstract deliverData(chunk: Buffer): void
-  protected abstract deliverEnd(trailers: Head): void
+  protected abstract deliverEnd(trailers: ResponseHead): void
   protected abstract deliverError(error: Error): void
 }
 
 /** Has a client told that its request is under way, where that has not been done. A handler that throws at this ends its own
  * request, as in undici. */
-export function startOnce(client: Client): void {
+export function startOnce(client: DownstreamHandler): void {
   if (client.isStarted) return
   try {
     client.start()

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { CacheContext, OutcomeHolder } from '../outcome/outcome.ts'
-import { Client, type Head } from './downstream-handler.ts'
+import { DownstreamHandler, type ResponseHead } from './downstream-handler.ts'
 
 /** What handlers of either API may have. */
 interface RequestHooks {
@@ -26,10 +26,10 @@ export type AnyHandler = Dispatcher.DispatchHandler & LegacyHandler
 
 /** Speaks legacy to what understands it: its raw headers are then ours, flat, so that no wrapper folds several Set-Cookie
  * lines into one. */
-export function clientOf(handler: AnyHandler, holder: OutcomeHolder | undefined): Client {
+export function toDownstreamHandler(handler: AnyHandler, holder: OutcomeHolder | undefined): DownstreamHandler {
   return typeof handler.onHeaders === 'function' || typeof handler.onConnect === 'function'
-    ? new LegacyClient(handler, holder)
-    : new ModernClient(handler, holder)
+    ? new LegacyDownstreamHandler(handler, holder)
+    : new ModernDownstreamHandler(handler, holder)
 }
 
 /** undici 7's types tell another tale of them. */
@@ -41,10 +41,10 @@ function hearsSending({ onBodySent, onRequestSent }: RequestHooks): boolean {
   return typeof onBodySent === 'function' || typeof onRequestSent === 'function'
 }
 
-class ModernClient extends Client {
+class ModernDownstreamHandler extends DownstreamHandler {
   readonly #handler: Dispatcher.DispatchHandler
-  #head: Head | undefined
-  #trailers: Head | undefined
+  #head: ResponseHead | undefined
+  #trailers: ResponseHead | undefined
   #rawHeaders: Buffer[] | undefined
 
   constructor(handler: Dispatcher.DispatchHandler, holder: OutcomeHolder | undefined) {
@@ -82,7 +82,7 @@ class ModernClient extends Client {
     hooksOf(this.#handler).onRequestSent?.()
   }
 
-  upgrade(head: Head, socket: Duplex): void {
+  upgrade(head: ResponseHead, socket: Duplex): void {
     this.isFinished = true
     this.#setHead(head)
     this.#handler.onRequestUpgrade?.(this, head.statusCode, head.headers(), socket)
@@ -92,7 +92,7 @@ class ModernClient extends Client {
     this.#handler.onRequestStart?.(this, context)
   }
 
-  protected deliverHead(head: Head): void {
+  protected deliverHead(head: ResponseHead): void {
     this.#setHead(head)
     this.#handler.onResponseStart?.(this, head.statusCode, head.headers(), head.statusText)
   }
@@ -101,7 +101,7 @@ class ModernClient extends Client {
     this.#handler.onResponseData?.(this, chunk)
   }
 
-  protected deliverEnd(trailers: Head): void {
+  protected deliverEnd(trailers: ResponseHead): void {
     this.#trailers = trailers
     this.#handler.onResponseEnd?.(this, trailers.headers())
   }
@@ -110,13 +110,13 @@ class ModernClient extends Client {
     this.#handler.onResponseError?.(this, error)
   }
 
-  #setHead(head: Head): void {
+  #setHead(head: ResponseHead): void {
     this.#head = head
     this.#rawHeaders = undefined
   }
 }
 
-class LegacyClient extends Client {
+class LegacyDownstreamHandler extends DownstreamHandler {
   readonly #handler: LegacyHandler
 
   constructor(handler: LegacyHandler, holder: OutcomeHolder | undefined) {
@@ -140,7 +140,7 @@ class LegacyClient extends Client {
     this.#handler.onRequestSent?.()
   }
 
-  upgrade(head: Head, socket: Duplex): void {
+  upgrade(head: ResponseHead, socket: Duplex): void {
     this.isFinished = true
     this.#handler.onUpgrade?.(head.statusCode, head.rawHeaders(), socket)
   }
@@ -149,7 +149,7 @@ class LegacyClient extends Client {
     this.#handler.onConnect?.(reason => this.abort(reason), context)
   }
 
-  protected deliverHead(head: Head): void {
+  protected deliverHead(head: ResponseHead): void {
     const resume = () => this.resume()
     const taken = this.#handler.onHeaders?.(head.statusCode, head.rawHeaders(), resume, head.statusText)
     if (taken === false) this.pause()
@@ -159,7 +159,7 @@ class LegacyClient extends Client {
     if (this.#handler.onData?.(chunk) === false) this.pause()
   }
 
-  protected deliverEnd(trailers: Head): void {
+  protected deliverEnd(trailers: ResponseHead): void {
     this.#handler.onComplete?.(trailers.rawHeaders())
   }
 

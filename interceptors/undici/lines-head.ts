@@ -1,9 +1,9 @@
 import type { FieldLine, FieldLines } from '../../lib/rfc9111/types.ts'
-import type { Head } from './downstream-handler.ts'
+import type { ResponseHead } from './downstream-handler.ts'
 import { type HeaderObject, toHeaderObject, toRawHeaders } from './header-lines.ts'
 
 /** A header section made from lines: an origin's, with this cache's member of Cache-Status after what others said. */
-export class LinesHead implements Head {
+export class LinesHead implements ResponseHead {
   readonly statusCode: number
   readonly statusText: string
   readonly #lines: FieldLines
@@ -26,8 +26,8 @@ export class LinesHead implements Head {
 const NO_LINES: FieldLines = []
 
 /** Trailers in the form of a header section. */
-export function trailersHead(lines: FieldLines): Head {
+export function trailersHead(lines: FieldLines): ResponseHead {
   return lines.length === 0 ? NO_TRAILERS : new LinesHead(0, '', lines)
 }
 
-const NO_TRAILERS: Head = new LinesHead(0, '', NO_LINES)
+const NO_TRAILERS: ResponseHead = new LinesHead(0, '', NO_LINES)

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { clearTimeout, setTimeout } from 'node:timers'
 import type { Dispatcher } from 'undici'
 import type { FieldLines } from '../../lib/rfc9111/types.ts'
-import { nobodyWaits, type Source } from './downstream-handler.ts'
+import { nobodyWaits, type ResponseSource } from './downstream-handler.ts'
 import type { AnyHandler } from './handler-adapter.ts'
 import { type HeaderObject, linesFrom, linesFromRaw, toHeaderObject } from './header-lines.ts'
 import { isFromHttp2, isRecord } from './http2.ts'
@@ -31,7 +31,7 @@ export interface OriginEvents {
 
 /** The only handler that sees what comes from the origin, by either handler API. It keeps the order of events, joins the
  * reasons to pause, and swallows a response that is no longer wanted. */
-export class OriginHandler implements Source {
+export class OriginHandler implements ResponseSource {
   readonly #events: OriginEvents
   #controller: Dispatcher.DispatchController | undefined
   #abortReason: Error | undefined
@@ -54,7 +54,7 @@ export class OriginHandler implements Source {
     this.#events = events
   }
 
-  // Source
+  // ResponseSource
 
   pause(): void {
     this.#clientPaused = true
