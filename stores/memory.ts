@@ -8,11 +8,11 @@ import { RECORD_VERSION, type Serializer, type StoredRecord } from '../serialize
 import { acceptSerializer } from '../serializers/serializer-option.ts'
 import { Blocks } from './blocks.ts'
 import { sliceBlocks } from './body-range.ts'
-import { sizeInMemory } from './memory-size.ts'
+import { sizeInMemory } from './memory/size.ts'
+import { Tombstones } from './shared/recent-deletions.ts'
 import type { Body, BodyWriter, CacheStore, Lookup, PutOptions, Stored, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
-import { Tombstones } from './tombstones.ts'
 
 export interface MemoryStoreOptions {
   /** Upper bound of what the entries occupy: fields, keys, bookkeeping and bodies. Bytes; 64 MiB by default. */

@@ -2,10 +2,10 @@ import { Buffer } from 'node:buffer'
 import { CacheError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/event-loop.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
-import { bytesOfChunk } from './body-sink.ts'
+import { CHUNK_BYTES, chunkName, GRACE_MS, leaveAt, leavingOf } from './body-removal.ts'
+import { bytesOfChunk } from './body-writer.ts'
 import type { LmdbDatabase } from './database.ts'
-import { CHUNK_BYTES, chunkName, GRACE_MS, leaveAt, leavingOf } from './leaving.ts'
-import type { ChunkedBody } from './record-bytes.ts'
+import type { ChunkedBody } from './record-layout.ts'
 
 const RENEW_MS = GRACE_MS / 4
 

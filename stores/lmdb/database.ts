@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs, nextTurn, soon } from '../../lib/event-loop.ts'
+import { changesIn, encodeMarks, type Marks, newMarks, parseMarks } from './counters.ts'
+import { setAsideWhatKills, use } from './crash-detection.ts'
 import { lastTransactionOf, noteSynced, prepareDataFile } from './data-file.ts'
-import { lackOfRoom, type WriteKind } from './disk-room.ts'
-import { closeAlone } from './exclusion.ts'
-import { changesIn, encodeMarks, type Marks, newMarks, parseMarks } from './marks.ts'
+import { lackOfRoom, type WriteKind } from './disk-space.ts'
+import { Place } from './file-identity.ts'
 import { BYTES, makeDataFile, TABLES } from './new-data-file.ts'
-import { Place } from './place.ts'
-import { setAsideWhatKills, use } from './users.ts'
+import { closeAlone } from './open-lock.ts'
 
 export type Table = Database<Buffer, Uint8Array>
 

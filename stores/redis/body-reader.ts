@@ -5,7 +5,7 @@ import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { bytesOfChunk, CHUNK_BYTES } from './chunks.ts'
 import { type Connection, runScript, unlessWrongType } from './connection.ts'
 import { GRACE_MS } from './lua.ts'
-import type { ChunkedBody } from './record-bytes.ts'
+import type { ChunkedBody } from './record-layout.ts'
 import { KEEP } from './scripts.ts'
 
 const RENEW_MS = GRACE_MS / 4

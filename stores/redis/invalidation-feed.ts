@@ -5,7 +5,7 @@ import type { InvalidationListener, Invalidations } from '../store.ts'
 import { mastersOf } from './client.ts'
 import type { Connection } from './connection.ts'
 import { type Duplicable, FeedConnection } from './feed-connection.ts'
-import { type Names, shortDigestOf } from './names.ts'
+import { type Names, shortDigestOf } from './layout.ts'
 
 const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 1000

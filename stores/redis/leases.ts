@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { CacheError } from '../../lib/errors.ts'
 import type { LeaseAnswer } from '../store.ts'
 import { type Connection, runScript } from './connection.ts'
-import { type Names, shortDigestOf } from './names.ts'
+import { type Names, shortDigestOf } from './layout.ts'
 import { LEASE, RELEASE, RENEW } from './scripts.ts'
 
 const TOKEN_BYTES = 9

@@ -1,7 +1,7 @@
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { type Connection, scanNames, unlessWrongType } from './connection.ts'
-import type { Names } from './names.ts'
-import type { Records } from './records.ts'
+import type { Names } from './layout.ts'
+import type { Records } from './record-codec.ts'
 
 const RECORDS_AT_ONCE = 16
 const HASH = /^\{[\w-]{22}\}$/

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync 
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
-import { openAlone } from '../../stores/lmdb/exclusion.ts'
+import { openAlone } from '../../stores/lmdb/open-lock.ts'
 import { scratchDirectory } from './lmdb-stores.ts'
 import { find } from './lmdb-subject.ts'
 import { entryOf, KEY, store } from './responses.ts'

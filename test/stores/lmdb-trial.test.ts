@@ -4,7 +4,7 @@ import { chmodSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
-import { endsItsReader } from '../../stores/lmdb/trial.ts'
+import { endsItsReader } from '../../stores/lmdb/damage-probe.ts'
 import { scratchDirectory } from './lmdb-stores.ts'
 import { entryOf, store } from './responses.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Tombstones } from '../../stores/tombstones.ts'
+import { Tombstones } from '../../stores/shared/recent-deletions.ts'
 import { sampleRecord } from '../serializers/arbitrary-record.ts'
 
 const entryOf = (key: string, tags: string[] = []) => sampleRecord({ key, tags }).entry

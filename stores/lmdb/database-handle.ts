@@ -1,12 +1,12 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
 import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs, nextTurn } from '../../lib/event-loop.ts'
+import { GRACE_MS } from './body-removal.ts'
+import { setAsideWithWarning } from './crash-detection.ts'
+import { isDamage } from './damage-probe.ts'
 import { LmdbDatabase } from './database.ts'
-import { openAlone } from './exclusion.ts'
-import { GRACE_MS } from './leaving.ts'
-import { Sweeper } from './sweeper.ts'
-import { isDamage } from './trial.ts'
-import { setAsideWithWarning } from './users.ts'
+import { openAlone } from './open-lock.ts'
+import { Sweeper } from './sweep.ts'
 
 const TEND_MS = 30_000
 const SWEEP_SOON_MS = 1000

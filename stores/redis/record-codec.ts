@@ -4,7 +4,7 @@ import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
-import { type ChunkedBody, encodeRecord, parseRecord, type RecordHead } from './record-bytes.ts'
+import { type ChunkedBody, encodeRecord, parseRecord, type RecordHead } from './record-layout.ts'
 
 /** A record that is as it was written. */
 export interface ReadRecord {

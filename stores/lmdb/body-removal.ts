@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import type { Batch, Tables } from './database.ts'
-import { namesAfter } from './digests.ts'
+import { namesAfter } from './layout.ts'
 import { encodeNumbers, parseNumbers } from './numbers.ts'
-import type { ChunkedBody } from './record-bytes.ts'
+import type { ChunkedBody } from './record-layout.ts'
 
 /** How long a body that is no longer stored can be read by those who have begun; each read of theirs renews it. */
 export const GRACE_MS = 60_000

@@ -1,4 +1,4 @@
-import type { Entry } from '../lib/rfc9111/types.ts'
+import type { Entry } from '../../lib/rfc9111/types.ts'
 
 /** Names can be long: so many characters of them are remembered, at most. */
 const MAX_CHARACTERS = 4_194_304

@@ -7,10 +7,9 @@ import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import type { StoreTime } from '../store-time.ts'
 import { readChunks } from './body-reader.ts'
+import type { Marks } from './counters.ts'
 import type { LmdbDatabase } from './database.ts'
-import { isDeleted, isOvertaken } from './deletions.ts'
-import { DIGEST_BYTES, digestOf, keyDigestIn, keyDigestOf, rangeOf, spaceOf } from './digests.ts'
-import { type KeyRow, parseKeyRow } from './key-row.ts'
+import type { Opening } from './database-handle.ts'
 import {
   type KnownKey,
   type LookupSource,
@@ -18,11 +17,12 @@ import {
   StoredInChunks,
   type StoredInLmdb,
   StoredInRecord
-} from './known-key.ts'
-import type { Marks } from './marks.ts'
-import type { Opening } from './opening.ts'
-import { type ParsedRecord, parseRecord, type RecordHead } from './record-bytes.ts'
-import { readRecord, recordNames, removeRecord } from './rows.ts'
+} from './decoded-key.ts'
+import { isDeleted, isOvertaken } from './deletion-log.ts'
+import { type KeyRow, parseKeyRow } from './key-row.ts'
+import { DIGEST_BYTES, digestOf, keyDigestIn, keyDigestOf, rangeOf, spaceOf } from './layout.ts'
+import { type ParsedRecord, parseRecord, type RecordHead } from './record-layout.ts'
+import { readRecord, recordNames, removeRecord } from './records.ts'
 
 /** Objects around a decoded record. */
 const OVERHEAD_BYTES = 1000

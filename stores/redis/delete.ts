@@ -1,7 +1,7 @@
 import type { CacheKey } from '../../lib/rfc9111/types.ts'
 import { type Connection, runScript, scanNames, unlessWrongType } from './connection.ts'
+import { type Names, shortDigestOf } from './layout.ts'
 import { INCOMPLETE } from './lua.ts'
-import { type Names, shortDigestOf } from './names.ts'
 import { DROP, DROP_TAGGED, NOTE, NOTE_AND_DROP, POSITION, type Script, UNTAG } from './scripts.ts'
 
 const KEYS_AT_ONCE = 200

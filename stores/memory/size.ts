@@ -1,6 +1,6 @@
 import { isUint8Array } from 'node:util/types'
-import type { Entry, FieldLines } from '../lib/rfc9111/types.ts'
-import type { StoredRecord } from '../serializers/serializer.ts'
+import type { Entry, FieldLines } from '../../lib/rfc9111/types.ts'
+import type { StoredRecord } from '../../serializers/serializer.ts'
 
 /* Measured as the growth of the heap by thousands of responses, some just stored, some served as well, which adds what the
  * engine remembers of each; test/stores/memory-size.test.ts measures again. */

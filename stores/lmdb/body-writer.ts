@@ -1,10 +1,10 @@
 import type { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { ChunkedSink } from '../chunked-sink.ts'
+import { ChunkedSink } from '../shared/chunked-body-writer.ts'
+import { CHUNK_BYTES, chunkName, grow, leaveAt } from './body-removal.ts'
 import type { LmdbDatabase } from './database.ts'
-import { CHUNK_BYTES, chunkName, grow, leaveAt } from './leaving.ts'
-import { BODY_NAME_BYTES, type ChunkedBody } from './record-bytes.ts'
+import { BODY_NAME_BYTES, type ChunkedBody } from './record-layout.ts'
 
 /** Larger bodies lie in chunks; smaller ones come with the record. */
 export const INLINE_BODY_BYTES = 65_536

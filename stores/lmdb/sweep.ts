@@ -1,11 +1,11 @@
 import { Buffer } from 'node:buffer'
 import { monotonicMs, nextTurn } from '../../lib/event-loop.ts'
+import { reap } from './body-removal.ts'
+import type { Marks } from './counters.ts'
 import type { Batch, LmdbDatabase } from './database.ts'
-import { forgetDeletions, isDeleted } from './deletions.ts'
-import { keyDigestIn, namesAfter } from './digests.ts'
-import { reap } from './leaving.ts'
-import type { Marks } from './marks.ts'
-import { nameInPlace, oldestPlaces, readRecord, removeRecord, use } from './rows.ts'
+import { forgetDeletions, isDeleted } from './deletion-log.ts'
+import { keyDigestIn, namesAfter } from './layout.ts'
+import { nameInPlace, oldestPlaces, readRecord, removeRecord, use } from './records.ts'
 
 const SWEEP_EVERY_MS = 600_000
 /** How far below the bound eviction goes, so that it does not begin again at once. */

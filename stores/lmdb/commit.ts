@@ -6,13 +6,13 @@ import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import { keptUntil, type StoreTime } from '../store-time.ts'
 import { checkedTag } from '../tags.ts'
+import { leave, stay } from './body-removal.ts'
 import type { Batch } from './database.ts'
-import { isDeleted, isOvertaken, noteDeletion } from './deletions.ts'
-import { DIGEST_BYTES, digestOf, keyDigestOf, SPACE_BYTES, spaceOf, tagDigestOf } from './digests.ts'
-import { leave, stay } from './leaving.ts'
-import type { Opening } from './opening.ts'
-import { type ChunkedBody, encodeRecord, type ParsedRecord, type RecordHead } from './record-bytes.ts'
-import { putRecord, readRecord, recordNames, removeRecord } from './rows.ts'
+import type { Opening } from './database-handle.ts'
+import { isDeleted, isOvertaken, noteDeletion } from './deletion-log.ts'
+import { DIGEST_BYTES, digestOf, keyDigestOf, SPACE_BYTES, spaceOf, tagDigestOf } from './layout.ts'
+import { type ChunkedBody, encodeRecord, type ParsedRecord, type RecordHead } from './record-layout.ts'
+import { putRecord, readRecord, recordNames, removeRecord } from './records.ts'
 
 /** Records removed with their key at once; a sweep removes the others, which nobody finds any more. */
 const MAX_REMOVED = 64

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { Blocks } from './blocks.ts'
+import { Blocks } from '../blocks.ts'
 
 export interface ChunkedSinkOptions {
   /** Larger bodies are written in chunks. */

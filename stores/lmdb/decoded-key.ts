@@ -1,7 +1,7 @@
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { sliceBlocks } from '../body-range.ts'
 import type { Body, Lookup, Stored } from '../store.ts'
-import type { ChunkedBody, RecordHead } from './record-bytes.ts'
+import type { ChunkedBody, RecordHead } from './record-layout.ts'
 
 /** What has been read of a cache key, and is kept for as long as nobody changes it. */
 export interface KnownKey {

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
-import { DIGEST_BYTES } from './digests.ts'
+import { DIGEST_BYTES } from './layout.ts'
 
 /** Layout of a record, numbers little-endian:
  *

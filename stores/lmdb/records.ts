@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer'
+import { leave } from './body-removal.ts'
 import type { Batch, Tables } from './database.ts'
-import { rangeOf, rowNameIn } from './digests.ts'
 import { encodeKeyRow, parseKeyRow, withList } from './key-row.ts'
-import { leave } from './leaving.ts'
-import { type ParsedRecord, parseRecord } from './record-bytes.ts'
+import { rangeOf, rowNameIn } from './layout.ts'
+import { type ParsedRecord, parseRecord } from './record-layout.ts'
 
 const ONE = Buffer.from([1])
 const PAGE_BYTES = 4096

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { ChunkedSink } from '../chunked-sink.ts'
+import { ChunkedSink } from '../shared/chunked-body-writer.ts'
 import { CHECKSUM_BYTES, CHUNK_BYTES, INLINE_BODY_BYTES, sealChunk } from './chunks.ts'
 import { type Connection, runScript } from './connection.ts'
-import type { ChunkedBody } from './record-bytes.ts'
+import type { ChunkedBody } from './record-layout.ts'
 import { CHUNK } from './scripts.ts'
 
 /** 16 characters. */

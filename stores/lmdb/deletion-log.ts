@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer'
+import type { Marks } from './counters.ts'
 import type { Batch, Table, Tables } from './database.ts'
-import { keyDigestOf, namesAfter, tagDigestOf } from './digests.ts'
-import type { Marks } from './marks.ts'
+import { keyDigestOf, namesAfter, tagDigestOf } from './layout.ts'
 import { encodeNumbers, parseNumbers } from './numbers.ts'
-import type { RecordHead } from './record-bytes.ts'
+import type { RecordHead } from './record-layout.ts'
 
 const KEY = Buffer.from('k')
 const TAG = Buffer.from('t')

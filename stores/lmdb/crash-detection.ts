@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { endsItsReader } from './damage-probe.ts'
 import { bootName, setAside } from './data-file.ts'
-import { lackOfRoom } from './disk-room.ts'
-import { isAlive } from './exclusion.ts'
-import { endsItsReader } from './trial.ts'
+import { lackOfRoom } from './disk-space.ts'
+import { isAlive } from './open-lock.ts'
 
 /** So many in a row, and the file may be what they have died of. */
 const MAX_DEATHS = 2
