@@ -20,15 +20,17 @@ import { OUTCOME, type Outcome } from './outcome/outcome.ts'
 import { statusField } from './outcome/status-field.ts'
 import { Server } from './replay/answer-replay.ts'
 import { StoredBodies } from './replay/stored-body.ts'
-import { Waiting } from './request/pending-requests.ts'
+import { type ForwardPlan, planFor } from './request/forward-plan.ts'
+import { PendingRequests } from './request/pending-requests.ts'
 import { hasContent, withoutContent } from './request/request-content.ts'
 import {
-  type Ask,
-  type AskOptions,
+  afterWaiting,
   asItStands,
+  type CacheDispatchOptions,
   type Dispatch,
-  type Plan,
-  planFor,
+  FIRST,
+  hasWaitedForResponse,
+  settleLed,
   withRequest
 } from './request/request-context.ts'
 import {
@@ -38,9 +40,10 @@ import {
   withOrigin,
   withRereadableHeaders
 } from './request/request-mapping.ts'
-import { Background } from './single-flight/background-refresh.ts'
-import { Coalescing } from './single-flight/coalescer.ts'
-import { type Flight, Flights } from './single-flight/flight-registry.ts'
+import { BackgroundRefresh } from './single-flight/background-refresh.ts'
+import { Coalescer } from './single-flight/coalescer.ts'
+import type { Flight, FlightContext } from './single-flight/flight.ts'
+import { FlightRegistry } from './single-flight/flight-registry.ts'
 import type { LookUp, OriginPort } from './single-flight/origin-port.ts'
 import { PendingWrites, withinTime } from './store-access/pending-writes.ts'
 import { StoreGuard } from './store-access/store-guard.ts'
@@ -50,15 +53,15 @@ import { type AnyHandler, toDownstreamHandler } from './undici/handler-adapter.t
 export class HttpCache {
   readonly settings: Settings
   readonly #guard: StoreGuard
-  readonly #flights: Flights
+  readonly #flights: FlightRegistry
   readonly #bodies: StoredBodies
   readonly #replay: Server
-  readonly #waiting = new Waiting()
+  readonly #pending = new PendingRequests()
   readonly #pendingWrites = new PendingWrites()
   readonly #services: OriginServices
   readonly #knownOrigins: KnownOrigins = new Map()
-  readonly #background: Background
-  readonly #coalescing: Coalescing
+  readonly #background: BackgroundRefresh
+  readonly #coalescer: Coalescer
   #compositions = 0
   #closed = false
   #closing: Promise<void> | undefined
@@ -67,27 +70,27 @@ export class HttpCache {
     this.settings = settings
     const statusOf = statusField(settings.cacheStatus)
     const guard = new StoreGuard(settings.store, settings)
-    const flights = new Flights(settings.coalesceTimeoutMs)
+    const flights = new FlightRegistry(settings.coalesceTimeoutMs)
     const bodies = new StoredBodies(guard)
     const replay = new Server(statusOf)
-    const waiting = this.#waiting
+    const pending = this.#pending
     this.#guard = guard
     this.#flights = flights
     this.#bodies = bodies
     this.#replay = replay
     this.#services = { settings, guard, flights, bodies, replay, statusOf, pendingWrites: this.#pendingWrites }
     const origin: OriginPort = {
-      send: (ask, request, plan, flight) => this.#send(ask, request, plan, flight),
-      sendLater: (ask, request, plan, flight, onOver) => {
-        const exchange = new OriginExchange(this.#services, ask, request, plan, flight)
+      send: (context, request, plan, flight) => this.#send(context, request, plan, flight),
+      sendLater: (context, request, plan, flight, onOver) => {
+        const exchange = new OriginExchange(this.#services, context, request, plan, flight)
         exchange.sendSoon(onOver)
         return exchange
       }
     }
-    const background = new Background({ origin, guard, flights, settings })
-    const lookUp: LookUp = (ask, request) => this.#lookUp(ask, request)
+    const background = new BackgroundRefresh({ origin, guard, flights, settings })
+    const lookUp: LookUp = (context, request) => this.#lookUp(context, request)
     this.#background = background
-    this.#coalescing = new Coalescing({ origin, lookUp, background, guard, flights, waiting, statusOf, settings })
+    this.#coalescer = new Coalescer({ origin, lookUp, background, guard, flights, pending, statusOf, settings })
   }
 
   /** What the cache's own requests go through, in one of the dispatchers that it is composed into: where there are several,
@@ -100,19 +103,20 @@ export class HttpCache {
   /** One request from top to bottom: what the cache has no part in, what needs no lookup, what is stored. */
   handle(next: Dispatch, given: DispatchOptions, handler: AnyHandler): boolean {
     const opts = withOrigin(withRereadableHeaders(given), this.settings.origin)
-    const ask: Ask = { next, opts, client: toDownstreamHandler(handler, (opts as AskOptions)[OUTCOME]) }
+    const client = toDownstreamHandler(handler, (opts as CacheDispatchOptions)[OUTCOME])
+    const context: FlightContext = { next, opts, client, progress: FIRST }
     const excluded = this.#reasonToKeepOut(opts)
-    if (excluded !== undefined) return this.#bypass(ask, excluded)
+    if (excluded !== undefined) return this.#bypass(context, excluded)
     const understood = toRequest(opts, this.settings, this.#knownOrigins)
     const { request } = understood
-    if (request === undefined) return this.#bypass(ask, understood.reason)
+    if (request === undefined) return this.#bypass(context, understood.reason)
     const early = decideUnstored(request, this.settings.policy)
-    if (early?.kind === 'unsatisfiable') return this.#refuse(ask, early.reason)
-    if (early?.kind === 'write-through') return this.#send(ask, request, planFor(early.forward, early.reason))
-    if (early?.kind === 'bypass') return this.#send(ask, undefined, planFor(early.forward, early.reason))
+    if (early?.kind === 'unsatisfiable') return this.#refuse(context, early.reason)
+    if (early?.kind === 'write-through') return this.#send(context, request, planFor(early.forward, early.reason))
+    if (early?.kind === 'bypass') return this.#send(context, undefined, planFor(early.forward, early.reason))
     const content = hasContent(opts)
-    if (content === false) return this.#lookUp(ask, request)
-    return this.#waiting.when(ask, content, (isThere, later) =>
+    if (content === false) return this.#lookUp(context, request)
+    return this.#pending.when(context, content, (isThere, later) =>
       isThere
         ? this.#bypass(later, 'request-content')
         : this.#lookUp({ ...later, opts: withoutContent(later.opts) }, request)
@@ -120,15 +124,15 @@ export class HttpCache {
   }
 
   /** Asks the store, and the engine what to do with what it has. */
-  #lookUp(ask: Ask, request: Request): boolean {
-    const lookup = this.#guard.get(request.key, names => variantKey(request, names), ask)
-    const asked = isPromise(lookup) ? this.#coalescing.withUnderWay(ask, request) : ask
-    return this.#waiting.when(asked, lookup, (found, later) => this.#obey(later, request, found))
+  #lookUp(context: FlightContext, request: Request): boolean {
+    const lookup = this.#guard.get(request.key, names => variantKey(request, names), context)
+    const asked = isPromise(lookup) ? this.#coalescer.withUnderWay(context, request) : context
+    return this.#pending.when(asked, lookup, (found, later) => this.#obey(later, request, found))
   }
 
   /** Sends a request to the origin. */
-  #send(ask: Ask, request: Request | undefined, plan: Plan, flight?: Flight): boolean {
-    return new OriginExchange(this.#services, ask, request, plan, flight).send()
+  #send(context: FlightContext, request: Request | undefined, plan: ForwardPlan, flight?: Flight): boolean {
+    return new OriginExchange(this.#services, context, request, plan, flight).send()
   }
 
   /** Removes what is stored for a URL. Rejects where the store could not. */
@@ -185,7 +189,7 @@ export class HttpCache {
   async release(next: Dispatch): Promise<void> {
     this.#background.release(next)
     this.#flights.close()
-    await this.#waiting.whenOver(next)
+    await this.#pending.whenOver(next)
   }
 
   async #close(): Promise<void> {
@@ -200,7 +204,7 @@ export class HttpCache {
     }
   }
 
-  #reasonToKeepOut(opts: AskOptions): string | undefined {
+  #reasonToKeepOut(opts: CacheDispatchOptions): string | undefined {
     if (opts.cache !== undefined && typeof opts.cache !== 'boolean')
       throw optionError('cache', 'true or false', opts.cache)
     if (opts.cache === false) return 'cache-false'
@@ -209,27 +213,27 @@ export class HttpCache {
     return opts.upgrade || opts.method === 'CONNECT' ? 'upgrade' : undefined
   }
 
-  #bypass(ask: Ask, reason: string): boolean {
-    return this.#send(ask, undefined, planFor('bypass', reason))
+  #bypass(context: FlightContext, reason: string): boolean {
+    return this.#send(context, undefined, planFor('bypass', reason))
   }
 
   /** §4: what the engine says of a request and what is stored for it. */
-  #obey(ask: Ask, request: Request, found: Lookup): boolean {
+  #obey(context: FlightContext, request: Request, found: Lookup): boolean {
     const decision = decideRequest(request, found, this.settings.policy, this.settings.now())
     switch (decision.kind) {
       case 'hit': {
-        const isCollapsed = ask.waited === 'for another'
+        const isCollapsed = hasWaitedForResponse(context)
         const reason = isCollapsed && !decision.stale ? 'collapsed' : decision.reason
         const outcome = hitOutcome(decision.answer, reason, decision.stale, isCollapsed)
-        ask.leads?.land('stored')
-        return this.#serve(ask, request, found, decision.answer, outcome)
+        settleLed(context, 'stored')
+        return this.#serve(context, request, found, decision.answer, outcome)
       }
       case 'stale-while-revalidate': {
         const { answer, revalidation } = decision
         const whole = forWhole(request)
-        const kept = whole === request ? asItStands(ask) : withRequest(ask, whole)
-        ask.leads?.land('stored')
-        this.#serve(ask, request, found, answer, hitOutcome(answer, decision.reason, true, false))
+        const kept = whole === request ? asItStands(context) : withRequest(context, whole)
+        settleLed(context, 'stored')
+        this.#serve(context, request, found, answer, hitOutcome(answer, decision.reason, true, false))
         void mapMaybe(this.#guard.asOf(found), asOf => {
           const plan = { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf }
           void this.#background.refresh(kept, whole, plan)
@@ -240,45 +244,47 @@ export class HttpCache {
       case 'complete':
       case 'miss': {
         if (found.deeper !== undefined) {
-          const deeper = this.#guard.deeper(found, request.key, names => variantKey(request, names), ask)
-          return this.#waiting.when(ask, deeper, (other, later) => this.#obey(later, request, other))
+          const deeper = this.#guard.deeper(found, request.key, names => variantKey(request, names), context)
+          return this.#pending.when(context, deeper, (other, later) => this.#obey(later, request, other))
         }
         const revalidation = decision.kind === 'revalidate' ? decision.revalidation : NO_REVALIDATION
         const completion = decision.kind === 'complete' ? decision.completion : undefined
         const { forward, reason } = decision
-        return this.#waiting.when(ask, ask.asOf ?? this.#guard.asOf(found, ask), (asOf, later) => {
+        const known = context.progress.kind === 'leader' ? context.progress.asOf : undefined
+        return this.#pending.when(context, known ?? this.#guard.asOf(found, context), (asOf, later) => {
           const plan = { forward, reason, revalidation, stored: found.stored, completion, asOf }
-          return this.#coalescing.fetchOrWait(later, request, plan)
+          return this.#coalescer.fetchOrWait(later, request, plan)
         })
       }
       case 'unsatisfiable':
-        ask.leads?.land('nothing')
-        return this.#refuse(ask, decision.reason)
+        settleLed(context, 'nothing')
+        return this.#refuse(context, decision.reason)
       default:
         return decision satisfies never
     }
   }
 
   /** §5.2.1.7 */
-  #refuse({ client }: Ask, reason: string): boolean {
+  #refuse({ client }: FlightContext, reason: string): boolean {
     this.#replay.gatewayTimeout(client, reason)
     return true
   }
 
-  #serve(ask: Ask, request: Request, found: Lookup, answer: Answer, outcome: Outcome): boolean {
-    const { client } = ask
+  #serve(context: FlightContext, request: Request, found: Lookup, answer: Answer, outcome: Outcome): boolean {
+    const { client } = context
     if (client === undefined) return true
     const stored = found.stored.find(({ entry }) => entry === answer.entry)
-    const opened = this.#bodies.open(answer, stored, ask)
-    const kept = isPromise(opened) ? asItStands(ask) : ask
+    const opened = this.#bodies.open(answer, stored, context)
+    const kept = isPromise(opened) ? asItStands(context) : context
     this.#replay.serve(client, answer, opened, outcome, kept, request, () => {
       if (requestDirectives(request.fields).onlyIfCached) {
         this.#refuse(kept, 'only-if-cached')
         return
       }
-      this.#waiting.when(kept, this.#guard.asOf(found, kept), (asOf, later) => {
+      this.#pending.when(kept, this.#guard.asOf(found, kept), (asOf, later) => {
         const plan = { ...planFor('miss', 'body-vanished'), asOf, found: found.stored }
-        return this.#coalescing.fetchOrWait({ ...later, leads: undefined }, request, plan)
+        const follows = later.progress.kind === 'leader' ? afterWaiting(later, 'response') : later
+        return this.#coalescer.fetchOrWait(follows, request, plan)
       })
     })
     return true

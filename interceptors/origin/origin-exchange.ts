@@ -19,8 +19,10 @@ import {
 import type { Outcome } from '../outcome/outcome.ts'
 import { StoredBeginning } from '../replay/body-prefix.ts'
 import type { OpenBody } from '../replay/stored-body.ts'
-import { type Ask, optionsToSend, type Plan, planFor, storedOf } from '../request/request-context.ts'
-import type { Change, Flight } from '../single-flight/flight-registry.ts'
+import { type ForwardPlan, optionsToSend, planFor, storedOf } from '../request/forward-plan.ts'
+import type { RequestContext } from '../request/request-context.ts'
+import type { Flight } from '../single-flight/flight.ts'
+import type { Change } from '../single-flight/flight-registry.ts'
 import { pause } from '../store-access/store-deadline.ts'
 import { isStoreRefusal } from '../store-access/store-refusal.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
@@ -41,10 +43,10 @@ const REASONS_OF_THE_MOMENT: ReadonlySet<string> = new Set(['body-vanished', 'un
  * stored. */
 export class OriginExchange implements OriginEvents {
   readonly #services: OriginServices
-  readonly #ask: Ask
+  readonly #ask: RequestContext
   /** undefined: the cache has no part in it but to say so. */
   readonly #request: Request | undefined
-  readonly #plan: Plan
+  readonly #plan: ForwardPlan
   readonly #handler: OriginHandler
   readonly #delivery: Delivery
   #requestTimeMs = 0
@@ -59,7 +61,13 @@ export class OriginExchange implements OriginEvents {
   /** What is removed once it is known whether the response is stored. */
   #replaced: readonly Entry[] | undefined
 
-  constructor(services: OriginServices, ask: Ask, request: Request | undefined, plan: Plan, flight?: Flight) {
+  constructor(
+    services: OriginServices,
+    ask: RequestContext,
+    request: Request | undefined,
+    plan: ForwardPlan,
+    flight?: Flight
+  ) {
     this.#services = services
     this.#ask = ask
     this.#request = request
@@ -71,7 +79,7 @@ export class OriginExchange implements OriginEvents {
       plan,
       flight,
       handler: this.#handler,
-      onLanded: () => {
+      onSettled: () => {
         this.#removeReplaced()
         this.#unwatch?.()
         this.#onOver?.()
@@ -113,7 +121,7 @@ export class OriginExchange implements OriginEvents {
       const opts = optionsToSend(this.#ask, this.#request, this.#plan)
       return next(withQueuedAbort(opts, client, this.#handler), asDispatchHandler(this.#handler))
     } catch (error) {
-      this.#delivery.land('nothing')
+      this.#delivery.settle('nothing')
       if (client === undefined || !client.isStarted) throw error
       client.fail(error as Error)
       return true
@@ -137,7 +145,7 @@ export class OriginExchange implements OriginEvents {
   }
 
   upgraded(statusCode: number, lines: FieldLines, socket: Duplex): void {
-    this.#delivery.land('nothing')
+    this.#delivery.settle('nothing')
     this.#leader?.upgrade(new LinesHead(statusCode, '', lines), socket)
   }
 
@@ -395,7 +403,7 @@ export class OriginExchange implements OriginEvents {
       this.#delivery.expect(missing.end - missing.start)
       this.#deliverAnswer(answer, completedOutcome(this.#plan, answer, refusal))
       if (refusal === undefined || isStoreRefusal(refusal)) this.#delivery.share(answer.entry, request)
-      else this.#delivery.land('nothing')
+      else this.#delivery.settle('nothing')
       if (await beginning.play(this.#delivery)) return
       this.#handler.discard()
       this.#delivery.handOver(answer.entry, request, wanted)
@@ -415,7 +423,7 @@ export class OriginExchange implements OriginEvents {
     return mapMaybe<OpenBody | undefined, void>(opened, body => {
       if (client !== undefined && body === undefined) return vanished()
       this.#handler.discard()
-      this.#delivery.land(outcome.outcome === 'revalidated' ? 'stored' : 'nothing')
+      this.#delivery.settle(outcome.outcome === 'revalidated' ? 'stored' : 'nothing')
       if (client !== undefined && body !== undefined) {
         this.#services.replay.play(client, answer, body, outcome, this.#ask, this.#request)
       }
@@ -426,7 +434,7 @@ export class OriginExchange implements OriginEvents {
   #refetch(request: Request): void {
     this.#handler.discard()
     const { client } = this.#ask
-    if (client === undefined || client.isFinished) return this.#delivery.land('nothing')
+    if (client === undefined || client.isFinished) return this.#delivery.settle('nothing')
     const { forward, asOf, stored } = this.#plan
     const plan = { ...planFor(forward, 'refetch'), asOf, found: stored }
     new OriginExchange(this.#services, this.#ask, request, plan, this.#delivery.leaveFlight()).sendSoon()

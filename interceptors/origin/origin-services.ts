@@ -2,7 +2,7 @@ import type { Policy } from '../../lib/rfc9111/types.ts'
 import type { StatusOf } from '../outcome/status-field.ts'
 import type { Server } from '../replay/answer-replay.ts'
 import type { StoredBodies } from '../replay/stored-body.ts'
-import type { Flights } from '../single-flight/flight-registry.ts'
+import type { FlightRegistry } from '../single-flight/flight-registry.ts'
 import type { PendingWrites } from '../store-access/pending-writes.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 
@@ -10,7 +10,7 @@ import type { StoreGuard } from '../store-access/store-guard.ts'
 export interface OriginServices {
   readonly settings: OriginSettings
   readonly guard: StoreGuard
-  readonly flights: Flights
+  readonly flights: FlightRegistry
   readonly bodies: StoredBodies
   readonly replay: Server
   readonly statusOf: StatusOf

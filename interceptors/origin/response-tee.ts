@@ -4,8 +4,9 @@ import type { ByteRange, Entry, FieldLines, Request } from '../../lib/rfc9111/ty
 import type { Outcome } from '../outcome/outcome.ts'
 import type { Destination } from '../replay/body-prefix.ts'
 import { RestOfBody } from '../replay/resumed-body.ts'
-import type { Ask, Plan } from '../request/request-context.ts'
-import type { Crew, Flight, Landing } from '../single-flight/flight-registry.ts'
+import type { ForwardPlan } from '../request/forward-plan.ts'
+import type { FlightResult, RequestContext } from '../request/request-context.ts'
+import type { Flight, Owner } from '../single-flight/flight.ts'
 import { type DownstreamHandler, nobodyWaits, type ResponseHead } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
 import type { OriginHandler } from '../undici/origin-handler.ts'
@@ -18,17 +19,17 @@ import type { Member, OwnRequest } from './subscriber.ts'
 
 export interface DeliveryOptions {
   readonly services: OriginServices
-  readonly ask: Ask
-  readonly plan: Plan
+  readonly ask: RequestContext
+  readonly plan: ForwardPlan
   /** Others may read along. */
   readonly flight: Flight | undefined
   readonly handler: OriginHandler
   /** It is known whether the response is stored, and nobody waits for it any more. May be called again. */
-  onLanded(): void
+  onSettled(): void
 }
 
 /** The content of one response on its way to those who read it, and to the store. */
-export class Delivery implements Crew, Destination, Surroundings {
+export class Delivery implements Owner, Destination, Surroundings {
   readonly #options: DeliveryOptions
   readonly #audience: Audience
   #flight: Flight | undefined
@@ -61,7 +62,7 @@ export class Delivery implements Crew, Destination, Surroundings {
     const flight = this.#flight
     if (client !== undefined) this.#audience.begin(client)
     this.#isForStore = client === undefined
-    if (flight !== undefined) flight.crew = this
+    if (flight !== undefined) flight.owner = this
   }
 
   // Of the flight's crew, with those who wait
@@ -96,7 +97,7 @@ export class Delivery implements Crew, Destination, Surroundings {
   leaveFlight(): Flight | undefined {
     const flight = this.#flight
     this.#flight = undefined
-    this.#options.onLanded()
+    this.#options.onSettled()
     return flight
   }
 
@@ -113,7 +114,7 @@ export class Delivery implements Crew, Destination, Surroundings {
   shareWithNobody(isKnown: boolean): void {
     if (isKnown) this.#flight?.shareWithNobody()
     if (this.#audience.isEmpty) this.#options.handler.discard()
-    this.land('nothing')
+    this.settle('nothing')
   }
 
   /** Has what comes stored, joined with what is. A word: why not. */
@@ -185,7 +186,7 @@ export class Delivery implements Crew, Destination, Surroundings {
   end(trailers: FieldLines): boolean {
     if (this.#missingBytes !== undefined && this.#missingBytes !== 0) return false
     this.#stragglers?.complete(this.#audience.receivedBytes, trailers)
-    if (this.#recording === undefined) this.land('nothing')
+    if (this.#recording === undefined) this.settle('nothing')
     else this.#recording.finish(trailers)
     this.#isOver = true
     this.#audience.end(trailersHead(trailers))
@@ -199,7 +200,7 @@ export class Delivery implements Crew, Destination, Surroundings {
     this.#recording?.interrupt()
     this.isBeingStored = false
     this.#stragglers?.settle('origin')
-    this.land('nothing')
+    this.settle('nothing')
   }
 
   /** Tells those who read that nothing more comes. */
@@ -212,7 +213,7 @@ export class Delivery implements Crew, Destination, Surroundings {
     if (this.#isOver) return
     this.#isOver = true
     this.forget()
-    this.land('nothing')
+    this.settle('nothing')
     const end = wanted.end === entry.completeLength ? undefined : wanted.end
     this.#stragglers?.settle('origin')
     const leader = { ask: this.#options.ask, request }
@@ -228,9 +229,9 @@ export class Delivery implements Crew, Destination, Surroundings {
   }
 
   /** Tells those who wait what has become of the response; later calls tell them nothing. */
-  land(landing: Landing): void {
-    this.#flight?.land(landing)
-    this.#options.onLanded()
+  settle(result: FlightResult): void {
+    this.#flight?.settle(result)
+    this.#options.onSettled()
   }
 
   // Destination of what is stored already
@@ -243,8 +244,8 @@ export class Delivery implements Crew, Destination, Surroundings {
     if (this.#recording?.write(chunk) === false) this.#options.handler.pauseForStore()
     this.#audience.receive(chunk)
     // Too late to join, and nothing will be stored: nobody has reason to wait.
-    const isAwaited = this.#flight !== undefined && this.#flight.landing === undefined
-    if (isAwaited && this.#recording === undefined && !this.#audience.isOpen) this.land('nothing')
+    const isAwaited = this.#flight !== undefined && this.#flight.result === undefined
+    if (isAwaited && this.#recording === undefined && !this.#audience.isOpen) this.settle('nothing')
   }
 
   whenFree(): Promise<void> | undefined {
@@ -269,6 +270,6 @@ export class Delivery implements Crew, Destination, Surroundings {
     if (!stored) this.#isForStore = false
     this.#stragglers?.settle(stored ? 'store' : 'origin')
     if (!stored && this.#audience.isEmpty && !this.#isOver) this.#options.handler.discard()
-    this.land(stored ? 'stored' : 'nothing')
+    this.settle(stored ? 'stored' : 'nothing')
   }
 }

@@ -4,7 +4,7 @@ import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry, FieldLines, Request } from '../../lib/rfc9111/types.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../../stores/store.ts'
 import { mapMaybe } from '../maybe-promise.ts'
-import { type Plan, storedOf } from '../request/request-context.ts'
+import { type ForwardPlan, storedOf } from '../request/forward-plan.ts'
 import { withDeadline } from '../store-access/store-deadline.ts'
 import type { StoreRefusal } from '../store-access/store-refusal.ts'
 import { Recorder } from './body-recorder.ts'
@@ -13,7 +13,7 @@ import type { OriginServices } from './origin-services.ts'
 
 export interface RecordingOptions {
   readonly services: Pick<OriginServices, 'guard' | 'flights' | 'pendingWrites' | 'settings'>
-  readonly plan: Plan
+  readonly plan: ForwardPlan
   readonly request: Request
   readonly entry: Entry
   /** What of a stored body comes before and after the origin's bytes. */
@@ -35,7 +35,7 @@ export class Recording {
   readonly #join: Join | undefined
   readonly #joined: Stored | undefined
   /** Settles when it is known what becomes of responses for the same key that were complete before this one. */
-  #othersLanded: Promise<void> | undefined
+  #othersStored: Promise<void> | undefined
 
   private constructor(options: RecordingOptions, writer: MaybePromise<BodyWriter | StoreRefusal>) {
     const { services, plan, request, entry, join } = options
@@ -56,7 +56,7 @@ export class Recording {
       onSettled: stored => options.onSettled(stored),
       mayReplace: (lesser, isCutOff, canJoin) => {
         const place = { guard, policy: settings.policy, request, asOf: plan.asOf }
-        return mapMaybe(this.#othersLanded, () => mayReplace(place, lesser, isCutOff, canJoin))
+        return mapMaybe(this.#othersStored, () => mayReplace(place, lesser, isCutOff, canJoin))
       },
       putJoined: joined => guard.put(joined, plan.asOf)
     })
@@ -100,14 +100,14 @@ export class Recording {
   #conclude(end: () => void): void {
     const { flights, pendingWrites, settings } = this.#services
     const { key } = this.request
-    const landing = flights.landingOf(key)
-    if (landing !== undefined) {
-      this.#othersLanded = withDeadline(landing, settings.storeTimeoutMs, 'commit').then(nothing, nothing)
+    const result = flights.storingOf(key)
+    if (result !== undefined) {
+      this.#othersStored = withDeadline(result, settings.storeTimeoutMs, 'commit').then(nothing, nothing)
     }
     end()
     const settled = this.#recorder.whenSettled()
     if (settled === undefined) return
-    flights.noteLanding(key, settled)
+    flights.noteStoring(key, settled)
     pendingWrites.add(settled)
   }
 }

@@ -1,11 +1,11 @@
 import { Buffer } from 'node:buffer'
 import type { Request } from '../../lib/rfc9111/types.ts'
-import type { Ask } from '../request/request-context.ts'
+import type { RequestContext } from '../request/request-context.ts'
 import type { DownstreamHandler, ResponseSource } from '../undici/downstream-handler.ts'
 
 /** A request as it would be sent for its client alone. */
 export interface OwnRequest {
-  readonly ask: Ask
+  readonly ask: RequestContext
   readonly request: Request
 }
 

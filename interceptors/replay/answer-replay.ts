@@ -5,7 +5,7 @@ import { isPromise } from '../maybe-promise.ts'
 import { unsatisfiableOutcome } from '../outcome/cache-status.ts'
 import type { Outcome } from '../outcome/outcome.ts'
 import type { StatusOf } from '../outcome/status-field.ts'
-import type { Ask } from '../request/request-context.ts'
+import type { RequestContext } from '../request/request-context.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
 import { type DownstreamHandler, nobodyWaits, type ResponseHead } from '../undici/downstream-handler.ts'
 import { LinesHead, trailersHead } from '../undici/lines-head.ts'
@@ -31,7 +31,7 @@ export class Server {
     answer: Answer,
     opened: MaybePromise<OpenBody | undefined>,
     outcome: Outcome,
-    ask: Ask,
+    ask: RequestContext,
     request: Request | undefined,
     vanished: () => void
   ): void {
@@ -57,7 +57,7 @@ export class Server {
     answer: Answer,
     body: OpenBody,
     outcome: Outcome,
-    ask: Ask,
+    ask: RequestContext,
     request: Request | undefined
   ): void {
     const player = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES, ask, request)
@@ -76,7 +76,7 @@ export class Server {
     answer: Answer,
     body: OpenBody,
     outcome: Outcome,
-    ask: Ask,
+    ask: RequestContext,
     request: Request | undefined
   ): void {
     const bytes = contentLength(answer)

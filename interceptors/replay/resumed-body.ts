@@ -4,7 +4,7 @@ import { combinedValue, fieldsOf, firstValue } from '../../lib/rfc9111/fields.ts
 import { isOfOneVersion, isResumable } from '../../lib/rfc9111/parts.ts'
 import { strongValidator } from '../../lib/rfc9111/ranges.ts'
 import type { Entry, FieldLines, Fields, Response } from '../../lib/rfc9111/types.ts'
-import type { Ask } from '../request/request-context.ts'
+import type { RequestContext } from '../request/request-context.ts'
 import { type DispatchOptions, withFields } from '../request/request-mapping.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
@@ -42,7 +42,7 @@ export interface Reader {
 export class RestOfBody implements OriginEvents {
   readonly #client: DownstreamHandler
   readonly #entry: Entry
-  readonly #ask: Ask
+  readonly #ask: RequestContext
   readonly #fields: Fields
   readonly #rangeEnd: number | undefined
   readonly #trailers: FieldLines | undefined
@@ -66,7 +66,7 @@ export class RestOfBody implements OriginEvents {
   #history: readonly unknown[] = []
 
   /** The request of `ask`, with those fields, is sent for the rest. */
-  constructor(reader: Reader, entry: Entry, ask: Ask, fields: Fields) {
+  constructor(reader: Reader, entry: Entry, ask: RequestContext, fields: Fields) {
     const { client, offset, end, trailers } = reader
     this.#client = client
     this.#given = reader

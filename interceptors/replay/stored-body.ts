@@ -8,7 +8,7 @@ import { variantKey } from '../../lib/rfc9111/vary.ts'
 import type { Body, MaybePromise, Stored } from '../../stores/store.ts'
 import { isPromise } from '../maybe-promise.ts'
 import type { OwnRequest } from '../origin/subscriber.ts'
-import type { Ask } from '../request/request-context.ts'
+import type { RequestContext } from '../request/request-context.ts'
 import { damageIn, heldPieces, release } from '../store-access/body-checks.ts'
 import type { Patience } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
@@ -27,7 +27,7 @@ type Content = Pick<Answer, 'entry' | 'body'>
 export type OpenBody = (
   client: DownstreamHandler,
   trailers: FieldLines,
-  ask: Ask,
+  ask: RequestContext,
   request: Request | undefined,
   readingOn?: ReadingOn
 ) => BodyPlayer

@@ -1,32 +1,35 @@
 import type { MaybePromise } from '../../stores/store.ts'
 import { isPromise } from '../maybe-promise.ts'
 import { startOnce } from '../undici/downstream-handler.ts'
-import { type Ask, asItStands, type Dispatch } from './request-context.ts'
+import { asItStands, type Dispatch, leadsOthers, type RequestContext, settleLed } from './request-context.ts'
 
 /** Requests that wait for the store: for an answer, or until it has stored another's response. */
-export class Waiting {
+export class PendingRequests {
   /** With the dispatcher that each would go through. */
   readonly #requests = new Map<Promise<void>, Dispatch>()
 
   /** Goes on at once where the answer is there; else the client is told that its request is under way, and the request is
    * kept as it stands. The promise must not reject. */
-  when<T>(ask: Ask, answer: MaybePromise<T>, proceed: (answer: T, ask: Ask) => boolean): boolean {
-    if (!isPromise(answer)) return proceed(answer, ask)
-    const { client } = ask
-    const kept = asItStands(ask)
+  when<T, C extends RequestContext>(
+    context: C,
+    answer: MaybePromise<T>,
+    proceed: (answer: T, context: C) => boolean
+  ): boolean {
+    if (!isPromise(answer)) return proceed(answer, context)
+    const { client } = context
+    const kept = asItStands(context)
     if (client !== undefined) startOnce(client)
     const waiting = answer.then(value => {
       this.#requests.delete(waiting)
-      const { leads } = kept
-      if (client?.isFinished && !leads?.isAwaited) return leads?.land('nothing')
+      if (client?.isFinished && !leadsOthers(kept)) return settleLed(kept, 'nothing')
       try {
         proceed(value, client?.isFinished ? { ...kept, client: undefined } : kept)
       } catch (error) {
-        leads?.land('nothing')
+        settleLed(kept, 'nothing')
         client?.fail(error as Error)
       }
     })
-    this.#requests.set(waiting, ask.next)
+    this.#requests.set(waiting, context.next)
     return true
   }
 

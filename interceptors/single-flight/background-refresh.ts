@@ -1,11 +1,13 @@
 import { decideRequest } from '../../lib/rfc9111/decide-request.ts'
 import type { Policy, Request } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
-import type { Ask, Dispatch, Plan } from '../request/request-context.ts'
+import type { ForwardPlan } from '../request/forward-plan.ts'
+import type { Dispatch } from '../request/request-context.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
-import { NamesForAWhile } from './expiring-set.ts'
-import { type Flight, type Flights, flightName } from './flight-registry.ts'
-import { Tenure } from './held-lease.ts'
+import { ExpiringSet } from './expiring-set.ts'
+import type { Flight, FlightContext } from './flight.ts'
+import { type FlightRegistry, flightName } from './flight-registry.ts'
+import { HeldLease } from './held-lease.ts'
 import type { BackgroundExchange, OriginPort } from './origin-port.ts'
 
 /** How long after a refresh that has brought nothing the next may begin, and of how many such it is known. */
@@ -16,7 +18,7 @@ const MAX_IN_VAIN = 10_000
 export interface BackgroundServices {
   readonly origin: OriginPort
   readonly guard: StoreGuard
-  readonly flights: Flights
+  readonly flights: FlightRegistry
   readonly settings: {
     readonly policy: Policy
     readonly coalesceTimeoutMs: number
@@ -26,16 +28,16 @@ export interface BackgroundServices {
 }
 
 /** What is fetched without the one who asked waiting for it. */
-export class Background {
+export class BackgroundRefresh {
   readonly #services: BackgroundServices
   /** With the dispatcher that each goes through. */
   readonly #exchanges = new Map<BackgroundExchange, Dispatch>()
   /** What is being fetched anew, whoever has asked for it. */
   readonly #refreshes = new Map<string, Flight>()
   /** What was fetched anew in vain a moment ago: an origin in trouble is not asked again with each hit. */
-  readonly #inVain = new NamesForAWhile(PAUSE_MS, MAX_IN_VAIN)
+  readonly #inVain = new ExpiringSet(PAUSE_MS, MAX_IN_VAIN)
   /** What is to be fetched unless another process is at it. */
-  readonly #planned = new Map<string, Ask>()
+  readonly #planned = new Map<string, FlightContext>()
   #isClosed = false
 
   constructor(services: BackgroundServices) {
@@ -44,46 +46,46 @@ export class Background {
 
   /** Fetches anew what was served stale, unless that is being done already, by this process or by another that shares the
    * store. RFC 5861 §3 */
-  async refresh(ask: Ask, request: Request, plan: Plan): Promise<void> {
+  async refresh(context: FlightContext, request: Request, plan: ForwardPlan): Promise<void> {
     const { guard, flights, settings } = this.#services
     const what = refreshName(request, plan)
-    const name = flightName(request, ask.opts) ?? request.key
+    const name = flightName(request, context.opts) ?? request.key
     const isUnderWay = () => this.#isClosed || flights.find(name) !== undefined || this.#isRefreshing(what)
     if (isUnderWay() || this.#planned.has(what) || this.#inVain.has(what)) return
-    const inBackground = { ...ask, client: undefined }
+    const inBackground = { ...context, client: undefined }
     if (!guard.givesLeases || !guard.isKnown(plan.asOf)) {
       this.#refresh(what, inBackground, request, plan, flights.start(name, request.key))
       return
     }
-    this.#planned.set(what, ask)
+    this.#planned.set(what, context)
     const answer = await guard.lease(`refresh ${what}`, settings.leaseMs)
     const lease = typeof answer === 'object' ? answer : undefined
     const isMine = lease !== undefined || answer === undefined
     const current = lease === undefined ? plan : await this.#lookAgain(request, plan)
-    const isPlanned = this.#planned.get(what) === ask
+    const isPlanned = this.#planned.get(what) === context
     if (isPlanned) this.#planned.delete(what)
     if (!isPlanned || !isMine || current === undefined || isUnderWay()) {
       if (lease !== undefined) void guard.release(lease)
       return
     }
     const flight = flights.start(name, request.key)
-    if (lease !== undefined) flight.watcher = new Tenure(lease, { guard, settings, client: undefined })
+    if (lease !== undefined) flight.observer = new HeldLease(lease, { guard, settings, client: undefined })
     this.#refresh(what, inBackground, request, current, flight)
   }
 
   /** `over` is called when it is known whether the response is stored; perhaps more than once. */
-  fetch(ask: Ask, request: Request, plan: Plan, flight: Flight, over = () => {}): void {
+  fetch(context: FlightContext, request: Request, plan: ForwardPlan, flight: Flight, over = () => {}): void {
     // What is thrown is nobody's: the client has its answer or has left, and who waits now asks for itself.
-    const exchange = this.#services.origin.sendLater(ask, request, plan, flight, () => {
+    const exchange = this.#services.origin.sendLater(context, request, plan, flight, () => {
       this.#exchanges.delete(exchange)
       over()
     })
-    this.#exchanges.set(exchange, ask.next)
+    this.#exchanges.set(exchange, context.next)
   }
 
   /** Ends what goes through one dispatcher. */
   release(next: Dispatch): void {
-    for (const [what, ask] of this.#planned) if (ask.next === next) this.#planned.delete(what)
+    for (const [what, context] of this.#planned) if (context.next === next) this.#planned.delete(what)
     for (const [exchange, through] of [...this.#exchanges]) if (through === next) exchange.cancel()
   }
 
@@ -98,17 +100,17 @@ export class Background {
     return this.#refreshes.get(what)?.isOverdue(this.#services.settings.coalesceTimeoutMs) === false
   }
 
-  #refresh(what: string, ask: Ask, request: Request, plan: Plan, flight: Flight): void {
+  #refresh(what: string, context: FlightContext, request: Request, plan: ForwardPlan, flight: Flight): void {
     this.#refreshes.set(what, flight)
-    this.fetch(ask, request, plan, flight, () => {
+    this.fetch(context, request, plan, flight, () => {
       if (this.#refreshes.get(what) === flight) this.#refreshes.delete(what)
-      if (flight.landing === 'nothing') this.#inVain.add(what)
+      if (flight.result === 'nothing') this.#inVain.add(what)
     })
   }
 
   /** The plan by what is stored now, since another process may have fetched it between the lookup and the lease; undefined:
    * there is no need for it any more. */
-  async #lookAgain(request: Request, plan: Plan): Promise<Plan | undefined> {
+  async #lookAgain(request: Request, plan: ForwardPlan): Promise<ForwardPlan | undefined> {
     const { guard, settings } = this.#services
     const variantOf = (names: readonly string[]) => variantKey(request, names)
     let found = await guard.get(request.key, variantOf)
@@ -123,6 +125,6 @@ export class Background {
 }
 
 /** A stored response by the same name is fetched anew for all who get it. */
-function refreshName({ key }: Request, { stored }: Plan): string {
+function refreshName({ key }: Request, { stored }: ForwardPlan): string {
   return `${key} ${stored[0]?.entry.variantKey}`
 }

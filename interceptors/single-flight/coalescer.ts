@@ -1,19 +1,22 @@
 import { decideRequest } from '../../lib/rfc9111/decide-request.ts'
 import type { Policy, Request } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
+import type { Position } from '../../stores/store.ts'
 import { hitOutcome } from '../outcome/cache-status.ts'
 import type { StatusOf } from '../outcome/status-field.ts'
-import type { Waiting } from '../request/pending-requests.ts'
-import { type Ask, afterWaiting, asItStands, mayAskAgain, type Plan } from '../request/request-context.ts'
+import { type ForwardPlan, mayAskAgain } from '../request/forward-plan.ts'
+import type { PendingRequests } from '../request/pending-requests.ts'
+import { afterWaiting, asItStands, hasWaitedForResponse } from '../request/request-context.ts'
 import { pause, remainingMs, withDeadline } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
 import { startOnce } from '../undici/downstream-handler.ts'
-import type { Background } from './background-refresh.ts'
-import { type Flight, type Flights, flightName, type Stream } from './flight-registry.ts'
+import type { BackgroundRefresh } from './background-refresh.ts'
+import type { Flight, FlightContext, Stream } from './flight.ts'
+import { type FlightRegistry, flightName } from './flight-registry.ts'
 import { Follower, type Share } from './follower.ts'
-import { Tenure } from './held-lease.ts'
-import { Turn } from './lease-acquisition.ts'
+import { HeldLease } from './held-lease.ts'
+import { LeaseAcquisition } from './lease-acquisition.ts'
 import type { LookUp, OriginPort } from './origin-port.ts'
 
 /** What an origin has to give its header section to another's request, before those who wait ask for themselves. */
@@ -23,10 +26,10 @@ const LONGEST_WAIT_MS = 30_000
 export interface CoalescerServices {
   readonly origin: OriginPort
   readonly lookUp: LookUp
-  readonly background: Background
+  readonly background: BackgroundRefresh
   readonly guard: StoreGuard
-  readonly flights: Flights
-  readonly waiting: Waiting
+  readonly flights: FlightRegistry
+  readonly pending: PendingRequests
   readonly statusOf: StatusOf
   readonly settings: {
     readonly policy: Policy
@@ -40,7 +43,7 @@ export interface CoalescerServices {
 
 /** Has those who ask for the same thing at once share one request to the origin: those of this process by way of its
  * flights, those of others by way of the store's leases. */
-export class Coalescing {
+export class Coalescer {
   readonly #services: CoalescerServices
 
   constructor(services: CoalescerServices) {
@@ -48,55 +51,59 @@ export class Coalescing {
   }
 
   /** The request with what is fetching the same thing as the store is asked. */
-  withUnderWay(ask: Ask, request: Request): Ask {
-    if (ask.waited !== undefined) return ask
-    const name = flightName(request, ask.opts)
+  withUnderWay(context: FlightContext, request: Request): FlightContext {
+    const { progress } = context
+    if (progress.kind !== 'first') return context
+    const name = flightName(request, context.opts)
     const underWay = name === undefined ? undefined : this.#services.flights.find(name)
-    return underWay === ask.underWay ? ask : { ...ask, underWay }
+    return underWay === progress.underWay ? context : { ...context, progress: { kind: 'first', underWay } }
   }
 
   /** One request to the origin at a time for what several ask for. Who has waited in vain asks for itself. */
-  fetchOrWait(ask: Ask, request: Request, plan: Plan): boolean {
-    if (ask.leads !== undefined) return this.#fetchAsLeader(ask, request, plan, ask.leads)
-    const name = ask.waited === 'for another' ? undefined : flightName(request, ask.opts)
+  fetchOrWait(context: FlightContext, request: Request, plan: ForwardPlan): boolean {
+    const { progress } = context
+    if (progress.kind === 'leader') return this.#fetchAsLeader(context, request, plan, progress.flight)
+    const name = hasWaitedForResponse(context) ? undefined : flightName(request, context.opts)
     const flight = name === undefined ? undefined : this.#services.flights.find(name)
-    if (flight !== undefined) return this.#follow(ask, request, plan, flight)
-    if (ask.waited === undefined) {
-      if (ask.underWay?.landing === 'stored') return this.#lookAgain(ask, request)
-      const landing = this.#services.flights.landingOf(request.key)
-      if (landing !== undefined) return this.#awaitLanding(ask, request, landing)
+    if (flight !== undefined) return this.#follow(context, request, plan, flight)
+    if (progress.kind === 'first') {
+      if (progress.underWay?.result === 'stored') return this.#lookAgain(context, request)
+      const result = this.#services.flights.storingOf(request.key)
+      if (result !== undefined) return this.#awaitStoring(context, request, result)
     }
-    if (name !== undefined && this.#isForFleet(name, plan)) return this.#takeTurn(ask, request, plan, name)
-    return this.#send(mayAskAgain(plan) ? asItStands(ask) : ask, request, plan, name)
+    if (name !== undefined && this.#isForFleet(name, plan)) return this.#acquireLease(context, request, plan, name)
+    return this.#send(mayAskAgain(plan) ? asItStands(context) : context, request, plan, name)
   }
 
   /** After another's response has been stored, or what was waited for has come to nothing. */
-  #lookAgain(ask: Ask, request: Request): boolean {
-    return this.#services.lookUp(afterWaiting(ask, 'for another'), request)
+  #lookAgain(context: FlightContext, request: Request): boolean {
+    return this.#services.lookUp(afterWaiting(context, 'response'), request)
   }
 
   /** Something has come for the same key, and may serve this request once it is stored. */
-  #awaitLanding(ask: Ask, request: Request, landing: Promise<unknown>): boolean {
-    const { settings, waiting, lookUp } = this.#services
+  #awaitStoring(context: FlightContext, request: Request, result: Promise<unknown>): boolean {
+    const { settings, pending, lookUp } = this.#services
     const timeoutMs = settings.storeTimeoutMs
-    const settled = withDeadline(landing, timeoutMs, 'commit', undefined, remainingMs(ask, timeoutMs)).catch(() => {})
-    return waiting.when(ask, settled, (_, later) => lookUp(afterWaiting(later, 'for the store'), request))
+    const settled = withDeadline(result, timeoutMs, 'commit', undefined, remainingMs(context, timeoutMs)).catch(
+      () => {}
+    )
+    return pending.when(context, settled, (_, later) => lookUp(afterWaiting(later, 'store'), request))
   }
 
-  #follow(ask: Ask, request: Request, plan: Plan, flight: Flight): boolean {
-    const { client } = ask
+  #follow(context: FlightContext, request: Request, plan: ForwardPlan, flight: Flight): boolean {
+    const { client } = context
     const { settings } = this.#services
     if (client === undefined) return true
-    pause(ask)
-    const kept = asItStands(ask)
+    pause(context)
+    const kept = asItStands(context)
     startOnce(client)
     if (client.isFinished) return true
     new Follower({
       client,
       own: { ask: kept, request },
       flight,
-      headersTimeoutMs: longestWaitMs(ask),
-      landingTimeoutMs: settings.coalesceTimeoutMs,
+      headersTimeoutMs: longestWaitMs(context),
+      storingTimeoutMs: settings.coalesceTimeoutMs,
       shareOf: stream => this.#shareOf(stream, request),
       lookUp: () => this.#lookAgain(kept, request),
       fetch: () => this.#services.origin.send(kept, request, plan),
@@ -105,7 +112,7 @@ export class Coalescing {
         flight.isOverdue(settings.coalesceTimeoutMs)
           ? this.#services.lookUp(kept, request)
           : this.#services.origin.send(kept, request, plan)
-    }).board()
+    }).wait()
     return true
   }
 
@@ -130,37 +137,39 @@ export class Coalescing {
   }
 
   /** Where nothing can be stored, other processes would wait in vain. */
-  #isForFleet(name: string, { asOf }: Plan): boolean {
+  #isForFleet(name: string, { asOf }: ForwardPlan): boolean {
     const { flights, guard, settings } = this.#services
     return settings.coalesce === 'fleet' && guard.isKnown(asOf) && !flights.isUnshared(name)
   }
 
   /** Of several processes, one at a time. Those of this one who ask for the same thing wait for it from now on. */
-  #takeTurn(ask: Ask, request: Request, plan: Plan, name: string): boolean {
-    const { client } = ask
+  #acquireLease(context: FlightContext, request: Request, plan: ForwardPlan, name: string): boolean {
+    const { client } = context
     if (client === undefined) return true
     const { flights, guard, settings } = this.#services
     const flight = flights.start(name, request.key)
-    pause(ask)
-    const kept: Ask = { ...asItStands(ask), leads: flight }
+    pause(context)
+    const leading = (asOf: Position): FlightContext['progress'] => ({ kind: 'leader', flight, asOf })
+    const kept: FlightContext = { ...asItStands(context), progress: leading(undefined) }
     startOnce(client)
     if (client.isFinished) {
-      flight.land('nothing')
+      flight.settle('nothing')
       return true
     }
-    const unlessLeft = (): Ask => (client.isFinished ? { ...kept, client: undefined } : kept)
-    new Turn({
+    const unlessLeft = (): FlightContext => (client.isFinished ? { ...kept, client: undefined } : kept)
+    new LeaseAcquisition({
       client,
       flight,
       name,
       leaseMs: settings.leaseMs,
-      timeoutMs: longestWaitMs(ask),
+      timeoutMs: longestWaitMs(context),
       guard,
       hold: lease => {
-        flight.watcher = new Tenure(lease, { guard, settings, client })
+        flight.observer = new HeldLease(lease, { guard, settings, client })
       },
       lookUp: hasWaited => {
-        this.#lookAgain({ ...unlessLeft(), asOf: hasWaited ? undefined : plan.asOf }, request)
+        const progress = leading(hasWaited ? undefined : plan.asOf)
+        this.#services.lookUp({ ...unlessLeft(), progress }, request)
       },
       fetch: () => this.#fetchAsLeader(unlessLeft(), request, plan, flight)
     }).begin()
@@ -168,21 +177,21 @@ export class Coalescing {
   }
 
   /** Others may wait for what it brings, if it has a name. */
-  #send(ask: Ask, request: Request, plan: Plan, name: string | undefined): boolean {
+  #send(context: FlightContext, request: Request, plan: ForwardPlan, name: string | undefined): boolean {
     const { flights, origin } = this.#services
-    if (name === undefined) return origin.send(ask, request, plan)
+    if (name === undefined) return origin.send(context, request, plan)
     const flight = flights.start(name, request.key)
-    return origin.send(asItStands(ask), request, plan, flight)
+    return origin.send(asItStands(context), request, plan, flight)
   }
 
   /** For the flight that has begun; where its own client has left, for those who wait for it. */
-  #fetchAsLeader(ask: Ask, request: Request, plan: Plan, flight: Flight): boolean {
-    if (ask.client !== undefined) return this.#services.origin.send(ask, request, plan, flight)
-    this.#services.background.fetch(ask, request, plan, flight)
+  #fetchAsLeader(context: FlightContext, request: Request, plan: ForwardPlan, flight: Flight): boolean {
+    if (context.client !== undefined) return this.#services.origin.send(context, request, plan, flight)
+    this.#services.background.fetch(context, request, plan, flight)
     return true
   }
 }
 
-function longestWaitMs({ opts }: Ask): number {
+function longestWaitMs({ opts }: FlightContext): number {
   return Math.min(opts.headersTimeout || Infinity, LONGEST_WAIT_MS)
 }

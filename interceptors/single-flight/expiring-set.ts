@@ -1,7 +1,7 @@
 import { monotonicMs } from '../../lib/event-loop.ts'
 
 /** Names that count for a limited time. */
-export class NamesForAWhile {
+export class ExpiringSet {
   readonly #forMs: number
   readonly #maxNames: number
   readonly #untilMs = new Map<string, number>()

@@ -1,9 +1,10 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import type { OwnRequest } from '../origin/subscriber.ts'
 import type { Outcome } from '../outcome/outcome.ts'
+import type { FlightResult } from '../request/request-context.ts'
 import type { DownstreamHandler, ResponseHead, ResponseSource } from '../undici/downstream-handler.ts'
 import { soon } from '../undici/soon.ts'
-import type { Flight, Landing, Passenger, Stream } from './flight-registry.ts'
+import type { Flight, Stream, Waiter } from './flight.ts'
 
 /** What a follower can be given of a response on its way: itself, what is made of it once it is stored, or nothing. */
 export type Share = { readonly head: ResponseHead; readonly outcome: Outcome } | 'once stored' | 'nothing'
@@ -15,7 +16,7 @@ export interface FollowerOptions {
   /** How long it waits for the header section. */
   readonly headersTimeoutMs: number
   /** How long it waits, beyond that, for what it cannot read along with. */
-  readonly landingTimeoutMs: number
+  readonly storingTimeoutMs: number
   shareOf(stream: Stream): Share
   /** What came is stored. */
   lookUp(): void
@@ -26,7 +27,7 @@ export interface FollowerOptions {
 }
 
 /** A request that waits for what another has already been sent for, and reads along as soon as there is something. */
-export class Follower implements Passenger, ResponseSource {
+export class Follower implements Waiter, ResponseSource {
   readonly #options: FollowerOptions
   #leave: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
@@ -36,18 +37,18 @@ export class Follower implements Passenger, ResponseSource {
     this.#options = options
   }
 
-  board(): void {
+  wait(): void {
     const { client, flight, headersTimeoutMs } = this.#options
     client.source = this
     this.#waitAtMost(headersTimeoutMs, 'fetch')
-    this.#leave = flight.board(this)
+    this.#leave = flight.wait(this)
   }
 
   // Passenger
 
   streaming(stream: Stream): boolean {
     if (this.#isDone) return true
-    const { client, own, landingTimeoutMs } = this.#options
+    const { client, own, storingTimeoutMs } = this.#options
     const share = this.#attempt(() => this.#options.shareOf(stream)) ?? 'nothing'
     if (typeof share === 'object' && stream.join(client, own, share.head, share.outcome)) {
       this.#end()
@@ -57,7 +58,7 @@ export class Follower implements Passenger, ResponseSource {
       this.#goOn('fetch')
       return true
     }
-    this.#waitAtMost(landingTimeoutMs, 'fetchAnew')
+    this.#waitAtMost(storingTimeoutMs, 'fetchAnew')
     return false
   }
 
@@ -65,8 +66,8 @@ export class Follower implements Passenger, ResponseSource {
     this.#goOn('fetchAnew')
   }
 
-  landed(landing: Landing): void {
-    this.#goOn(landing === 'stored' ? 'lookUp' : 'fetch')
+  settled(result: FlightResult): void {
+    this.#goOn(result === 'stored' ? 'lookUp' : 'fetch')
   }
 
   // ResponseSource

@@ -1,12 +1,14 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
 import type { Lease } from '../../stores/store.ts'
 import { mapMaybe } from '../maybe-promise.ts'
+import type { FlightResult } from '../request/request-context.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'
-import { type Landing, UNSHARED_MS, type Watcher } from './flight-registry.ts'
+import type { Observer } from './flight.ts'
+import { UNSHARED_MS } from './flight-registry.ts'
 import { LONGEST_PAUSE_MS } from './lease-acquisition.ts'
 
-export interface TenureOptions {
+export interface HeldLeaseOptions {
   readonly guard: StoreGuard
   readonly settings: { readonly leaseMs: number; readonly coalesceTimeoutMs: number }
   /** Whose request it is held for; undefined: it goes on in the background, and nobody waits for the lease. */
@@ -18,14 +20,14 @@ const MARK_MS = 2 * LONGEST_PAUSE_MS
 
 /** A lease that is held while a flight is under way. It is renewed, so that it can be short, and let go of as soon as other
  * processes have no more reason to wait than those of this one who cannot read along. */
-export class Tenure implements Watcher {
+export class HeldLease implements Observer {
   readonly #lease: Lease
-  readonly #options: TenureOptions
+  readonly #options: HeldLeaseOptions
   readonly #renewal: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
   #isOver = false
 
-  constructor(lease: Lease, options: TenureOptions) {
+  constructor(lease: Lease, options: HeldLeaseOptions) {
     this.#lease = lease
     this.#options = options
     this.#renewal = setInterval(() => this.#renew(), options.settings.leaseMs / 2).unref()
@@ -44,8 +46,8 @@ export class Tenure implements Watcher {
   }
 
   /** Where the client has left, the next one may begin. */
-  landed(landing: Landing): void {
-    if (landing === 'nothing' && this.#options.client?.aborted) this.#end()
+  settled(result: FlightResult): void {
+    if (result === 'nothing' && this.#options.client?.aborted) this.#end()
     else this.#end('done', MARK_MS)
   }
 

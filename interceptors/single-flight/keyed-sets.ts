@@ -1,7 +1,7 @@
 const NONE: readonly never[] = []
 
 /** What belongs to keys: each step costs as much whether there are a few keys or a million. */
-export class SetsByKey<T> {
+export class KeyedSets<T> {
   readonly #sets = new Map<string, Set<T>>()
 
   add(key: string, member: T): void {

@@ -4,9 +4,9 @@ import type { Lease, LeaseAnswer } from '../../stores/store.ts'
 import { mapMaybe } from '../maybe-promise.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import type { DownstreamHandler, ResponseSource } from '../undici/downstream-handler.ts'
-import type { Crew, Flight, Watcher } from './flight-registry.ts'
+import type { Flight, Observer, Owner } from './flight.ts'
 
-export interface TurnOptions {
+export interface LeaseAcquisitionOptions {
   readonly client: DownstreamHandler
   /** Of this request; others of this process wait for it. */
   readonly flight: Flight
@@ -37,8 +37,8 @@ export const LONGEST_PAUSE_MS = MAX_PAUSE_MS * (1 + JITTER)
 
 /** A request that waits until no other process is fetching the same thing, in front of a flight that has begun. Where its
  * client leaves, it goes on for those of this process who wait for the flight. */
-export class Turn implements Crew, ResponseSource, Watcher {
-  readonly #options: TurnOptions
+export class LeaseAcquisition implements Owner, ResponseSource, Observer {
+  readonly #options: LeaseAcquisitionOptions
   readonly #untilMs: number
   /** How often what it asks for had just been done for others. */
   #round = 0
@@ -47,7 +47,7 @@ export class Turn implements Crew, ResponseSource, Watcher {
   #timer: NodeJS.Timeout | undefined
   #isOver = false
 
-  constructor(options: TurnOptions) {
+  constructor(options: LeaseAcquisitionOptions) {
     this.#options = options
     this.#untilMs = monotonicMs() + options.timeoutMs
   }
@@ -55,8 +55,8 @@ export class Turn implements Crew, ResponseSource, Watcher {
   begin(): void {
     const { client, flight } = this.#options
     client.source = this
-    flight.watcher = this
-    flight.crew = this
+    flight.observer = this
+    flight.owner = this
     this.#ask()
   }
 
@@ -68,14 +68,14 @@ export class Turn implements Crew, ResponseSource, Watcher {
     const { client, flight } = this.#options
     if (this.#isOver || !client.isFinished || flight.isAwaited) return
     this.#end()
-    flight.land('nothing')
+    flight.settle('nothing')
   }
 
   seen(): void {}
 
   overtaken(): void {}
 
-  landed(): void {
+  settled(): void {
     if (this.#options.client.isFinished) this.#end()
     else this.#goOn('fetch')
   }
@@ -111,9 +111,9 @@ export class Turn implements Crew, ResponseSource, Watcher {
       case 'done':
         return this.#hasWaited || this.#round === MAX_ROUNDS ? this.#goOn('lookUp') : this.#askInNextRound()
       case 'unshared':
-        flight.watcher = undefined
+        flight.observer = undefined
         flight.shareWithNobody()
-        flight.land('nothing')
+        flight.settle('nothing')
         return this.#goOn('lookUp')
       default:
         hold(answer)
@@ -142,12 +142,12 @@ export class Turn implements Crew, ResponseSource, Watcher {
     if (this.#isOver) return
     const { client, flight } = this.#options
     this.#end()
-    if (client.isFinished && !flight.isAwaited) return flight.land('nothing')
+    if (client.isFinished && !flight.isAwaited) return flight.settle('nothing')
     if (!client.isFinished) client.source = undefined
     try {
       this.#options[way](this.#hasWaited)
     } catch (error) {
-      flight.land('nothing')
+      flight.settle('nothing')
       client.fail(error as Error)
     }
   }
@@ -156,6 +156,6 @@ export class Turn implements Crew, ResponseSource, Watcher {
     this.#isOver = true
     clearTimeout(this.#timer)
     const { flight } = this.#options
-    if (flight.watcher === this) flight.watcher = undefined
+    if (flight.observer === this) flight.observer = undefined
   }
 }
