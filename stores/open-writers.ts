@@ -1,6 +1,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { CacheError } from '../lib/errors.ts'
 import type { Entry } from '../lib/rfc9111/types.ts'
+import { isPromise } from './shared/maybe-promise.ts'
 import type { BodyWriter, MaybePromise } from './store.ts'
 
 /** How long a store that is being closed waits for the bodies that are being written. */
@@ -134,10 +135,6 @@ class OpenWriter implements BodyWriter {
   #over(): void {
     if (--this.#ending === 0) this.#onOver()
   }
-}
-
-function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && typeof (value as Promise<T>).then === 'function'
 }
 
 async function attempt(call: () => unknown): Promise<void> {

@@ -2,8 +2,8 @@ import type { Union } from '../../lib/rfc9111/parts.ts'
 import { type Replacement, replacementOf } from '../../lib/rfc9111/replacement.ts'
 import type { Entry, Policy, Request } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
+import { mapMaybe } from '../../stores/shared/maybe-promise.ts'
 import type { MaybePromise, Position, Stored } from '../../stores/store.ts'
-import { mapMaybe } from '../maybe-promise.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 
 /** What parts, and responses to HEAD, are stored for. */

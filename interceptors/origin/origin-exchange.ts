@@ -7,8 +7,8 @@ import { framing } from '../../lib/rfc9111/framing.ts'
 import { isSafe } from '../../lib/rfc9111/methods.ts'
 import { inStoredBody, storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, FieldLines, Request, Response } from '../../lib/rfc9111/types.ts'
+import { isPromise, mapMaybe } from '../../stores/shared/maybe-promise.ts'
 import type { MaybePromise } from '../../stores/store.ts'
-import { isPromise, mapMaybe } from '../maybe-promise.ts'
 import {
   completedOutcome,
   forwardedOutcome,

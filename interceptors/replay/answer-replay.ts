@@ -1,7 +1,7 @@
 import type { Answer } from '../../lib/rfc9111/answer.ts'
 import type { FieldLines, Request } from '../../lib/rfc9111/types.ts'
+import { isPromise } from '../../stores/shared/maybe-promise.ts'
 import type { MaybePromise } from '../../stores/store.ts'
-import { isPromise } from '../maybe-promise.ts'
 import { unsatisfiableOutcome } from '../outcome/cache-status.ts'
 import type { Outcome } from '../outcome/outcome.ts'
 import type { StatusOf } from '../outcome/status-field.ts'

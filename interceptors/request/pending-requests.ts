@@ -1,5 +1,5 @@
+import { isPromise } from '../../stores/shared/maybe-promise.ts'
 import type { MaybePromise } from '../../stores/store.ts'
-import { isPromise } from '../maybe-promise.ts'
 import { startOnce } from '../undici/downstream-handler.ts'
 import { asItStands, type Dispatch, leadsOthers, type RequestContext, settleLed } from './request-context.ts'
 

@@ -1,6 +1,6 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
+import { mapMaybe } from '../../stores/shared/maybe-promise.ts'
 import type { Lease } from '../../stores/store.ts'
-import { mapMaybe } from '../maybe-promise.ts'
 import type { FlightResult } from '../request/request-context.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'

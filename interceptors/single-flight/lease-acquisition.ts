@@ -1,7 +1,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { monotonicMs } from '../../lib/event-loop.ts'
+import { mapMaybe } from '../../stores/shared/maybe-promise.ts'
 import type { Lease, LeaseAnswer } from '../../stores/store.ts'
-import { mapMaybe } from '../maybe-promise.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import type { DownstreamHandler, ResponseSource } from '../undici/downstream-handler.ts'
 import type { Flight, Observer, Owner } from './flight.ts'

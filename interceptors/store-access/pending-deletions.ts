@@ -1,6 +1,6 @@
 import type { CacheKey } from '../../lib/rfc9111/types.ts'
+import { isPromise } from '../../stores/shared/maybe-promise.ts'
 import type { MaybePromise } from '../../stores/store.ts'
-import { isPromise } from '../maybe-promise.ts'
 
 const MAX_OWED = 10_000
 

@@ -4,6 +4,7 @@ import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { sliceBlocks } from '../../stores/body-range.ts'
 import { givesLeases } from '../../stores/leases.ts'
+import { isPromise, mapMaybe } from '../../stores/shared/maybe-promise.ts'
 import type {
   Body,
   BodyWriter,
@@ -17,7 +18,6 @@ import type {
   PutOptions,
   Stored
 } from '../../stores/store.ts'
-import { isPromise, mapMaybe } from '../maybe-promise.ts'
 import type { Settings, StoreOperation } from '../options.ts'
 import { DamagedBody, release } from './body-checks.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'

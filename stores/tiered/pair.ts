@@ -1,8 +1,8 @@
 import { monotonicMs } from '../../lib/event-loop.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { givesLeases } from '../leases.ts'
-import { mapMaybe } from '../maybe.ts'
 import { removeEntry } from '../remove-entry.ts'
+import { mapMaybe } from '../shared/maybe-promise.ts'
 import type {
   BodyWriter,
   CacheStore,

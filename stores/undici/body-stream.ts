@@ -3,7 +3,7 @@ import { isUint8Array } from 'node:util/types'
 import { CacheError } from '../../lib/errors.ts'
 import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { isPromise, mapMaybe } from '../maybe.ts'
+import { isPromise, mapMaybe } from '../shared/maybe-promise.ts'
 import type { Body, BodyWriter, MaybePromise } from '../store.ts'
 
 /** Told of the faults of a store. */
