@@ -1,18 +1,11 @@
 import type { Dispatcher } from 'undici'
-import { optionError } from '../lib/errors.ts'
 import type { CacheStore } from '../stores/store.ts'
 import { HttpCache } from './http-cache.ts'
 import { type CacheOptions, readOptions } from './options.ts'
 import type { CacheInfo } from './outcome/outcome.ts'
 import { infoOfResponse } from './outcome/response-info.ts'
+import type { PurgeTarget } from './purge.ts'
 import type { AnyHandler } from './undici/handler-adapter.ts'
-
-/** What purge() takes, one of these: the URL whose responses are to go, every variant of them; a tag, and all that carries it
- * goes; or an origin, and all that came from there does. */
-export type PurgeTarget =
-  | { readonly url: string | URL; readonly tag?: never; readonly origin?: never }
-  | { readonly tag: string; readonly url?: never; readonly origin?: never }
-  | { readonly origin: string | URL; readonly url?: never; readonly tag?: never }
 
 /** An interceptor for `dispatcher.compose()`, and the handle of its cache. */
 export interface CacheInterceptor {
@@ -52,23 +45,10 @@ export function cacheInterceptor(options: CacheOptions = {}): CacheInterceptor {
   return Object.assign(interceptor, {
     store: settings.store,
     info: (response: object | null | undefined) => infoOfResponse(response, settings.cacheStatus),
-    purge: (target?: PurgeTarget) => purge(cache, target),
+    purge: (target?: PurgeTarget) => cache.purge(target),
     settled: () => cache.settled(),
     close: () => cache.close(),
     [Symbol.asyncDispose]: () => cache.close(),
     [RELEASE]: (dispatch: Dispatcher.Dispatch) => cache.release(composed.get(dispatch) ?? dispatch)
   })
-}
-
-async function purge(cache: HttpCache, target: PurgeTarget | undefined): Promise<void> {
-  if (target === undefined) return cache.purgeAll()
-  const names = typeof target === 'object' && target !== null ? Object.keys(target) : []
-  if (names.length === 1) {
-    const { url, tag, origin } = target as { readonly url: string; readonly tag: string; readonly origin: string }
-    if (names[0] === 'url') return cache.purgeUrl(url)
-    if (names[0] === 'tag') return cache.purgeTag(tag)
-    if (names[0] === 'origin') return cache.purgeOrigin(origin)
-  }
-  const given = names.length === 0 ? target : `{ ${names.join(', ')} }`
-  throw optionError('purge target', '{ url }, { tag } or { origin }, or nothing for everything', given)
 }

@@ -1,16 +1,13 @@
 import { optionError } from '../lib/errors.ts'
 import type { Answer } from '../lib/rfc9111/answer.ts'
-import { sameOriginUri } from '../lib/rfc9111/cache-key.ts'
 import { decideRequest, decideUnstored } from '../lib/rfc9111/decide-request.ts'
 import { NO_REVALIDATION } from '../lib/rfc9111/decide-response.ts'
 import { requestDirectives } from '../lib/rfc9111/directives.ts'
-import { namedOrigin, originTag } from '../lib/rfc9111/origin.ts'
 import { forWhole } from '../lib/rfc9111/preconditions.ts'
 import type { Request } from '../lib/rfc9111/types.ts'
 import { variantKey } from '../lib/rfc9111/vary.ts'
 import { isPromise, mapMaybe } from '../stores/shared/maybe-promise.ts'
 import type { Lookup } from '../stores/store.ts'
-import { checkedTag } from '../stores/tags.ts'
 import { isMarkedBy, markedBy } from './composition.ts'
 import type { Settings } from './options.ts'
 import { OriginExchange } from './origin/origin-exchange.ts'
@@ -18,6 +15,7 @@ import type { OriginServices } from './origin/origin-services.ts'
 import { hitOutcome } from './outcome/cache-status.ts'
 import { OUTCOME, type Outcome } from './outcome/outcome.ts'
 import { statusField } from './outcome/status-field.ts'
+import { type PurgeTarget, purge } from './purge.ts'
 import { Server } from './replay/answer-replay.ts'
 import { StoredBodies } from './replay/stored-body.ts'
 import { type ForwardPlan, planFor } from './request/forward-plan.ts'
@@ -52,13 +50,8 @@ import { type AnyHandler, toDownstreamHandler } from './undici/handler-adapter.t
 /** The cache behind an interceptor: asks the engine what to do with each request, and does it. */
 export class HttpCache {
   readonly settings: Settings
-  readonly #guard: StoreGuard
-  readonly #flights: FlightRegistry
-  readonly #bodies: StoredBodies
-  readonly #replay: Server
-  readonly #pending = new PendingRequests()
-  readonly #pendingWrites = new PendingWrites()
   readonly #services: OriginServices
+  readonly #pending = new PendingRequests()
   readonly #knownOrigins: KnownOrigins = new Map()
   readonly #background: BackgroundRefresh
   readonly #coalescer: Coalescer
@@ -73,34 +66,31 @@ export class HttpCache {
     const flights = new FlightRegistry(settings.coalesceTimeoutMs)
     const bodies = new StoredBodies(guard)
     const replay = new Server(statusOf)
-    const pending = this.#pending
-    this.#guard = guard
-    this.#flights = flights
-    this.#bodies = bodies
-    this.#replay = replay
-    this.#services = { settings, guard, flights, bodies, replay, statusOf, pendingWrites: this.#pendingWrites }
+    const pendingWrites = new PendingWrites()
+    const services = { settings, guard, flights, bodies, replay, statusOf, pendingWrites }
+    this.#services = services
     const origin: OriginPort = {
       send: (context, request, plan, flight) => this.#send(context, request, plan, flight),
       sendLater: (context, request, plan, flight, onOver) => {
-        const exchange = new OriginExchange(this.#services, context, request, plan, flight)
+        const exchange = new OriginExchange(services, context, request, plan, flight)
         exchange.sendSoon(onOver)
         return exchange
       }
     }
-    const background = new BackgroundRefresh({ origin, guard, flights, settings })
     const lookUp: LookUp = (context, request) => this.#lookUp(context, request)
+    const background = new BackgroundRefresh(services, origin)
     this.#background = background
-    this.#coalescer = new Coalescer({ origin, lookUp, background, guard, flights, pending, statusOf, settings })
+    this.#coalescer = new Coalescer(services, { origin, lookUp, background, pending: this.#pending })
   }
 
-  /** What the cache's own requests go through, in one of the dispatchers that it is composed into: where there are several,
-   * it may come upon what it has sent itself. */
+  /** The dispatch function that the cache's requests go through. A cache that is composed into several dispatchers may meet
+   * its own requests again; they are marked. */
   composedInto(dispatch: Dispatch): Dispatch {
     this.#compositions++
     return (opts, handler) => dispatch(this.#compositions > 1 ? markedBy(this, opts) : opts, handler)
   }
 
-  /** One request from top to bottom: what the cache has no part in, what needs no lookup, what is stored. */
+  /** Handles one request: passes it by, decides it without a lookup, or looks it up. */
   handle(next: Dispatch, given: DispatchOptions, handler: AnyHandler): boolean {
     const opts = withOrigin(withRereadableHeaders(given), this.settings.origin)
     const client = toDownstreamHandler(handler, (opts as CacheDispatchOptions)[OUTCOME])
@@ -123,9 +113,9 @@ export class HttpCache {
     )
   }
 
-  /** Asks the store, and the engine what to do with what it has. */
+  /** Looks the request up in the store, and does what the engine decides. */
   #lookUp(context: FlightContext, request: Request): boolean {
-    const lookup = this.#guard.get(request.key, names => variantKey(request, names), context)
+    const lookup = this.#services.guard.get(request.key, names => variantKey(request, names), context)
     const asked = isPromise(lookup) ? this.#coalescer.withUnderWay(context, request) : context
     return this.#pending.when(asked, lookup, (found, later) => this.#obey(later, request, found))
   }
@@ -135,72 +125,44 @@ export class HttpCache {
     return new OriginExchange(this.#services, context, request, plan, flight).send()
   }
 
-  /** Removes what is stored for a URL. Rejects where the store could not. */
-  async purgeUrl(url: string | URL): Promise<void> {
-    const text = String(url)
-    const key = URL.canParse(text) ? sameOriginUri(text, text) : undefined
-    if (key === undefined) throw optionError('url', 'an absolute http(s) URL', url)
-    // As a URL has it, and as it was written: that is how `{ origin, path }` sends it.
-    const names = [...new Set([key, text, text.replace(/#.*$/s, '')])]
-    for (const name of names) this.#flights.overtake(name)
-    await Promise.all(names.map(name => this.#guard.purge(name)))
+  /** Removes what is stored for a target; undefined: everything. Rejects where the store could not, and for a bad target. */
+  purge(target: PurgeTarget | undefined): Promise<void> {
+    return purge(this.#services, target)
   }
 
-  /** Removes everything that carries a tag. Rejects where the store could not. */
-  async purgeTag(tag: string): Promise<void> {
-    const carried = checkedTag(tag)
-    this.#flights.overtakeTagged(carried)
-    await this.#guard.purgeTagged(carried)
-  }
-
-  /** Removes everything of one origin. Rejects where the store could not. */
-  async purgeOrigin(origin: string | URL): Promise<void> {
-    const named = namedOrigin(String(origin))
-    if (named === undefined) throw optionError('origin', "an origin such as 'https://host'", origin)
-    await this.purgeTag(originTag(named))
-  }
-
-  /** Removes everything. Rejects where the store could not. */
-  async purgeAll(): Promise<void> {
-    this.#flights.overtake()
-    await this.#guard.purgeTagged(undefined)
-  }
-
-  /** Settles once it is known of each response of which no more comes by now whether it is stored, and the store has done
-   * what it was told to; after `closeTimeoutMs` at the latest. Never rejects. */
+  /** Settles once every response that is complete by now is stored or refused, and the store has made the changes that it was
+   * asked for; after `closeTimeoutMs` at the latest. Never rejects. */
   async settled(): Promise<void> {
-    const guard = this.#guard
-    await withinTime(
-      Promise.all([this.#pendingWrites.settled(), guard.settled()]).then(() => guard.lateOnesSettled()),
-      this.settings.closeTimeoutMs
-    )
+    const { pendingWrites, guard } = this.#services
+    const settled = Promise.all([pendingWrites.settled(), guard.settled()]).then(() => guard.lateOnesSettled())
+    await withinTime(settled, this.settings.closeTimeoutMs)
   }
 
-  /** Ends what goes on in the background; later requests pass by. Then as `settled()`. Closes the store if it is the
-   * cache's own. */
+  /** Aborts background requests, waits as `settled()` does, and closes the store if it is the cache's own. Later requests pass
+   * by the cache. */
   close(): Promise<void> {
     this.#closed = true
     this.#closing ??= this.#close()
     return this.#closing
   }
 
-  /** Lets a dispatcher close: what goes on in the background through it ends, and who waits here for a store or for
-   * another's response is sent on. Settles once nobody does. */
+  /** Lets a dispatcher close: aborts the background requests that go through it, and sends on the requests that wait here.
+   * Settles once none of them waits. */
   async release(next: Dispatch): Promise<void> {
     this.#background.release(next)
-    this.#flights.close()
+    this.#services.flights.close()
     await this.#pending.whenOver(next)
   }
 
   async #close(): Promise<void> {
-    this.#flights.close()
+    this.#services.flights.close()
     this.#background.close()
     await this.settled()
     if (!this.settings.ownsStore) return
     try {
       await this.settings.store.close()
     } catch (error) {
-      this.#guard.report(error, 'close')
+      this.#services.guard.report(error, 'close')
     }
   }
 
@@ -217,16 +179,16 @@ export class HttpCache {
     return this.#send(context, undefined, planFor('bypass', reason))
   }
 
-  /** §4: what the engine says of a request and what is stored for it. */
+  /** §4: does what the engine decides for a request and what is stored for it. */
   #obey(context: FlightContext, request: Request, found: Lookup): boolean {
     const decision = decideRequest(request, found, this.settings.policy, this.settings.now())
     switch (decision.kind) {
       case 'hit': {
+        const { answer, stale } = decision
         const isCollapsed = hasWaitedForResponse(context)
-        const reason = isCollapsed && !decision.stale ? 'collapsed' : decision.reason
-        const outcome = hitOutcome(decision.answer, reason, decision.stale, isCollapsed)
+        const reason = isCollapsed && !stale ? 'collapsed' : decision.reason
         settleLed(context, 'stored')
-        return this.#serve(context, request, found, decision.answer, outcome)
+        return this.#serve(context, request, found, answer, hitOutcome(answer, reason, stale, isCollapsed))
       }
       case 'stale-while-revalidate': {
         const { answer, revalidation } = decision
@@ -234,7 +196,7 @@ export class HttpCache {
         const kept = whole === request ? asItStands(context) : withRequest(context, whole)
         settleLed(context, 'stored')
         this.#serve(context, request, found, answer, hitOutcome(answer, decision.reason, true, false))
-        void mapMaybe(this.#guard.asOf(found), asOf => {
+        void mapMaybe(this.#services.guard.asOf(found), asOf => {
           const plan = { ...planFor('stale', 'stale'), revalidation, stored: found.stored, asOf }
           void this.#background.refresh(kept, whole, plan)
         })
@@ -244,14 +206,14 @@ export class HttpCache {
       case 'complete':
       case 'miss': {
         if (found.deeper !== undefined) {
-          const deeper = this.#guard.deeper(found, request.key, names => variantKey(request, names), context)
+          const deeper = this.#services.guard.deeper(found, request.key, names => variantKey(request, names), context)
           return this.#pending.when(context, deeper, (other, later) => this.#obey(later, request, other))
         }
         const revalidation = decision.kind === 'revalidate' ? decision.revalidation : NO_REVALIDATION
         const completion = decision.kind === 'complete' ? decision.completion : undefined
         const { forward, reason } = decision
         const known = context.progress.kind === 'leader' ? context.progress.asOf : undefined
-        return this.#pending.when(context, known ?? this.#guard.asOf(found, context), (asOf, later) => {
+        return this.#pending.when(context, known ?? this.#services.guard.asOf(found, context), (asOf, later) => {
           const plan = { forward, reason, revalidation, stored: found.stored, completion, asOf }
           return this.#coalescer.fetchOrWait(later, request, plan)
         })
@@ -265,8 +227,8 @@ export class HttpCache {
   }
 
   /** §5.2.1.7 */
-  #refuse({ client }: FlightContext, reason: string): boolean {
-    this.#replay.gatewayTimeout(client, reason)
+  #refuse({ client }: FlightContext, reason: string): true {
+    this.#services.replay.gatewayTimeout(client, reason)
     return true
   }
 
@@ -274,14 +236,11 @@ export class HttpCache {
     const { client } = context
     if (client === undefined) return true
     const stored = found.stored.find(({ entry }) => entry === answer.entry)
-    const opened = this.#bodies.open(answer, stored, context)
+    const opened = this.#services.bodies.open(answer, stored, context)
     const kept = isPromise(opened) ? asItStands(context) : context
-    this.#replay.serve(client, answer, opened, outcome, kept, request, () => {
-      if (requestDirectives(request.fields).onlyIfCached) {
-        this.#refuse(kept, 'only-if-cached')
-        return
-      }
-      this.#pending.when(kept, this.#guard.asOf(found, kept), (asOf, later) => {
+    this.#services.replay.serve(client, answer, opened, outcome, kept, request, () => {
+      if (requestDirectives(request.fields).onlyIfCached) return void this.#refuse(kept, 'only-if-cached')
+      this.#pending.when(kept, this.#services.guard.asOf(found, kept), (asOf, later) => {
         const plan = { ...planFor('miss', 'body-vanished'), asOf, found: found.stored }
         const follows = later.progress.kind === 'leader' ? afterWaiting(later, 'response') : later
         return this.#coalescer.fetchOrWait(follows, request, plan)

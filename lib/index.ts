@@ -1,6 +1,7 @@
-export { type CacheInterceptor, cacheInterceptor, type PurgeTarget } from '../interceptors/cache-interceptor.ts'
+export { type CacheInterceptor, cacheInterceptor } from '../interceptors/cache-interceptor.ts'
 export { type CacheOptions, httpxCacheDefaults, type StoreOperation } from '../interceptors/options.ts'
 export type { CacheInfo } from '../interceptors/outcome/outcome.ts'
+export type { PurgeTarget } from '../interceptors/purge.ts'
 export type { RequestToPartition } from '../interceptors/request/partition.ts'
 export type { Serializer, StoredRecord } from '../serializers/serializer.ts'
 export { MemoryStore, type MemoryStoreOptions } from '../stores/memory.ts'

@@ -16,7 +16,6 @@ const MAX_IN_VAIN = 10_000
 
 /** What a background refresh works with. */
 export interface BackgroundServices {
-  readonly origin: OriginPort
   readonly guard: StoreGuard
   readonly flights: FlightRegistry
   readonly settings: {
@@ -30,6 +29,7 @@ export interface BackgroundServices {
 /** What is fetched without the one who asked waiting for it. */
 export class BackgroundRefresh {
   readonly #services: BackgroundServices
+  readonly #origin: OriginPort
   /** With the dispatcher that each goes through. */
   readonly #exchanges = new Map<BackgroundExchange, Dispatch>()
   /** What is being fetched anew, whoever has asked for it. */
@@ -40,8 +40,9 @@ export class BackgroundRefresh {
   readonly #planned = new Map<string, FlightContext>()
   #isClosed = false
 
-  constructor(services: BackgroundServices) {
+  constructor(services: BackgroundServices, origin: OriginPort) {
     this.#services = services
+    this.#origin = origin
   }
 
   /** Fetches anew what was served stale, unless that is being done already, by this process or by another that shares the
@@ -76,7 +77,7 @@ export class BackgroundRefresh {
   /** `over` is called when it is known whether the response is stored; perhaps more than once. */
   fetch(context: FlightContext, request: Request, plan: ForwardPlan, flight: Flight, over = () => {}): void {
     // What is thrown is nobody's: the client has its answer or has left, and who waits now asks for itself.
-    const exchange = this.#services.origin.sendLater(context, request, plan, flight, () => {
+    const exchange = this.#origin.sendLater(context, request, plan, flight, () => {
       this.#exchanges.delete(exchange)
       over()
     })

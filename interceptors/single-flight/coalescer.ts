@@ -24,12 +24,8 @@ const LONGEST_WAIT_MS = 30_000
 
 /** What single-flight works with. */
 export interface CoalescerServices {
-  readonly origin: OriginPort
-  readonly lookUp: LookUp
-  readonly background: BackgroundRefresh
   readonly guard: StoreGuard
   readonly flights: FlightRegistry
-  readonly pending: PendingRequests
   readonly statusOf: StatusOf
   readonly settings: {
     readonly policy: Policy
@@ -41,13 +37,23 @@ export interface CoalescerServices {
   }
 }
 
+/** Where requests go from here. */
+export interface CoalescerPorts {
+  readonly origin: OriginPort
+  readonly lookUp: LookUp
+  readonly background: BackgroundRefresh
+  readonly pending: PendingRequests
+}
+
 /** Has those who ask for the same thing at once share one request to the origin: those of this process by way of its
  * flights, those of others by way of the store's leases. */
 export class Coalescer {
   readonly #services: CoalescerServices
+  readonly #ports: CoalescerPorts
 
-  constructor(services: CoalescerServices) {
+  constructor(services: CoalescerServices, ports: CoalescerPorts) {
     this.#services = services
+    this.#ports = ports
   }
 
   /** The request with what is fetching the same thing as the store is asked. */
@@ -77,12 +83,13 @@ export class Coalescer {
 
   /** After another's response has been stored, or what was waited for has come to nothing. */
   #lookAgain(context: FlightContext, request: Request): boolean {
-    return this.#services.lookUp(afterWaiting(context, 'response'), request)
+    return this.#ports.lookUp(afterWaiting(context, 'response'), request)
   }
 
   /** Something has come for the same key, and may serve this request once it is stored. */
   #awaitStoring(context: FlightContext, request: Request, result: Promise<unknown>): boolean {
-    const { settings, pending, lookUp } = this.#services
+    const { settings } = this.#services
+    const { pending, lookUp } = this.#ports
     const timeoutMs = settings.storeTimeoutMs
     const settled = withDeadline(result, timeoutMs, 'commit', undefined, remainingMs(context, timeoutMs)).catch(
       () => {}
@@ -106,12 +113,12 @@ export class Coalescer {
       storingTimeoutMs: settings.coalesceTimeoutMs,
       shareOf: stream => this.#shareOf(stream, request),
       lookUp: () => this.#lookAgain(kept, request),
-      fetch: () => this.#services.origin.send(kept, request, plan),
+      fetch: () => this.#ports.origin.send(kept, request, plan),
       // The first of those that come too late to read along leads the others, and may have been served already.
       fetchAnew: () =>
         flight.isOverdue(settings.coalesceTimeoutMs)
-          ? this.#services.lookUp(kept, request)
-          : this.#services.origin.send(kept, request, plan)
+          ? this.#ports.lookUp(kept, request)
+          : this.#ports.origin.send(kept, request, plan)
     }).wait()
     return true
   }
@@ -169,7 +176,7 @@ export class Coalescer {
       },
       lookUp: hasWaited => {
         const progress = leading(hasWaited ? undefined : plan.asOf)
-        this.#services.lookUp({ ...unlessLeft(), progress }, request)
+        this.#ports.lookUp({ ...unlessLeft(), progress }, request)
       },
       fetch: () => this.#fetchAsLeader(unlessLeft(), request, plan, flight)
     }).begin()
@@ -178,16 +185,16 @@ export class Coalescer {
 
   /** Others may wait for what it brings, if it has a name. */
   #send(context: FlightContext, request: Request, plan: ForwardPlan, name: string | undefined): boolean {
-    const { flights, origin } = this.#services
+    const { origin } = this.#ports
     if (name === undefined) return origin.send(context, request, plan)
-    const flight = flights.start(name, request.key)
+    const flight = this.#services.flights.start(name, request.key)
     return origin.send(asItStands(context), request, plan, flight)
   }
 
   /** For the flight that has begun; where its own client has left, for those who wait for it. */
   #fetchAsLeader(context: FlightContext, request: Request, plan: ForwardPlan, flight: Flight): boolean {
-    if (context.client !== undefined) return this.#services.origin.send(context, request, plan, flight)
-    this.#services.background.fetch(context, request, plan, flight)
+    if (context.client !== undefined) return this.#ports.origin.send(context, request, plan, flight)
+    this.#ports.background.fetch(context, request, plan, flight)
     return true
   }
 }
