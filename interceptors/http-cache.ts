@@ -14,6 +14,7 @@ import { OriginExchange } from './origin/origin-exchange.ts'
 import type { OriginServices } from './origin/origin-services.ts'
 import { hitOutcome } from './outcome/cache-status.ts'
 import { OUTCOME, type Outcome } from './outcome/outcome.ts'
+import type { Reason } from './outcome/reasons.ts'
 import { statusField } from './outcome/status-field.ts'
 import { type PurgeTarget, purge } from './purge.ts'
 import { Server } from './replay/answer-replay.ts'
@@ -166,7 +167,7 @@ export class HttpCache {
     }
   }
 
-  #reasonToKeepOut(opts: CacheDispatchOptions): string | undefined {
+  #reasonToKeepOut(opts: CacheDispatchOptions): Reason | undefined {
     if (opts.cache !== undefined && typeof opts.cache !== 'boolean')
       throw optionError('cache', 'true or false', opts.cache)
     if (opts.cache === false) return 'cache-false'
@@ -175,7 +176,7 @@ export class HttpCache {
     return opts.upgrade || opts.method === 'CONNECT' ? 'upgrade' : undefined
   }
 
-  #bypass(context: FlightContext, reason: string): boolean {
+  #bypass(context: FlightContext, reason: Reason): boolean {
     return this.#send(context, undefined, planFor('bypass', reason))
   }
 
@@ -227,7 +228,7 @@ export class HttpCache {
   }
 
   /** §5.2.1.7 */
-  #refuse({ client }: FlightContext, reason: string): true {
+  #refuse({ client }: FlightContext, reason: Reason): true {
     this.#services.replay.gatewayTimeout(client, reason)
     return true
   }

@@ -1,6 +1,7 @@
 export { type CacheInterceptor, cacheInterceptor } from '../interceptors/cache-interceptor.ts'
 export { type CacheOptions, httpxCacheDefaults, type StoreOperation } from '../interceptors/options.ts'
 export type { CacheInfo } from '../interceptors/outcome/outcome.ts'
+export { REASONS, type Reason } from '../interceptors/outcome/reasons.ts'
 export type { PurgeTarget } from '../interceptors/purge.ts'
 export type { RequestToPartition } from '../interceptors/request/partition.ts'
 export type { Serializer, StoredRecord } from '../serializers/serializer.ts'
@@ -11,4 +12,5 @@ export { CachedClient, type CachedClientOptions, type GetOptions, type OptOut } 
 export type { Fetch, FromCache } from './cached-fetch.ts'
 export { type CachedFetch, type CreateFetchOptions, createFetch } from './create-fetch.ts'
 export { CacheError, type CacheErrorCode, ERROR_CODES } from './errors.ts'
+export type { OutcomeName, ReasonFacts } from './rfc9111/reasons.ts'
 export type { Fields } from './rfc9111/types.ts'

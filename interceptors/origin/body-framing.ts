@@ -1,6 +1,7 @@
 import { fieldsOf, firstValue } from '../../lib/rfc9111/fields.ts'
 import { framing } from '../../lib/rfc9111/framing.ts'
 import type { Response } from '../../lib/rfc9111/types.ts'
+import type { Reason } from '../outcome/reasons.ts'
 
 /** What a body must amount to for it to be stored: its length in bytes, or undefined where its end speaks for itself.
  * A word: why it cannot be recorded, however storable the response. `isFramed`: the protocol tells its end; `limit`: the
@@ -10,7 +11,7 @@ export function recordability(
   method: string,
   isFramed: boolean,
   limit: number
-): { readonly expectedBytes: number | undefined } | string {
+): { readonly expectedBytes: number | undefined } | Reason {
   const framed = framing(response, method) ?? (isFramed ? 'frames' : undefined)
   if (framed === undefined) return 'length-unknown'
   const length = firstValue(fieldsOf(response.lines), 'content-length')

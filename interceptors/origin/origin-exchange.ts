@@ -17,14 +17,14 @@ import {
   validatedOutcome
 } from '../outcome/cache-status.ts'
 import type { Outcome } from '../outcome/outcome.ts'
+import { REASONS, type Reason } from '../outcome/reasons.ts'
 import { StoredBeginning } from '../replay/body-prefix.ts'
 import type { OpenBody } from '../replay/stored-body.ts'
 import { type ForwardPlan, optionsToSend, planFor, storedOf } from '../request/forward-plan.ts'
-import type { RequestContext } from '../request/request-context.ts'
+import type { FlightResult, RequestContext } from '../request/request-context.ts'
 import type { Flight } from '../single-flight/flight.ts'
 import type { Change } from '../single-flight/flight-registry.ts'
 import { pause } from '../store-access/store-deadline.ts'
-import { isStoreRefusal } from '../store-access/store-refusal.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { LinesHead } from '../undici/lines-head.ts'
@@ -35,9 +35,6 @@ import { recordability } from './body-framing.ts'
 import { isDisconnection } from './disconnection.ts'
 import type { OriginServices } from './origin-services.ts'
 import { Delivery } from './response-tee.ts'
-
-/** Why something is not stored that says nothing of the next response. */
-const REASONS_OF_THE_MOMENT: ReadonlySet<string> = new Set(['body-vanished', 'unsafe-method'])
 
 /** One request at the origin, and what becomes of the response: forwarded, stored on the way, or replaced by what is
  * stored. */
@@ -313,11 +310,11 @@ export class OriginExchange implements OriginEvents {
         return this.#complete(decision, request, response, isHttp2)
       case 'freshen': {
         const outcome = validatedOutcome(this.#plan, decision.answer, isStored)
-        return this.#replace(decision.answer, outcome, () => this.#refetch(request))
+        return this.#replace(decision.answer, outcome, 'stored', () => this.#refetch(request))
       }
       case 'serve-stale': {
         const outcome = staleOutcome(decision.answer, decision.reason)
-        return this.#replace(decision.answer, outcome, () => this.#forward(response, 'body-vanished'))
+        return this.#replace(decision.answer, outcome, 'nothing', () => this.#forward(response, 'body-vanished'))
       }
       case 'refetch':
         return this.#refetch(request)
@@ -340,16 +337,14 @@ export class OriginExchange implements OriginEvents {
     else this.#forward(response, 'redirected')
   }
 
-  #forward(response: Response, reason: string): void {
-    const isOfTheMoment = REASONS_OF_THE_MOMENT.has(reason) || isStoreRefusal(reason)
-    this.#delivery.shareWithNobody(!isOfTheMoment && !isFailureOfTheMoment(response.statusCode))
+  #forward(response: Response, reason: Reason): void {
+    this.#delivery.shareWithNobody(REASONS[reason].predictsNext && !isFailureOfTheMoment(response.statusCode))
     this.#deliver(response, forwardedOutcome(this.#plan, reason))
   }
 
   #store(entry: Entry, join: Join | undefined, request: Request, response: Response, isHttp2: boolean): void {
     const refusal = this.#recordOrReason(entry, join, request, response, isHttp2)
-    // No reason not to share what comes.
-    const isForReaders = refusal !== undefined && isStoreRefusal(refusal) && this.#ask.client !== undefined
+    const isForReaders = refusal !== undefined && REASONS[refusal].allowsSharing && this.#ask.client !== undefined
     if (refusal !== undefined && !isForReaders) return this.#forward(response, refusal)
     const { policy } = this.#services.settings
     this.#deliver(
@@ -366,7 +361,7 @@ export class OriginExchange implements OriginEvents {
     request: Request,
     response: Response,
     isHttp2: boolean
-  ): string | undefined {
+  ): Reason | undefined {
     if (this.#isOvertaken) return 'unsafe-method'
     const { maxEntrySizeBytes } = this.#services.guard
     const isFramed = isHttp2 && request.targetUri.startsWith('https:')
@@ -402,7 +397,7 @@ export class OriginExchange implements OriginEvents {
       const refusal = entry === undefined ? reason : this.#recordOrReason(entry, join, request, response, isHttp2)
       this.#delivery.expect(missing.end - missing.start)
       this.#deliverAnswer(answer, completedOutcome(this.#plan, answer, refusal))
-      if (refusal === undefined || isStoreRefusal(refusal)) this.#delivery.share(answer.entry, request)
+      if (refusal === undefined || REASONS[refusal].allowsSharing) this.#delivery.share(answer.entry, request)
       else this.#delivery.settle('nothing')
       if (await beginning.play(this.#delivery)) return
       this.#handler.discard()
@@ -415,15 +410,15 @@ export class OriginExchange implements OriginEvents {
     }
   }
 
-  /** Sends what is stored in place of what came. */
-  #replace(answer: Answer, outcome: Outcome, vanished: () => void): MaybePromise<void> {
+  /** Sends what is stored in place of what came. `result` is for those who wait for it. */
+  #replace(answer: Answer, outcome: Outcome, result: FlightResult, vanished: () => void): MaybePromise<void> {
     const { client } = this.#ask
     const opened =
       client === undefined ? undefined : this.#services.bodies.open(answer, storedOf(this.#plan, answer.entry), {})
     return mapMaybe<OpenBody | undefined, void>(opened, body => {
       if (client !== undefined && body === undefined) return vanished()
       this.#handler.discard()
-      this.#delivery.settle(outcome.outcome === 'revalidated' ? 'stored' : 'nothing')
+      this.#delivery.settle(result)
       if (client !== undefined && body !== undefined) {
         this.#services.replay.play(client, answer, body, outcome, this.#ask, this.#request)
       }

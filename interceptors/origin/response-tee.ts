@@ -2,6 +2,7 @@ import type { Join } from '../../lib/rfc9111/decide-response.ts'
 import { isResumable } from '../../lib/rfc9111/parts.ts'
 import type { ByteRange, Entry, FieldLines, Request } from '../../lib/rfc9111/types.ts'
 import type { Outcome } from '../outcome/outcome.ts'
+import type { Reason } from '../outcome/reasons.ts'
 import type { Destination } from '../replay/body-prefix.ts'
 import { RestOfBody } from '../replay/resumed-body.ts'
 import type { ForwardPlan } from '../request/forward-plan.ts'
@@ -123,7 +124,7 @@ export class Delivery implements Owner, Destination, Surroundings {
     entry: Entry,
     join: Join | undefined,
     expectedBytes: number | undefined
-  ): string | undefined {
+  ): Reason | undefined {
     const { services, plan, handler } = this.#options
     // It may be settled at once.
     this.isBeingStored = true

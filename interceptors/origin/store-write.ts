@@ -4,6 +4,7 @@ import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry, FieldLines, Request } from '../../lib/rfc9111/types.ts'
 import { mapMaybe } from '../../stores/shared/maybe-promise.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../../stores/store.ts'
+import type { Reason } from '../outcome/reasons.ts'
 import { type ForwardPlan, storedOf } from '../request/forward-plan.ts'
 import { withDeadline } from '../store-access/store-deadline.ts'
 import type { StoreRefusal } from '../store-access/store-refusal.ts'
@@ -64,7 +65,7 @@ export class Recording {
   }
 
   /** A word: why not. */
-  static beginOrReason(options: RecordingOptions): Recording | string {
+  static beginOrReason(options: RecordingOptions): Recording | Reason {
     const { services, plan, request, entry, join } = options
     if (join !== undefined && storedOf(plan, join.with) === undefined) return 'body-vanished'
     const writer = services.guard.put(entry, isSafe(request.method) ? plan.asOf : undefined)

@@ -3,15 +3,16 @@ import type { ForwardReason } from '../../lib/rfc9111/decide-request.ts'
 import { ageMs, judge } from '../../lib/rfc9111/judgement.ts'
 import type { Entry, Policy } from '../../lib/rfc9111/types.ts'
 import type { Outcome } from './outcome.ts'
+import type { Reason } from './reasons.ts'
 
 /** Why a request went to the origin. */
 export interface Forwarding {
   readonly forward: ForwardReason
-  readonly reason: string
+  readonly reason: Reason
 }
 
 /** Served from the store as it is. `collapsed`: after waiting for another request's response. */
-export function hitOutcome(answer: Answer, reason: string, stale: boolean, collapsed: boolean): Outcome {
+export function hitOutcome(answer: Answer, reason: Reason, stale: boolean, collapsed: boolean): Outcome {
   const { ageSeconds, freshForSeconds } = answer
   return outcomeOf({
     fromCache: true,
@@ -25,7 +26,7 @@ export function hitOutcome(answer: Answer, reason: string, stale: boolean, colla
 }
 
 /** The origin's response, not stored, and why not. */
-export function forwardedOutcome(forwarding: Forwarding, reason: string): Outcome {
+export function forwardedOutcome(forwarding: Forwarding, reason: Reason): Outcome {
   const { forward } = forwarding
   if (isBypass(forward)) return outcomeOf({ outcome: 'bypass', reason: forwarding.reason, forward })
   return outcomeOf({ outcome: 'miss', reason, forward })
@@ -46,9 +47,10 @@ export function storedOutcome({ forward, reason }: Forwarding, entry: Entry, pol
 }
 
 /** What was stored in part, with the rest that has come. `refusal`: why all of it is not going to be stored. */
-export function completedOutcome({ forward }: Forwarding, answer: Answer, refusal: string | undefined): Outcome {
+export function completedOutcome(forwarding: Forwarding, answer: Answer, refusal: Reason | undefined): Outcome {
+  const { forward } = forwarding
   const { ageSeconds, freshForSeconds } = answer
-  const reason = refusal ?? forward
+  const reason = refusal ?? forwarding.reason
   const stored = refusal === undefined
   return outcomeOf({ outcome: 'miss', ageSeconds, freshForSeconds, stored, reason, forward, forwardStatus: 206 })
 }
@@ -73,12 +75,12 @@ export function validatedOutcome(
 }
 
 /** Served from the store because the origin failed. */
-export function staleOutcome({ ageSeconds, freshForSeconds }: Answer, reason: string): Outcome {
+export function staleOutcome({ ageSeconds, freshForSeconds }: Answer, reason: Reason): Outcome {
   return outcomeOf({ fromCache: true, outcome: 'stale', ageSeconds, freshForSeconds, stored: true, reason })
 }
 
 /** Answered with 504: nothing stored may be used, and the origin may not be asked or cannot be reached. */
-export function unsatisfiableOutcome(reason: string): Outcome {
+export function unsatisfiableOutcome(reason: Reason): Outcome {
   return outcomeOf({ outcome: 'unsatisfiable', reason })
 }
 

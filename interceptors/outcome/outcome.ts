@@ -1,19 +1,21 @@
 import type { CacheStatus } from '../../lib/rfc9111/cache-status.ts'
 import type { ForwardReason } from '../../lib/rfc9111/decide-request.ts'
+import type { OutcomeName } from '../../lib/rfc9111/reasons.ts'
+import { REASONS, type Reason } from './reasons.ts'
 
 /** What the cache did for a request. */
 export interface CacheInfo {
   /** The body came from the store, a revalidated one included. */
   readonly fromCache: boolean
-  readonly outcome: 'hit' | 'stale' | 'revalidated' | 'miss' | 'bypass' | 'unsatisfiable'
+  readonly outcome: OutcomeName
   /** The response's age, whole seconds; undefined where the cache did not have to know. RFC 9111 §4.2.3 */
   readonly ageSeconds: number | undefined
   /** Whole seconds until it goes stale, negative once it is, Infinity for never; undefined where it is not stored. */
   readonly freshForSeconds: number | undefined
   /** The response is stored, or will be once it is complete. */
   readonly stored: boolean
-  /** Why: a short hyphenated word, such as 'fresh', 'uri-miss', 'no-store'. */
-  readonly reason: string
+  /** Why, such as 'fresh', 'uri-miss' or 'no-store': a key of REASONS. */
+  readonly reason: Reason
 }
 
 /** All that Cache-Status and CacheInfo are made from. */
@@ -42,8 +44,9 @@ export interface CacheContext {
 /** In the words of RFC 9211. */
 export function cacheStatusOf(outcome: Outcome): CacheStatus {
   const { forward, forwardStatus, collapsed, stored, freshForSeconds, reason } = outcome
-  const hit = outcome.outcome === 'hit' || outcome.outcome === 'stale'
-  const saysMore = reason !== 'fresh' && reason !== forward && reason !== 'collapsed'
+  const hit = outcome.fromCache && forward === undefined
+  // That it is fresh, or collapsed, is said already.
+  const saysMore = outcome.outcome !== 'hit' && reason !== forward
   return {
     hit,
     forward: hit ? undefined : forward,
@@ -66,12 +69,19 @@ export function infoOf(status: CacheStatus, ageSeconds: number | undefined): Cac
     ageSeconds,
     freshForSeconds: ttlSeconds,
     stored: hit || status.stored || (forwardStatus === 304 && outcome === 'revalidated'),
-    reason: detail ?? (collapsed ? 'collapsed' : (forward ?? 'fresh'))
+    // Another version of this cache may have written a word that is not in the table: it is passed on.
+    reason: (detail ?? (collapsed ? 'collapsed' : (forward ?? 'fresh'))) as Reason
   }
 }
 
 function outcomeOfForward({ forward, forwardStatus, detail }: CacheStatus): CacheInfo['outcome'] {
-  if (detail === 'only-if-cached' || forward === undefined) return 'unsatisfiable'
-  if (detail === 'validated' && forwardStatus === 304) return 'revalidated'
+  if (forward === undefined || standsFor(detail, 'unsatisfiable')) return 'unsatisfiable'
+  if (forwardStatus === 304 && standsFor(detail, 'revalidated')) return 'revalidated'
   return forward === 'bypass' || forward === 'method' ? 'bypass' : 'miss'
+}
+
+/** Whether nothing but that outcome is explained by that word. */
+function standsFor(word: string | undefined, outcome: OutcomeName): boolean {
+  if (word === undefined || !Object.hasOwn(REASONS, word)) return false
+  return REASONS[word as Reason].outcomes.every(each => each === outcome)
 }

@@ -4,6 +4,7 @@ import { isPromise } from '../../stores/shared/maybe-promise.ts'
 import type { MaybePromise } from '../../stores/store.ts'
 import { unsatisfiableOutcome } from '../outcome/cache-status.ts'
 import type { Outcome } from '../outcome/outcome.ts'
+import type { Reason } from '../outcome/reasons.ts'
 import type { StatusOf } from '../outcome/status-field.ts'
 import type { RequestContext } from '../request/request-context.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
@@ -65,7 +66,7 @@ export class Server {
   }
 
   /** §5.2.1.7, §5.2.2.2: 504 with an empty body. */
-  gatewayTimeout(client: DownstreamHandler | undefined, reason: string): void {
+  gatewayTimeout(client: DownstreamHandler | undefined, reason: Reason): void {
     if (client === undefined) return
     if (this.#budget.take(0)) this.#playGatewayTimeout(client, reason)
     else this.#budget.defer(0, () => this.#playGatewayTimeout(client, reason))
@@ -84,7 +85,7 @@ export class Server {
     else this.#budget.defer(bytes, () => this.play(client, answer, body, outcome, ask, request))
   }
 
-  #playGatewayTimeout(client: DownstreamHandler, reason: string): void {
+  #playGatewayTimeout(client: DownstreamHandler, reason: Reason): void {
     const outcome = unsatisfiableOutcome(reason)
     const player = new HeldBodyPlayer(client, trailersHead(NO_LINES), [], true)
     const head = new LinesHead(504, 'Gateway Timeout', [['Content-Length', '0']], this.#statusOf(outcome))

@@ -4,13 +4,14 @@ import { NO_REVALIDATION } from '../../lib/rfc9111/decide-response.ts'
 import type { Entry, Request } from '../../lib/rfc9111/types.ts'
 import type { Revalidation } from '../../lib/rfc9111/validation.ts'
 import type { Position, Stored } from '../../stores/store.ts'
+import type { Reason } from '../outcome/reasons.ts'
 import type { RequestContext } from './request-context.ts'
 import { type DispatchOptions, withFields } from './request-mapping.ts'
 
 /** With what a request goes to the origin, and why. */
 export interface ForwardPlan {
   readonly forward: ForwardReason
-  readonly reason: string
+  readonly reason: Reason
   readonly revalidation: Revalidation
   readonly stored: readonly Stored[]
   /** What was found and cannot be used, as its body is gone: only to be removed where the origin has replaced it. */
@@ -23,7 +24,7 @@ export interface ForwardPlan {
 const NO_STORED: readonly Stored[] = []
 
 /** Nothing stored, nothing to validate. */
-export function planFor(forward: ForwardReason, reason: string): ForwardPlan {
+export function planFor(forward: ForwardReason, reason: Reason): ForwardPlan {
   return { forward, reason, revalidation: NO_REVALIDATION, stored: NO_STORED, asOf: undefined }
 }
 

@@ -4,11 +4,12 @@ import { cacheKey } from '../../lib/rfc9111/cache-key.ts'
 import { addFieldLine, combinedValue, FieldsInProgress } from '../../lib/rfc9111/fields.ts'
 import type { Fields, Request } from '../../lib/rfc9111/types.ts'
 import type { Settings } from '../options.ts'
+import type { Reason } from '../outcome/reasons.ts'
 
 export type DispatchOptions = Dispatcher.DispatchOptions
 
 /** A request as the engine sees it, or why the cache has no part in it. */
-export type Understood = { readonly request: Request } | { readonly request: undefined; readonly reason: string }
+export type Understood = { readonly request: Request } | { readonly request: undefined; readonly reason: Reason }
 
 /** Origins seen, normalised; undefined: not one whose responses are cached. */
 export type KnownOrigins = Map<unknown, string | undefined>

@@ -5,6 +5,7 @@ import { type RequestDirectives, requestDirectives } from './directives.ts'
 import { ageMs, type Judgement, judge } from './judgement.ts'
 import { isSafe } from './methods.ts'
 import { forWhole, hasOriginConditions, isNotModified } from './preconditions.ts'
+import type { RuleReason } from './reasons.ts'
 import { isPartial } from './segments.ts'
 import { acceptsStale, staleWhileRevalidateSeconds } from './staleness.ts'
 import type { Entry, Policy, Request, Section } from './types.ts'
@@ -14,8 +15,7 @@ import { type Revalidation, revalidationOf } from './validation.ts'
 export type ForwardReason = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'request' | 'stale' | 'partial'
 
 interface Grounds {
-  /** For people and machines: a short hyphenated phrase. */
-  readonly reason: string
+  readonly reason: RuleReason
   readonly section: Section
 }
 
@@ -197,7 +197,7 @@ function permitStale(
   if (maxStale === undefined ? maxAge !== undefined : staleForMs > maxStale * 1000) return undefined
   if (staleForMs >= staleWhileRevalidateSeconds(judgement, policy) * 1000) return undefined
   const answer = answerFrom(entry, request, policy, nowMs)
-  const grounds = { reason: 'stale-while-revalidate', section: 'RFC 5861 §3' }
+  const grounds: Grounds = { reason: 'stale-while-revalidate', section: 'RFC 5861 §3' }
   if (directives.onlyIfCached) return { kind: 'hit', answer, stale: true, ...grounds }
   return {
     kind: 'stale-while-revalidate',

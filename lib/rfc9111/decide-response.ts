@@ -18,6 +18,7 @@ import {
   withRange
 } from './parts.ts'
 import { confirmsClient } from './preconditions.ts'
+import type { InnerReason, RuleReason } from './reasons.ts'
 import { forbidsStale, staleIfErrorSeconds } from './staleness.ts'
 import { refusalToStore } from './storability.ts'
 import type { CacheKey, Entry, EntryId, Policy, Request, Response, Section } from './types.ts'
@@ -46,17 +47,20 @@ export type ResponseDecision = {
   /** Stored responses that this one has taken the place of, or that may not stay. */
   readonly removes: readonly Entry[]
   readonly deletes: readonly CacheKey[]
-  readonly reason: string
   readonly section: Section
 } & (
-  | { readonly kind: 'forward' }
-  | { readonly kind: 'store'; readonly entry: Entry; readonly joins?: Join }
-  /** Without an entry where what is stored stays as it is, but for its fields. */
-  | { readonly kind: 'complete'; readonly entry?: Entry; readonly answer: Answer; readonly completion: Completion }
-  | { readonly kind: 'freshen'; readonly answer: Answer }
-  | { readonly kind: 'serve-stale'; readonly answer: Answer }
-  | { readonly kind: 'refetch' }
+  | { readonly kind: 'forward'; readonly reason: RuleReason }
+  | { readonly kind: 'store'; readonly reason: InnerReason; readonly entry: Entry; readonly joins?: Join }
+  | ({ readonly kind: 'complete'; readonly answer: Answer; readonly completion: Completion } & Completed)
+  | { readonly kind: 'freshen'; readonly reason: RuleReason; readonly answer: Answer }
+  | { readonly kind: 'serve-stale'; readonly reason: RuleReason; readonly answer: Answer }
+  | { readonly kind: 'refetch'; readonly reason: InnerReason }
 )
+
+/** The entry to store; or why what is stored stays as it is, but for its fields. */
+type Completed =
+  | { readonly entry: Entry; readonly reason: InnerReason }
+  | { readonly entry?: undefined; readonly reason: RuleReason }
 
 /** What a new entry takes over from the body of a stored one, in the coordinates of that body. */
 export interface Join extends Pick<Union, 'before' | 'after'> {
@@ -64,7 +68,7 @@ export interface Join extends Pick<Union, 'before' | 'after'> {
 }
 
 /** What to do when no response came. */
-export type FailureDecision = { readonly reason: string; readonly section: Section } & (
+export type FailureDecision = { readonly reason: RuleReason; readonly section: Section } & (
   | { readonly kind: 'error' }
   | { readonly kind: 'serve-stale'; readonly answer: Answer }
   | { readonly kind: 'gateway-timeout' }
@@ -230,7 +234,7 @@ function afterHead(exchange: Exchange, stored: Entry, policy: Policy): ResponseD
   const { request, response } = exchange
   if (agreesWithHead(stored, response)) {
     const freshened = freshen(stored, request, response, policy)
-    const grounds = { reason: 'head', section: '§4.3.5' }
+    const grounds = { reason: 'head', section: '§4.3.5' } as const
     return isKept(freshened, request, policy)
       ? { kind: 'forward', ...NOTHING, updates: [freshened], ...grounds }
       : { kind: 'forward', ...NOTHING, removes: [stored], ...grounds }
@@ -252,7 +256,7 @@ export function decideFailure(
   if (policy.whenDisconnected === 'error' || entry === undefined) {
     return { kind: 'error', reason: 'disconnected', section: '§4.2.4' }
   }
-  const grounds = { reason: 'disconnected', section: '§4.2.4' }
+  const grounds = { reason: 'disconnected', section: '§4.2.4' } as const
   if (forbidsStale(judge(entry, policy), policy) || demandsValidation(request)) {
     return { kind: 'gateway-timeout', ...grounds, section: '§5.2.2.2' }
   }

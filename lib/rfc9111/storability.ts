@@ -2,14 +2,15 @@ import { requestDirectives } from './directives.ts'
 import { isToken } from './fields.ts'
 import { isHeuristicallyCacheable } from './freshness.ts'
 import { type Judgement, judge } from './judgement.ts'
+import type { RuleReason } from './reasons.ts'
 import { staleIfErrorSeconds, staleWhileRevalidateSeconds } from './staleness.ts'
 import type { FieldLine, Policy, Request, Response, Section } from './types.ts'
 import { hasValidator } from './validators.ts'
 import { selectingFieldNames } from './vary.ts'
 
-/** Why a response is not stored, in words for Cache-Status's detail; and the rule. */
+/** Why a response is not stored, and the rule. */
 export interface Refusal {
-  readonly reason: string
+  readonly reason: RuleReason
   readonly section: Section
 }
 
@@ -44,7 +45,7 @@ export function refusalToStore(request: Request, response: Response, policy: Pol
   return policy.shared ? refusalOfSharedCache(request, judgement, policy) : undefined
 }
 
-function refuse(reason: string, section: Section): Refusal {
+function refuse(reason: RuleReason, section: Section): Refusal {
   return { reason, section }
 }
 

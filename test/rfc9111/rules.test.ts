@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { RULE_REASONS } from '../../lib/rfc9111/reasons.ts'
 import { FAILURE_OUTCOMES, REQUEST_OUTCOMES, RESPONSE_OUTCOMES } from './rules/outcomes.ts'
 import { ago, cc, get, ok, type Row, rule, send, status, UNREACHABLE } from './rules/row.ts'
 import { checkRow } from './rules/run.ts'
@@ -51,6 +52,17 @@ describe('the tables themselves', () => {
       ),
       []
     )
+  })
+
+  test('every reason is that of a decision, which rests on the same section', () => {
+    const grounds = Object.entries({ ...REQUEST_OUTCOMES, ...RESPONSE_OUTCOMES, ...FAILURE_OUTCOMES })
+    for (const [reason, { section }] of Object.entries(RULE_REASONS)) {
+      const sections = grounds.filter(([outcome]) => outcome.endsWith(` ${reason}`)).map(([, [section]]) => section)
+      assert.ok(
+        sections.some(each => each === section),
+        `${reason}: ${sections.join()}`
+      )
+    }
   })
 })
 
