@@ -1,4 +1,4 @@
-import { CacheError, optionError } from '../lib/errors.ts'
+import { optionError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
 import type { Serializer } from '../serializers/serializer.ts'
@@ -18,9 +18,10 @@ import { Records } from './file/records.ts'
 import { Removal } from './file/removal.ts'
 import { Sweeper } from './file/sweeper.ts'
 import { acceptDirectory, Tree } from './file/tree.ts'
-import { Turns } from './file/turns.ts'
 import { Uses } from './file/uses.ts'
 import { OpenWriters } from './open-writers.ts'
+import { closedError } from './shared/closed-error.ts'
+import { KeyedMutex } from './shared/keyed-mutex.ts'
 import type { BodyWriter, CacheStore, Lookup, PutOptions, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
@@ -98,7 +99,7 @@ export class FileStore implements CacheStore {
       records: new Records(tree, serializer),
       writer: new RecordWriter(tree, byteLength => this.#sweeper.added(byteLength)),
       deletions: new Deletions(tree),
-      turns: new Turns(),
+      mutex: new KeyedMutex(),
       uses: new Uses(tree),
       background: new Background(),
       time: new StoreTime()
@@ -197,7 +198,7 @@ export class FileStore implements CacheStore {
   }
 
   #assertOpen(): void {
-    if (this.#isClosed) throw new CacheError('ERR_CACHE_CLOSED', 'the FileStore is closed')
+    if (this.#isClosed) throw closedError('FileStore')
   }
 }
 
@@ -205,7 +206,7 @@ const NOTHING: Lookup = {
   stored: [],
   otherVariants: false,
   asOf() {
-    throw new CacheError('ERR_CACHE_CLOSED', 'the FileStore is closed')
+    throw closedError('FileStore')
   }
 }
 

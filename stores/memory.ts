@@ -1,6 +1,6 @@
 import { isUint8Array } from 'node:util/types'
 import { LRUCache } from 'lru-cache'
-import { CacheError, optionError } from '../lib/errors.ts'
+import { optionError } from '../lib/errors.ts'
 import { givesWay, isLesser } from '../lib/rfc9111/precedence.ts'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { ObjectSerializer } from '../serializers/object.ts'
@@ -9,6 +9,7 @@ import { acceptSerializer } from '../serializers/serializer-option.ts'
 import { Blocks } from './blocks.ts'
 import { sliceBlocks } from './body-range.ts'
 import { sizeInMemory } from './memory/size.ts'
+import { closedError } from './shared/closed-error.ts'
 import { Tombstones } from './shared/recent-deletions.ts'
 import type { Body, BodyWriter, CacheStore, Lookup, PutOptions, Stored, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
@@ -192,7 +193,7 @@ export class MemoryStore implements CacheStore {
   }
 
   #assertOpen(): void {
-    if (this.#closed) throw new CacheError('ERR_CACHE_CLOSED', 'the MemoryStore is closed')
+    if (this.#closed) throw closedError('MemoryStore')
   }
 
   #store(entry: Entry, arrival: number, blocks: readonly Uint8Array[]): boolean {

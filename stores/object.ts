@@ -1,11 +1,10 @@
-import { CacheError, optionError } from '../lib/errors.ts'
+import { optionError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
 import type { Serializer } from '../serializers/serializer.ts'
 import { acceptBytesSerializer } from '../serializers/serializer-option.ts'
 import { Background } from './file/background.ts'
 import { digestOf, tagDigestOf } from './file/names.ts'
-import { Turns } from './file/turns.ts'
 import { Calls } from './object/calls.ts'
 import { Deletions, ObjectPosition } from './object/deletions.ts'
 import { acceptDriver, type ObjectDriver } from './object/driver.ts'
@@ -20,6 +19,8 @@ import { Records } from './object/records.ts'
 import { Removal } from './object/removal.ts'
 import { Sweep } from './object/sweep.ts'
 import { OpenWriters } from './open-writers.ts'
+import { closedError } from './shared/closed-error.ts'
+import { KeyedMutex } from './shared/keyed-mutex.ts'
 import type { BodyWriter, CacheStore, Capabilities, Lookup, PutOptions, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
@@ -112,7 +113,7 @@ export class ObjectStore implements CacheStore {
       marks,
       records: new Records(calls, serializer),
       deletions: new Deletions(calls, marks),
-      turns: new Turns(),
+      mutex: new KeyedMutex(),
       background: new Background(),
       uploading: new Set(),
       time: new StoreTime()
@@ -198,7 +199,7 @@ export class ObjectStore implements CacheStore {
   }
 
   #assertOpen(): void {
-    if (this.#isClosed) throw new CacheError('ERR_CACHE_CLOSED', 'the ObjectStore is closed')
+    if (this.#isClosed) throw closedError('ObjectStore')
   }
 }
 

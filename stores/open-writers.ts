@@ -1,6 +1,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
-import { CacheError } from '../lib/errors.ts'
 import type { Entry } from '../lib/rfc9111/types.ts'
+import { attempt } from './shared/attempt.ts'
+import { closedError } from './shared/closed-error.ts'
 import { isPromise } from './shared/maybe-promise.ts'
 import type { BodyWriter, MaybePromise } from './store.ts'
 
@@ -26,7 +27,7 @@ export class OpenWriters {
   begin(put: () => BodyWriter | undefined): BodyWriter | undefined
   begin(put: () => MaybePromise<BodyWriter | undefined>): MaybePromise<BodyWriter | undefined>
   begin(put: () => MaybePromise<BodyWriter | undefined>): MaybePromise<BodyWriter | undefined> {
-    if (this.#isClosing) throw new CacheError('ERR_CACHE_CLOSED', `the ${this.#storeName} is closed`)
+    if (this.#isClosing) throw closedError(this.#storeName)
     const begun = put()
     return isPromise(begun) ? this.#begun(begun) : this.#opened(begun)
   }
@@ -134,13 +135,5 @@ class OpenWriter implements BodyWriter {
 
   #over(): void {
     if (--this.#ending === 0) this.#onOver()
-  }
-}
-
-async function attempt(call: () => unknown): Promise<void> {
-  try {
-    await call()
-  } catch {
-    // What it has written is nobody's.
   }
 }

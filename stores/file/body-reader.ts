@@ -1,8 +1,9 @@
 import { Buffer } from 'node:buffer'
 import { CacheError } from '../../lib/errors.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
+import { attempt } from '../shared/attempt.ts'
 import { bodyFileBytes, bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, openFrame } from './body-file.ts'
-import { attempt, isAbsent } from './faults.ts'
+import { isAbsent } from './faults.ts'
 import { type FileHandle, type FileSystem, readFully, TO_READ } from './file-system.ts'
 
 export interface BodySource {
@@ -16,7 +17,7 @@ export interface BodySource {
 
 /** Closes what was opened and never read. */
 const forgotten = new FinalizationRegistry<FileHandle>(handle => {
-  void attempt(handle.close())
+  void attempt(() => handle.close())
 })
 
 /** Opens a body's file; undefined where there is none, or its length or the first chunk to be read is not what was
@@ -129,8 +130,8 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
     this.#open = false
     forgotten.unregister(this)
     // A descriptor that is closed may be another file's before the reading has come to an end.
-    if (this.#ahead !== undefined) await attempt(this.#ahead)
-    await attempt(this.#handle.close())
+    if (this.#ahead !== undefined) await attempt(() => this.#ahead)
+    await attempt(() => this.#handle.close())
   }
 }
 

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
+import { attempt } from '../shared/attempt.ts'
 import { bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, sealFrame } from './body-file.ts'
-import { attempt } from './faults.ts'
 import { writeFully } from './file-system.ts'
 import { randomName } from './names.ts'
 import type { Temporary, Tree } from './tree.ts'
@@ -47,12 +47,12 @@ export class BodySink {
    * that is closed may be another file's. */
   async abort(): Promise<void> {
     this.#isAborted = true
-    if (this.#writing !== undefined) await attempt(this.#writing)
-    const opened = await attempt(this.#opened)
+    if (this.#writing !== undefined) await attempt(() => this.#writing)
+    const opened = await attempt(() => this.#opened)
     if (opened === undefined) return
-    if (!this.#isClosed) await attempt(opened.handle.close())
+    if (!this.#isClosed) await attempt(() => opened.handle.close())
     this.#isClosed = true
-    await attempt(this.#tree.fs.unlink(opened.path))
+    await attempt(() => this.#tree.fs.unlink(opened.path))
   }
 
   /** Returns how many bytes there was room for. */

@@ -1,10 +1,11 @@
 import { Buffer } from 'node:buffer'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { Blocks } from '../blocks.ts'
+import { attempt } from '../shared/attempt.ts'
 import type { BodyWriter } from '../store.ts'
 import { BodySink } from './body-sink.ts'
 import type { LogPosition } from './deletion-view.ts'
-import { attempt, isMissing } from './faults.ts'
+import { isMissing } from './faults.ts'
 import type { Placement } from './placement.ts'
 import type { Tree } from './tree.ts'
 
@@ -63,7 +64,7 @@ export class EntryWriter implements BodyWriter {
   /** Has what is being committed come to its end, and forgets the rest. */
   async close(): Promise<void> {
     if (this.#committing === undefined) await this.abort()
-    else await attempt(this.#committing)
+    else await attempt(() => this.#committing)
   }
 
   async #commit(entry: Entry): Promise<boolean> {

@@ -30,15 +30,6 @@ export async function ignoreAbsent(promise: Promise<unknown>): Promise<void> {
   }
 }
 
-/** What the promise gives; undefined where it fails. For what is tried in passing, and tried again another time. */
-export async function attempt<T>(promise: Promise<T>): Promise<T | undefined> {
-  try {
-    return await promise
-  } catch {
-    return undefined
-  }
-}
-
 function codeOf(error: unknown): string {
   const code: unknown = Object(error).code
   return typeof code === 'string' ? code : ''

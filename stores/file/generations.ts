@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { join } from 'node:path'
+import { attempt } from '../shared/attempt.ts'
 import { DeletionView, LINE_BYTES, LOG_HEADER_BYTES } from './deletion-view.ts'
-import { attempt, isAbsent, isMissing, isTaken } from './faults.ts'
+import { isAbsent, isMissing, isTaken } from './faults.ts'
 import {
   DIRECTORY_MODE,
   FILE_MODE,
@@ -117,15 +118,15 @@ export class Generations {
         return
       }
     } catch (error) {
-      const isThere = isTaken(error) && (await attempt(this.stat(generation))) !== undefined
+      const isThere = isTaken(error) && (await attempt(() => this.stat(generation))) !== undefined
       if (!isThere) {
-        await attempt(fs.unlink(log))
-        await attempt(fs.rmdir(draft))
+        await attempt(() => fs.unlink(log))
+        await attempt(() => fs.rmdir(draft))
         throw error
       }
     }
-    await attempt(fs.unlink(log))
-    await attempt(fs.rmdir(draft))
+    await attempt(() => fs.unlink(log))
+    await attempt(() => fs.rmdir(draft))
   }
 
   /** Ends what was begun in generations before this one. False where that failed. */

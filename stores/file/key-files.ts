@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path'
-import { attempt, ignoreAbsent, isAbsent } from './faults.ts'
+import { attempt } from '../shared/attempt.ts'
+import { ignoreAbsent, isAbsent } from './faults.ts'
 import type { DirectoryEntry } from './file-system.ts'
 import { isRecordName, keyNameOf, partsOfBodyName, randomName } from './names.ts'
 import type { Tree } from './tree.ts'
@@ -55,11 +56,11 @@ export async function removeFolder(
     const isShard = home === tree.entries && SHARD.test(name)
     if (isShard && entry.isDirectory()) await removeFolder(tree, inner, pause, join(home, name))
     else if (isOwnName(name) && !entry.isDirectory()) await ignoreAbsent(tree.fs.unlink(inner))
-    else await attempt(putBack(tree, inner, join(home, name)))
+    else await attempt(() => putBack(tree, inner, join(home, name)))
     if (++count % 16 === 0) await pause()
   }
   // What was put in meanwhile goes the next time.
-  await attempt(tree.fs.rmdir(path))
+  await attempt(() => tree.fs.rmdir(path))
 }
 
 function isOwnName(name: string): boolean {
@@ -69,7 +70,7 @@ function isOwnName(name: string): boolean {
 /** Under another name if something is there already. */
 async function putBack(tree: Tree, from: string, to: string): Promise<void> {
   await tree.makeFolders(dirname(to))
-  const isFree = (await attempt(tree.fs.lstat(to))) === undefined
+  const isFree = (await attempt(() => tree.fs.lstat(to))) === undefined
   await tree.fs.rename(from, isFree ? to : `${to}-${randomName()}`)
 }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { attempt } from './faults.ts'
+import { attempt } from '../shared/attempt.ts'
 import { openFolder, removeFolder, TEMPORARY } from './key-files.ts'
 import { STALE_MS } from './sweep.ts'
 import type { Tree } from './tree.ts'
@@ -30,12 +30,12 @@ async function removeTemporaries(tree: Tree, folder: string, pause: () => Promis
   let count = 0
   for await (const { name } of await openFolder(tree, folder)) {
     const path = join(folder, name)
-    if (TEMPORARY.test(name) && (await isStale(tree, path))) await attempt(tree.fs.unlink(path))
+    if (TEMPORARY.test(name) && (await isStale(tree, path))) await attempt(() => tree.fs.unlink(path))
     if (++count % 16 === 0) await pause()
   }
 }
 
 async function isStale(tree: Tree, path: string): Promise<boolean> {
-  const stats = await attempt(tree.fs.lstat(path))
+  const stats = await attempt(() => tree.fs.lstat(path))
   return stats !== undefined && Date.now() - stats.mtimeMs > STALE_MS
 }

@@ -1,11 +1,11 @@
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import type { KeyedMutex } from '../shared/keyed-mutex.ts'
 import type { StoreTime } from '../store-time.ts'
 import type { Background } from './background.ts'
 import type { Deletions } from './deletions.ts'
 import type { RecordWriter } from './record-writer.ts'
 import type { Records } from './records.ts'
 import type { Tree } from './tree.ts'
-import type { Turns } from './turns.ts'
 import type { Uses } from './uses.ts'
 
 /** What the parts of a store share. */
@@ -15,8 +15,8 @@ export interface Parts {
   readonly records: Records
   readonly writer: RecordWriter
   readonly deletions: Deletions
-  /** Changes to what is stored for a key take turns, by the name of the key. */
-  readonly turns: Turns
+  /** Changes to what is stored for a key are made one after the other, by the name of the key. */
+  readonly mutex: KeyedMutex
   readonly uses: Uses
   readonly background: Background
   readonly time: StoreTime

@@ -2,9 +2,9 @@ import type { Buffer } from 'node:buffer'
 import { givesWay, isLesser } from '../../lib/rfc9111/precedence.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
+import { attempt } from '../shared/attempt.ts'
 import { keptUntil } from '../store-time.ts'
 import type { LogPosition } from './deletion-view.ts'
-import { attempt } from './faults.ts'
 import { digestOf, tagDigestOf, variantName } from './names.ts'
 import type { Parts } from './parts.ts'
 import { encodeRecordFile, type ParsedHead, parseHead, type RecordHead } from './record-file.ts'
@@ -47,7 +47,7 @@ export class Placement {
     const key = digestOf(entry.key)
     const variant = digestOf(entry.variantKey)
     const tags = entry.tags.map(tagDigestOf)
-    return this.#parts.turns.take(key, async () => {
+    return this.#parts.mutex.run(key, async () => {
       const { records, deletions, writer, time } = this.#parts
       const [primary] = await Promise.all([
         records.readHead(key),
@@ -78,7 +78,7 @@ export class Placement {
     const key = digestOf(entry.key)
     const variant = digestOf(from)
     const tags = entry.tags.map(tagDigestOf)
-    return this.#parts.turns.take(key, async () => {
+    return this.#parts.mutex.run(key, async () => {
       const { records, deletions, writer, time } = this.#parts
       const [primary] = await Promise.all([records.readWhole(key), deletions.refresh()])
       const position = asOf ?? deletions.position
@@ -121,7 +121,7 @@ export class Placement {
     if (!(await writer.put(place.name, this.#encode(moved, entry, record.body), position.generation, file)))
       return false
     time.note(entry)
-    if (!isFirst) await attempt(tree.fs.unlink(tree.recordPath(name)))
+    if (!isFirst) await attempt(() => tree.fs.unlink(tree.recordPath(name)))
     await this.#tidy(key, variant, place)
     return true
   }
@@ -196,6 +196,6 @@ export class Placement {
     const old = replaced?.body
     if (old !== undefined) background.run(() => tree.fs.unlink(tree.bodyPath(name, old.id)))
     // From the time when another variant was the first.
-    if (lists.length > 0) await attempt(tree.fs.unlink(tree.recordPath(variantName(key, variant))))
+    if (lists.length > 0) await attempt(() => tree.fs.unlink(tree.recordPath(variantName(key, variant))))
   }
 }

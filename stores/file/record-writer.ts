@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer'
+import { attempt } from '../shared/attempt.ts'
 import { bodyFileBytes } from './body-file.ts'
-import { attempt, ignoreAbsent, isMissing } from './faults.ts'
+import { ignoreAbsent, isMissing } from './faults.ts'
 import { writeFully } from './file-system.ts'
 import { MAX_RECORD_BYTES } from './record-file.ts'
 import { roomFor } from './room.ts'
@@ -48,7 +49,7 @@ export class RecordWriter {
       this.#onWritten(roomFor(bytes.byteLength))
       return true
     } catch (error) {
-      for (const path of made) await attempt(this.#tree.fs.unlink(path))
+      for (const path of made) await attempt(() => this.#tree.fs.unlink(path))
       if (isMissing(error) && (await this.#tree.isRetired(generation))) return false
       throw error
     }
@@ -64,7 +65,7 @@ export class RecordWriter {
         await handle.close()
       }
     } catch (error) {
-      await attempt(this.#tree.fs.unlink(path))
+      await attempt(() => this.#tree.fs.unlink(path))
       throw error
     }
     return path

@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer'
 import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
 import { type BytesSerializer, decodesCopies } from '../../serializers/serializer-option.ts'
-import { attempt, isAbsent } from './faults.ts'
+import { attempt } from '../shared/attempt.ts'
+import { Semaphore } from '../shared/semaphore.ts'
+import { isAbsent } from './faults.ts'
 import { type FileHandle, type FileStats, readFully, TO_READ } from './file-system.ts'
-import { Gate } from './gate.ts'
 import { isSameFile, type KnownRecord, KnownRecords } from './known-records.ts'
 import { headBytes, MAX_RECORD_BYTES, type ParsedHead, parseHead, type RecordHead, recordOf } from './record-file.ts'
 import type { Tree } from './tree.ts'
@@ -23,7 +24,7 @@ export type FoundRecord = { readonly head: RecordHead; readonly record: StoredRe
 export class Records {
   readonly #tree: Tree
   readonly #serializer: BytesSerializer
-  readonly #gate = new Gate(MAX_OPEN)
+  readonly #semaphore = new Semaphore(MAX_OPEN)
   readonly #buffers: Buffer[] = []
   readonly #headBuffers: Buffer[] = []
   readonly #known = new KnownRecords()
@@ -126,19 +127,19 @@ export class Records {
   }
 
   async #open<T>(name: string, use: (handle: FileHandle) => Promise<T>): Promise<T | undefined> {
-    await this.#gate.enter()
+    await this.#semaphore.acquire()
     try {
       const handle = await this.#tree.fs.open(this.#tree.recordPath(name), TO_READ)
       try {
         return await use(handle)
       } finally {
-        void attempt(handle.close())
+        void attempt(() => handle.close())
       }
     } catch (error) {
       if (isAbsent(error)) return undefined
       throw error
     } finally {
-      this.#gate.leave()
+      this.#semaphore.release()
     }
   }
 }

@@ -1,6 +1,7 @@
 import { nextTurn } from '../../lib/event-loop.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { attempt, ignoreAbsent, isMissing } from './faults.ts'
+import { attempt } from '../shared/attempt.ts'
+import { ignoreAbsent, isMissing } from './faults.ts'
 import { openFolder, removeFolder } from './key-files.ts'
 import { digestOf, isRecordName, keyNameOf, tagDigestOf, variantName } from './names.ts'
 import { HOLLOW_MS, type Parts } from './parts.ts'
@@ -17,10 +18,10 @@ export class Removal {
 
   /** Deletes all variants of a key. The first record's files are gone on return, the others' soon after. */
   async deleteKey(key: string): Promise<void> {
-    const { deletions, records, turns, background } = this.#parts
+    const { deletions, records, mutex, background } = this.#parts
     const name = digestOf(key)
     await deletions.add('key', name, () =>
-      turns.take(name, async () => {
+      mutex.run(name, async () => {
         const found = await records.readHead(name)
         const head = found === undefined ? undefined : await this.#removeDeleted(name, found.parsed?.head)
         if (head !== undefined && head.lists.length > 0) background.run(() => this.#removeVariants(name))
@@ -44,14 +45,14 @@ export class Removal {
       if (!isMissing(error)) throw error
       return
     }
-    await attempt(tree.fs.unlink(stampPath(tree)))
+    await attempt(() => tree.fs.unlink(stampPath(tree)))
     await removeFolder(tree, trash, nextTurn)
   }
 
   /** Removes a record whose bytes are not those that were written, if that is still so. */
   async removeDamaged(name: string): Promise<void> {
-    const { records, turns } = this.#parts
-    await turns.take(keyNameOf(name), async () => {
+    const { records, mutex } = this.#parts
+    await mutex.run(keyNameOf(name), async () => {
       const bytes = await records.readWhole(name)
       const parsed = bytes === undefined ? undefined : parseHead(bytes)
       if (bytes === undefined || (parsed !== undefined && records.decode(bytes, parsed) !== undefined)) return
@@ -61,8 +62,8 @@ export class Removal {
 
   /** Removes a record whose body is damaged or missing, if it is still its body. */
   async removeWithBody(name: string, bodyId: string): Promise<void> {
-    const { records, turns } = this.#parts
-    await turns.take(keyNameOf(name), async () => {
+    const { records, mutex } = this.#parts
+    await mutex.run(keyNameOf(name), async () => {
       const head = (await records.readHead(name))?.parsed?.head
       if (head?.body?.id === bodyId) await this.unlink(name, head)
     })
@@ -70,10 +71,10 @@ export class Removal {
 
   /** Removes one response, if it is still stored. */
   async removeEntry({ key, variantKey, id }: Entry): Promise<void> {
-    const { records, turns } = this.#parts
+    const { records, mutex } = this.#parts
     const keyName = digestOf(key)
     const variant = digestOf(variantKey)
-    await turns.take(keyName, async () => {
+    await mutex.run(keyName, async () => {
       const primary = await records.readHead(keyName)
       const name = primary?.parsed?.head.variantDigest === variant ? keyName : variantName(keyName, variant)
       const bytes = await records.readWhole(name)
@@ -117,10 +118,10 @@ export class Removal {
   }
 
   async #removeVariants(key: string): Promise<void> {
-    const { tree, records, turns } = this.#parts
+    const { tree, records, mutex } = this.#parts
     for await (const { name } of await openFolder(tree, tree.shardPath(key))) {
       if (!isRecordName(name) || keyNameOf(name) !== key || name === key) continue
-      await turns.take(key, async () => {
+      await mutex.run(key, async () => {
         const found = await records.readHead(name)
         if (found !== undefined) await this.#removeDeleted(name, found.parsed?.head)
       })

@@ -1,6 +1,6 @@
+import { attempt } from '../shared/attempt.ts'
 import { Ages } from './ages.ts'
 import { bodyFileBytes } from './body-file.ts'
-import { attempt } from './faults.ts'
 import type { FileStats } from './file-system.ts'
 import { type KeyFiles, listKeys, listShards } from './key-files.ts'
 import { partsOfBodyName } from './names.ts'
@@ -129,14 +129,14 @@ export class Sweep {
 
   /** What is left of the first record of a key, whose response is gone: others are found by it. */
   async #hollow(key: string, head: RecordHead, seen: FileStats): Promise<Occupant> {
-    const { tree, turns } = this.#parts
+    const { tree, mutex } = this.#parts
     let stats = seen
     if (head.keptUntilMs !== HOLLOW_MS) {
-      await turns.take(key, async () => {
-        const now = await attempt(tree.fs.lstat(tree.recordPath(key)))
+      await mutex.run(key, async () => {
+        const now = await attempt(() => tree.fs.lstat(tree.recordPath(key)))
         if (now === undefined || now.ino !== seen.ino || now.mtimeMs !== seen.mtimeMs) return
         await this.#removal.hollow(key, head)
-        stats = (await attempt(tree.fs.lstat(tree.recordPath(key)))) ?? seen
+        stats = (await attempt(() => tree.fs.lstat(tree.recordPath(key)))) ?? seen
       })
     }
     return { key, name: key, head: { ...head, body: undefined }, stats, byteLength: roomFor(stats.size) }
@@ -148,8 +148,8 @@ export class Sweep {
     if (reachable.some(({ name, head }) => name === recordName && head.body?.id === bodyId)) return
     const { tree } = this.#parts
     const path = tree.recordPath(name)
-    const stats = await attempt(tree.fs.lstat(path))
-    if (stats !== undefined && this.#isStale(stats)) await attempt(tree.fs.unlink(path))
+    const stats = await attempt(() => tree.fs.lstat(path))
+    if (stats !== undefined && this.#isStale(stats)) await attempt(() => tree.fs.unlink(path))
   }
 
   #isGone(key: string, head: RecordHead): boolean {
@@ -167,9 +167,9 @@ export class Sweep {
 
   /** Unless it has been replaced or used since it was looked at; true where it is gone. */
   async #removeUnchanged(key: string, name: string, head: RecordHead | undefined, seen: FileStats): Promise<boolean> {
-    const { tree, turns } = this.#parts
-    return turns.take(key, async () => {
-      const stats = await attempt(tree.fs.lstat(tree.recordPath(name)))
+    const { tree, mutex } = this.#parts
+    return mutex.run(key, async () => {
+      const stats = await attempt(() => tree.fs.lstat(tree.recordPath(name)))
       if (stats === undefined) return true
       if (stats.ino !== seen.ino || stats.mtimeMs !== seen.mtimeMs) return false
       await this.#removal.unlink(name, head)

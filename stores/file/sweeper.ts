@@ -1,7 +1,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
-import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs, soon } from '../../lib/event-loop.ts'
-import { attempt } from './faults.ts'
+import { attempt } from '../shared/attempt.ts'
+import { closedError } from '../shared/closed-error.ts'
 import { removeLeftovers } from './leftovers.ts'
 import type { Parts } from './parts.ts'
 import type { Removal } from './removal.ts'
@@ -86,8 +86,8 @@ export class Sweeper {
     this.#waiting++
     this.#wake?.()
     try {
-      while (this.#running !== undefined) await attempt(this.#running)
-      if (this.#isClosed) throw closed()
+      while (this.#running !== undefined) await attempt(() => this.#running)
+      if (this.#isClosed) throw closedError('FileStore')
       await this.#begin()
     } finally {
       this.#waiting--
@@ -98,7 +98,7 @@ export class Sweeper {
     this.#isClosed = true
     clearTimeout(this.#timer)
     this.#wake?.()
-    if (this.#running !== undefined) await attempt(this.#running)
+    if (this.#running !== undefined) await attempt(() => this.#running)
   }
 
   #requestIfDue(): void {
@@ -136,7 +136,7 @@ export class Sweeper {
     this.#total = total
     // Unless everything has been removed meanwhile.
     this.#counted = Math.max(this.#counted, written)
-    await attempt(writeStamp(this.#parts, total))
+    await attempt(() => writeStamp(this.#parts, total))
     this.request(INTERVAL_MS)
     this.#requestIfDue()
   }
@@ -144,7 +144,7 @@ export class Sweeper {
   /** Spares a process the walk that another has just made. */
   async #learn(): Promise<void> {
     this.#isLearning = true
-    const stamp = await attempt(readStamp(this.#parts.tree))
+    const stamp = await attempt(() => readStamp(this.#parts.tree))
     if (stamp === undefined || Date.now() - stamp.writtenAtMs > INTERVAL_MS) return this.request(FIRST_DELAY_MS)
     this.#total ??= stamp.totalBytes
     this.request(INTERVAL_MS)
@@ -157,7 +157,7 @@ export class Sweeper {
       await this.#woken(wake => setTimeout(wake, SLICE_MS).unref())
       this.#pausedAtMs = monotonicMs()
     }
-    if (this.#isClosed) throw closed()
+    if (this.#isClosed) throw closedError('FileStore')
   }
 
   #woken(arrange: (wake: () => void) => void): Promise<void> {
@@ -166,8 +166,4 @@ export class Sweeper {
       arrange(resolve)
     })
   }
-}
-
-function closed(): CacheError {
-  return new CacheError('ERR_CACHE_CLOSED', 'the FileStore is closed')
 }

@@ -1,6 +1,6 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { monotonicMs } from '../../lib/event-loop.ts'
-import { attempt } from './faults.ts'
+import { attempt } from '../shared/attempt.ts'
 import type { Tree } from './tree.ts'
 
 const FLUSH_INTERVAL_MS = 600_000
@@ -41,13 +41,13 @@ export class Uses {
     this.#dueAtMs = Infinity
     const uses = [...this.#pending]
     this.#pending = new Map()
-    if (uses.length === 0 || (await attempt(this.#tree.requireOwn(this.#tree.entries).then(() => true))) !== true)
+    if (uses.length === 0 || (await attempt(() => this.#tree.requireOwn(this.#tree.entries).then(() => true))) !== true)
       return
     for (let i = 0; i < uses.length; i += BATCH) {
       await Promise.all(
         uses.slice(i, i + BATCH).map(([name, usedAtMs]) => {
           const seconds = usedAtMs / 1000
-          return attempt(this.#tree.fs.lutimes(this.#tree.recordPath(name), seconds, seconds))
+          return attempt(() => this.#tree.fs.lutimes(this.#tree.recordPath(name), seconds, seconds))
         })
       )
     }

@@ -1,6 +1,6 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers'
-import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs, nextTurn } from '../../lib/event-loop.ts'
+import { closedError } from '../shared/closed-error.ts'
 import { GRACE_MS } from './body-removal.ts'
 import { setAsideWithWarning } from './crash-detection.ts'
 import { isDamage } from './damage-probe.ts'
@@ -46,7 +46,7 @@ export class Opening {
 
   /** Throws what opening has failed with; ERR_CACHE_CLOSED after close(). */
   opened(): Opened {
-    if (this.#closing !== undefined) throw new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed')
+    if (this.#closing !== undefined) throw closedError('LmdbStore')
     if (this.#opened !== undefined && this.#isGone(this.#opened)) this.#leave(this.#opened)
     this.#opened ??= this.#open()
     return this.#opened

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { existsSync } from 'node:fs'
 import { type Database, open, type RootDatabase } from 'lmdb'
-import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs, nextTurn, soon } from '../../lib/event-loop.ts'
+import { closedError } from '../shared/closed-error.ts'
 import { changesIn, encodeMarks, type Marks, newMarks, parseMarks } from './counters.ts'
 import { setAsideWhatKills, use } from './crash-detection.ts'
 import { lastTransactionOf, noteSynced, prepareDataFile } from './data-file.ts'
@@ -85,7 +85,7 @@ export class LmdbDatabase {
   /** To be called before a read: the map as it is now. What other processes write while the current callback runs
    * cannot be known to it, so one look at the map serves it all. */
   refresh(): void {
-    if (this.#closed) throw new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed')
+    if (this.#closed) throw closedError('LmdbStore')
     if (this.#current) return
     this.#root.resetReadTxn()
     this.#current = true
@@ -108,7 +108,7 @@ export class LmdbDatabase {
 
   /** Rejects with what LMDB throws: a full disk, for one. Then nothing of it is written. */
   write<T>(work: (batch: Batch) => T, kind: WriteKind = 'deleting'): Promise<T> {
-    if (this.#closed) return Promise.reject(new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed'))
+    if (this.#closed) return Promise.reject(closedError('LmdbStore'))
     return new Promise((resolve, reject) => {
       let result: T
       this.#tasks.push({
@@ -145,7 +145,7 @@ export class LmdbDatabase {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const task of this.#tasks.splice(0)) task.fail(new CacheError('ERR_CACHE_CLOSED', 'the LmdbStore is closed'))
+    for (const task of this.#tasks.splice(0)) task.fail(closedError('LmdbStore'))
     await closeAlone(this.#path, () => this.#root.close())
     this.#leave()
   }

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { CacheError } from '../../lib/errors.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { bodyFileBytes, bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, openFrame } from '../file/body-file.ts'
-import { attempt } from '../file/faults.ts'
+import { attempt } from '../shared/attempt.ts'
 import { assertBytes, type Calls, endIterator } from './calls.ts'
 import type { Use } from './use.ts'
 
@@ -75,7 +75,7 @@ export class BodyDownload implements AsyncIterableIterator<Uint8Array> {
   /** Rejects with a CacheError: ERR_CACHE_BODY where the next chunk is damaged, ERR_CACHE_STORE where it cannot be read. */
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     const turn = this.#turn.then(() => this.#step())
-    this.#turn = attempt(turn)
+    this.#turn = attempt(() => turn)
     return turn
   }
 
@@ -128,7 +128,7 @@ export class BodyDownload implements AsyncIterableIterator<Uint8Array> {
 
   /** Takes the end as well, so that a connection is free for others. */
   async #finish(): Promise<void> {
-    if (this.#rest.byteLength === 0) await attempt(this.#use.within(this.#pieces.next()))
+    if (this.#rest.byteLength === 0) await attempt(() => this.#use.within(this.#pieces.next()))
     this.#close()
   }
 

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { CacheError } from '../../lib/errors.ts'
 import { bodyFileBytes, bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, sealFrame } from '../file/body-file.ts'
-import { attempt } from '../file/faults.ts'
+import { attempt } from '../shared/attempt.ts'
 import { bodyPath, newId } from './object-names.ts'
 import type { Parts } from './parts.ts'
 import type { Use } from './use.ts'
@@ -69,7 +69,7 @@ export class BodyUpload {
     background.run(async () => {
       // A driver that does not listen is not waited for: what it makes then is an orphan, for a sweep.
       const rest = calls.begin()
-      await attempt(rest.within(this.#putting))
+      await attempt(() => rest.within(this.#putting))
       rest.end()
       this.settle()
       await calls.delete(this.#path)

@@ -2,7 +2,8 @@ import { Buffer } from 'node:buffer'
 import { isUint8Array } from 'node:util/types'
 import { CacheError } from '../../lib/errors.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
-import { attempt } from '../file/faults.ts'
+import { attempt } from '../shared/attempt.ts'
+import { closedError } from '../shared/closed-error.ts'
 import type { DriverCapabilities, ObjectBody, ObjectDriver } from './driver.ts'
 import { Use } from './use.ts'
 
@@ -86,13 +87,13 @@ export class Calls {
 
   /** For whoever reads or writes piece by piece. */
   begin(): Use {
-    if (this.#isClosed) throw new CacheError('ERR_CACHE_CLOSED', 'the ObjectStore is closed')
+    if (this.#isClosed) throw closedError('ObjectStore')
     return new Use(this.#timeoutMs, this.#uses)
   }
 
   close(): void {
     this.#isClosed = true
-    for (const use of [...this.#uses]) use.abort(new CacheError('ERR_CACHE_CLOSED', 'the ObjectStore is closed'))
+    for (const use of [...this.#uses]) use.abort(closedError('ObjectStore'))
   }
 
   async #run<T>(work: (use: Use) => Promise<T>): Promise<T> {
@@ -122,7 +123,7 @@ export class Calls {
 
 /** Lets go of what is not read to its end. */
 export async function endIterator(iterator: AsyncIterator<unknown>): Promise<void> {
-  await attempt((async () => iterator.return?.())())
+  await attempt(() => iterator.return?.())
 }
 
 export function assertBytes(piece: unknown): Uint8Array {

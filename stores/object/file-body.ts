@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { attempt } from '../file/faults.ts'
+import { attempt } from '../shared/attempt.ts'
 import type { DriverFileHandle } from './fs-driver.ts'
 
 const PIECE_BYTES = 131_072
@@ -57,7 +57,7 @@ export class FileBody implements AsyncIterableIterator<Uint8Array> {
   async return(): Promise<IteratorReturnResult<undefined>> {
     if (this.#isOpen) {
       this.#isOpen = false
-      await attempt(this.#handle.close())
+      await attempt(() => this.#handle.close())
     }
     return { done: true, value: undefined }
   }

@@ -6,7 +6,7 @@ import { isUint8Array } from 'node:util/types'
 import { optionError } from '../../lib/errors.ts'
 import { isUrl } from '../../lib/foreign-values.ts'
 import { ignoreAbsent, isMissing, isThereAlready } from '../file/faults.ts'
-import { Gate } from '../file/gate.ts'
+import { Semaphore } from '../shared/semaphore.ts'
 import type { GetObjectOptions, ObjectBody, ObjectDriver, PutObjectOptions } from './driver.ts'
 import { FileBody } from './file-body.ts'
 
@@ -58,7 +58,7 @@ class FsDriver implements ObjectDriver {
   readonly capabilities
   readonly #fs: DriverFileSystem
   readonly #directory: string
-  readonly #gate = new Gate(MAX_OPENING)
+  readonly #semaphore = new Semaphore(MAX_OPENING)
 
   constructor(fs: DriverFileSystem, directory: string, isNative: boolean) {
     this.#fs = fs
@@ -68,7 +68,7 @@ class FsDriver implements ObjectDriver {
   }
 
   async get(name: string, { start = 0, end = Infinity }: GetObjectOptions): Promise<ObjectBody | undefined> {
-    await this.#gate.enter()
+    await this.#semaphore.acquire()
     try {
       const handle = await this.#fs.open(this.#pathOf(name), 'r')
       const body = new FileBody(handle, start, end)
@@ -79,7 +79,7 @@ class FsDriver implements ObjectDriver {
       if (isMissing(error)) return undefined
       throw error
     } finally {
-      this.#gate.leave()
+      this.#semaphore.release()
     }
   }
 

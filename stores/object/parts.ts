@@ -1,7 +1,7 @@
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import type { Background } from '../file/background.ts'
 import type { RecordHead } from '../file/record-file.ts'
-import type { Turns } from '../file/turns.ts'
+import type { KeyedMutex } from '../shared/keyed-mutex.ts'
 import type { StoreTime } from '../store-time.ts'
 import type { Calls } from './calls.ts'
 import type { Deletions } from './deletions.ts'
@@ -15,8 +15,8 @@ export interface Parts {
   readonly records: Records
   readonly marks: Marks
   readonly deletions: Deletions
-  /** Changes to what is stored for a key take turns, by the digest of the key. */
-  readonly turns: Turns
+  /** Changes to what is stored for a key are made one after the other, by the digest of the key. */
+  readonly mutex: KeyedMutex
   readonly background: Background
   readonly time: StoreTime
   /** The ids of bodies that this process has not stored yet. */

@@ -1,9 +1,9 @@
 import type { Buffer } from 'node:buffer'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
-import { attempt } from '../file/faults.ts'
 import { digestOf, tagDigestOf, variantName } from '../file/names.ts'
 import { encodeRecordFile, type RecordHead } from '../file/record-file.ts'
+import { attempt } from '../shared/attempt.ts'
 import { keptUntil } from '../store-time.ts'
 import type { ObjectPosition } from './deletions.ts'
 import { bodyPath, recordPath } from './object-names.ts'
@@ -56,7 +56,7 @@ export class Placement {
     const object = body.kind === 'object' ? { id: body.id, byteLength: body.byteLength } : undefined
     const keptUntilMs = keptUntil(entry)
     const head = { variantDigest: variant, vary, lists: [], tags, keptUntilMs, epoch, ordinal, body: object }
-    return this.#parts.turns.take(key, async () => {
+    return this.#parts.mutex.run(key, async () => {
       for (let i = 0; i < MAX_ATTEMPTS; i++) {
         const { deletions, records, calls } = this.#parts
         const [primary, overtaken] = await Promise.all([records.readHead(key), deletions.hasOvertaken(position, tags)])
@@ -71,7 +71,7 @@ export class Placement {
         if (stored === 'kept') this.#parts.time.note(entry)
         if (replaced?.body !== undefined) this.#discard(key, replaced.body.id)
         // From the time when another variant was the first.
-        if (lists.length > 0) await attempt(calls.delete(recordPath(variantName(key, variant))))
+        if (lists.length > 0) await attempt(() => calls.delete(recordPath(variantName(key, variant))))
         return stored === 'kept'
       }
       return false
@@ -83,7 +83,7 @@ export class Placement {
     const key = digestOf(entry.key)
     const variant = digestOf(from)
     const tags = entry.tags.map(tagDigestOf)
-    return this.#parts.turns.take(key, async () => {
+    return this.#parts.mutex.run(key, async () => {
       const { records, deletions } = this.#parts
       const [primary, position] = await Promise.all([records.read(key), asOf ?? deletions.now(key)])
       const isPrimary = primary?.parsed?.head.variantDigest === variant
@@ -145,7 +145,7 @@ export class Placement {
       if (!(await calls.put(path, bytes, ifAbsent))) return 'taken'
       isOvertaken = await deletions.hasSurelyOvertaken(position, tags)
     } catch (error) {
-      await attempt(calls.delete(path))
+      await attempt(() => calls.delete(path))
       throw error
     }
     if (isOvertaken) await calls.delete(path)

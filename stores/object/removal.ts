@@ -14,8 +14,8 @@ export class Removal {
 
   /** Removes every variant. What is being stored for the key in this process comes before, and is found, or after. */
   async deleteKey(key: string): Promise<void> {
-    const { turns, deletions, calls, uploading } = this.#parts
-    await turns.take(key, async () => {
+    const { mutex, deletions, calls, uploading } = this.#parts
+    await mutex.run(key, async () => {
       await deletions.addKey(key)
       const removed: Promise<void>[] = []
       for await (const path of calls.list(recordPath(key))) {
@@ -28,8 +28,8 @@ export class Removal {
 
   /** Removes a record whose bytes are not those that were written, if that is still so. */
   async removeDamaged(name: string): Promise<void> {
-    const { records, calls, turns } = this.#parts
-    await turns.take(keyNameOf(name), async () => {
+    const { records, calls, mutex } = this.#parts
+    await mutex.run(keyNameOf(name), async () => {
       const found = await records.read(name)
       if (found !== undefined && records.decode(found) === undefined) await calls.delete(recordPath(name))
     })
@@ -37,8 +37,8 @@ export class Removal {
 
   /** Removes a record whose body is damaged or missing, if it is still its body. */
   async removeWithBody(name: string, bodyId: string): Promise<void> {
-    const { records, turns } = this.#parts
-    await turns.take(keyNameOf(name), async () => {
+    const { records, mutex } = this.#parts
+    await mutex.run(keyNameOf(name), async () => {
       const head = await records.readHead(name)
       if (head !== undefined && head !== 'damaged' && head.body?.id === bodyId) await this.remove(name, head)
     })
@@ -46,10 +46,10 @@ export class Removal {
 
   /** Removes one response, if it is still stored. */
   async removeEntry({ key, variantKey, id }: Entry): Promise<void> {
-    const { records, turns } = this.#parts
+    const { records, mutex } = this.#parts
     const keyName = digestOf(key)
     const variant = digestOf(variantKey)
-    await turns.take(keyName, async () => {
+    await mutex.run(keyName, async () => {
       const primary = await records.read(keyName)
       const isFirst = primary?.parsed?.head.variantDigest === variant
       const name = isFirst ? keyName : variantName(keyName, variant)

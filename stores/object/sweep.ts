@@ -34,11 +34,11 @@ export class Sweep {
   }
 
   async clear(): Promise<void> {
-    const { calls, marks, turns, uploading } = this.#parts
+    const { calls, marks, mutex, uploading } = this.#parts
     await marks.ensure()
     await marks.add('all')
     await walkKeys(calls, ({ key, records, bodies }) =>
-      turns.take(key, async () => {
+      mutex.run(key, async () => {
         for (const name of records) await calls.delete(recordPath(name))
         for (const id of bodies) if (!uploading.has(id)) await calls.delete(bodyPath(key, id))
       })
@@ -48,8 +48,8 @@ export class Sweep {
   /** Leaves what may still be found, and carries no such tag. */
   #tidyKey(group: KeyGroup, isDeleted: (head: RecordHead) => boolean): Promise<void> {
     const { key } = group
-    const { turns, deletions } = this.#parts
-    return turns.take(key, async () => {
+    const { mutex, deletions } = this.#parts
+    return mutex.run(key, async () => {
       const deletion = group.isDeleted ? await deletions.lastOf(key) : NEVER
       const heads = await this.#headsOf(group)
       const isKept = (head: RecordHead) =>

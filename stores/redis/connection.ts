@@ -1,5 +1,5 @@
 import type { Buffer } from 'node:buffer'
-import { CacheError } from '../../lib/errors.ts'
+import { closedError } from '../shared/closed-error.ts'
 import { isCluster, mastersOf, type RedisClient, type RedisNode } from './client.ts'
 import { Cork, streamsOf } from './cork.ts'
 import type { Script } from './scripts.ts'
@@ -74,7 +74,7 @@ export class UsersConnection implements Connection {
   }
 
   use<T>(call: (client: RedisClient) => Promise<T>): Promise<T> {
-    if (this.#isClosed) return Promise.reject(closed())
+    if (this.#isClosed) return Promise.reject(closedError('RedisStore'))
     if (this.#underWay++ > 0) this.#cork.hold(streamsOf(this.#client))
     return call(this.#client).then(
       result => {
@@ -101,8 +101,4 @@ export function messageOf(error: unknown): string {
 export function withoutCommand(error: unknown): unknown {
   if (typeof error === 'object' && error !== null && 'command' in error) delete error.command
   return error
-}
-
-export function closed(): CacheError {
-  return new CacheError('ERR_CACHE_CLOSED', 'the RedisStore is closed')
 }

@@ -2,8 +2,9 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster, type ClusterNode, Redis, type RedisOptions } from 'ioredis'
 import { monotonicMs } from '../../lib/event-loop.ts'
+import { closedError } from '../shared/closed-error.ts'
 import type { RedisClient } from './client.ts'
-import { type Connection, closed, messageOf, withoutCommand } from './connection.ts'
+import { type Connection, messageOf, withoutCommand } from './connection.ts'
 import { Cork, streamsOf } from './cork.ts'
 
 type OwnClient = Redis | Cluster
@@ -53,7 +54,7 @@ export class OwnConnection implements Connection {
   }
 
   use<T>(call: (client: RedisClient) => Promise<T>): Promise<T> {
-    if (this.#isClosed) return Promise.reject(closed())
+    if (this.#isClosed) return Promise.reject(closedError('RedisStore'))
     return this.#ready === undefined ? this.#connectAndUse(call) : this.#useReady(this.#ready, call)
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { isUint8Array } from 'node:util/types'
 import { monotonicMs } from '../../lib/event-loop.ts'
+import { attempt } from '../shared/attempt.ts'
 import { assertSame } from './bodies.ts'
 import { bytesOf } from './bytes.ts'
 import { type Check, finished, KEY, OTHER_KEY, type Subject } from './subject.ts'
@@ -162,14 +163,6 @@ export function testLifecycle(check: Check, isSynchronous: boolean, dropsExpired
     assert.notEqual(await subject.put(subject.entry()), undefined)
     assert.notEqual(await other.find(), undefined)
   })
-}
-
-async function attempt<T>(call: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await call()
-  } catch {
-    return undefined
-  }
 }
 
 async function reopened(subject: Subject): Promise<Subject | undefined> {

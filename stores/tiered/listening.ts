@@ -1,6 +1,6 @@
 import type { CacheKey } from '../../lib/rfc9111/types.ts'
+import { succeeds } from '../shared/attempt.ts'
 import type { CacheStore, Invalidations } from '../store.ts'
-import { succeeds } from './attempt.ts'
 import { KnownNames } from './known-names.ts'
 import type { Trust } from './trust.ts'
 

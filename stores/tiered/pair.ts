@@ -2,6 +2,7 @@ import { monotonicMs } from '../../lib/event-loop.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { givesLeases } from '../leases.ts'
 import { removeEntry } from '../remove-entry.ts'
+import { attempt } from '../shared/attempt.ts'
 import { mapMaybe } from '../shared/maybe-promise.ts'
 import type {
   BodyWriter,
@@ -15,7 +16,6 @@ import type {
   Stored,
   UpdateOptions
 } from '../store.ts'
-import { attempt } from './attempt.ts'
 import type { Copies } from './copies.ts'
 import { Promoted } from './promotion.ts'
 import type { RemovedEntries } from './removed-entries.ts'

@@ -1,7 +1,7 @@
 import type { ByteRange, Entry } from '../../lib/rfc9111/types.ts'
 import { removeEntry } from '../remove-entry.ts'
+import { attempt, succeeds } from '../shared/attempt.ts'
 import type { Body, BodyWriter, CacheStore, MaybePromise, Position, Stored } from '../store.ts'
-import { attempt, succeeds } from './attempt.ts'
 import type { Copies, Copying } from './copies.ts'
 
 /** What the lower tier holds, and the upper one is given when it is read as a whole. */

@@ -4,6 +4,8 @@ import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { Blocks } from '../blocks.ts'
 import { sliceBlocks } from '../body-range.ts'
 import { OpenWriters } from '../open-writers.ts'
+import { closedError } from '../shared/closed-error.ts'
+import { KeyedMutex } from '../shared/keyed-mutex.ts'
 import { allMaybe, mapMaybe } from '../shared/maybe-promise.ts'
 import { Tombstones } from '../shared/recent-deletions.ts'
 import type { BodyWriter, CacheStore, Lookup, MaybePromise, PutOptions, Stored, UpdateOptions } from '../store.ts'
@@ -13,7 +15,6 @@ import type { UndiciCacheStore, UndiciKey, UndiciResult, UndiciValue } from './c
 import { covers, type Lists, readLists, toListsValue } from './lists.ts'
 import { placeOfLists, placeOfResponse } from './place.ts'
 import { deleteAtOf, emptyValue, recordOf, toEntry, toValue } from './value.ts'
-import { WriteQueue } from './write-queue.ts'
 
 export interface FromUndiciSettings {
   readonly maxEntrySizeBytes: number
@@ -35,7 +36,7 @@ export class UndiciBackedStore implements CacheStore {
   readonly #inner: UndiciCacheStore
   readonly #settings: FromUndiciSettings
   readonly #tombstones = new Tombstones()
-  readonly #queue = new WriteQueue()
+  readonly #mutex = new KeyedMutex()
   readonly #time = new StoreTime()
   readonly #open = new OpenWriters("store over undici's")
   #closed = false
@@ -84,7 +85,7 @@ export class UndiciBackedStore implements CacheStore {
       commit: finished => {
         if (!open || this.#closed || this.#tombstones.covers(finished, asOf)) return false
         open = false
-        return this.#queue.run(finished.key, () => this.#write(finished, blocks.finish(), asOf))
+        return this.#mutex.run(finished.key, () => this.#write(finished, blocks.finish(), asOf))
       },
       abort: () => {
         open = false
@@ -97,7 +98,7 @@ export class UndiciBackedStore implements CacheStore {
     this.#assertOpen()
     const asOf = this.#positionOf(options)
     const { from = entry.variantKey } = options
-    return this.#queue.run(entry.key, async () => {
+    return this.#mutex.run(entry.key, async () => {
       const found = await this.#find(entry.key, from)
       if (found?.entry.id !== entry.id || this.#tombstones.covers(entry, asOf)) return false
       const pieces = found.pieces ?? (await this.#readAgain(found.entry))
@@ -110,7 +111,7 @@ export class UndiciBackedStore implements CacheStore {
   /** undici's contract deletes all of a URI: what is no response takes the place of the one that is to go. */
   async remove(entry: Entry): Promise<void> {
     this.#assertOpen()
-    await this.#queue.run(entry.key, async () => {
+    await this.#mutex.run(entry.key, async () => {
       const found = await this.#find(entry.key, entry.variantKey)
       if (found?.entry.id === entry.id) await this.#empty(entry)
     })
@@ -148,7 +149,7 @@ export class UndiciBackedStore implements CacheStore {
   }
 
   #assertOpen(): void {
-    if (this.#closed) throw new CacheError('ERR_CACHE_CLOSED', "the store over undici's is closed")
+    if (this.#closed) throw closedError("store over undici's")
   }
 
   #positionOf({ asOf }: Pick<PutOptions, 'asOf'>): number {

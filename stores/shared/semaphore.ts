@@ -1,14 +1,14 @@
-/** Lets so many in at a time; the others wait, first come, first served. */
-export class Gate {
+/** Lets a limited number of callers in at a time; the others wait, first come, first served. */
+export class Semaphore {
   #free: number
   readonly #waiting: (() => void)[] = []
 
-  constructor(places: number) {
-    this.#free = places
+  constructor(permits: number) {
+    this.#free = permits
   }
 
-  /** undefined: come in. */
-  enter(): Promise<void> | undefined {
+  /** undefined: acquired at once. */
+  acquire(): Promise<void> | undefined {
     if (this.#free > 0) {
       this.#free--
       return undefined
@@ -16,7 +16,7 @@ export class Gate {
     return new Promise(resolve => this.#waiting.push(resolve))
   }
 
-  leave(): void {
+  release(): void {
     const next = this.#waiting.shift()
     if (next === undefined) this.#free++
     else next()

@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../store.ts'
 
-/** What a tier answers; undefined where it fails, if the other tier will do. */
+/** What a call gives; undefined where it throws or rejects. For what may fail without a consequence. */
 export async function attempt<T>(call: () => MaybePromise<T>): Promise<T | undefined> {
   try {
     return await call()
@@ -9,7 +9,7 @@ export async function attempt<T>(call: () => MaybePromise<T>): Promise<T | undef
   }
 }
 
-/** Whether a tier did what it was to do; nobody is told why not. */
+/** Whether a call has succeeded; false where it throws or rejects. */
 export async function succeeds(call: () => MaybePromise<unknown>): Promise<boolean> {
   try {
     await call()
