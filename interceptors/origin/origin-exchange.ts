@@ -12,11 +12,11 @@ import type { MaybePromise } from '../../stores/store.ts'
 import {
   completedOutcome,
   forwardedOutcome,
+  type Outcome,
   staleOutcome,
   storedOutcome,
   validatedOutcome
-} from '../outcome/cache-status.ts'
-import type { Outcome } from '../outcome/outcome.ts'
+} from '../outcome/outcome.ts'
 import { REASONS, type Reason } from '../outcome/reasons.ts'
 import { StoredBeginning } from '../replay/body-prefix.ts'
 import type { OpenBody } from '../replay/stored-body.ts'

@@ -1,5 +1,5 @@
 import type { Policy } from '../../lib/rfc9111/types.ts'
-import type { StatusOf } from '../outcome/status-field.ts'
+import type { StatusOf } from '../outcome/cache-status.ts'
 import type { Server } from '../replay/answer-replay.ts'
 import type { StoredBodies } from '../replay/stored-body.ts'
 import type { FlightRegistry } from '../single-flight/flight-registry.ts'

@@ -1,104 +1,59 @@
-import type { Answer } from '../../lib/rfc9111/answer.ts'
-import type { ForwardReason } from '../../lib/rfc9111/decide-request.ts'
-import { ageMs, judge } from '../../lib/rfc9111/judgement.ts'
-import type { Entry, Policy } from '../../lib/rfc9111/types.ts'
-import type { Outcome } from './outcome.ts'
-import type { Reason } from './reasons.ts'
+import { type CacheStatus, formatCacheName, formatCacheStatus } from '../../lib/rfc9111/cache-status.ts'
+import type { OutcomeName } from '../../lib/rfc9111/reasons.ts'
+import { type CacheInfo, isBypass, type Outcome } from './outcome.ts'
+import { REASONS, type Reason } from './reasons.ts'
 
-/** Why a request went to the origin. */
-export interface Forwarding {
-  readonly forward: ForwardReason
-  readonly reason: Reason
+/** Formats the member of Cache-Status that this cache adds; undefined: it adds none. RFC 9211 */
+export type StatusOf = (outcome: Outcome) => string | undefined
+
+/** `cacheName` is how the cache calls itself; undefined: it adds no member. */
+export function statusField(cacheName: string | undefined): StatusOf {
+  if (cacheName === undefined) return () => undefined
+  const name = formatCacheName(cacheName)
+  return outcome => formatCacheStatus(name, cacheStatusOf(outcome))
 }
 
-/** Served from the store as it is. `collapsed`: after waiting for another request's response. */
-export function hitOutcome(answer: Answer, reason: Reason, stale: boolean, collapsed: boolean): Outcome {
-  const { ageSeconds, freshForSeconds } = answer
-  return outcomeOf({
-    fromCache: true,
-    outcome: stale ? 'stale' : 'hit',
+/** Says an outcome in the words of RFC 9211. */
+function cacheStatusOf(outcome: Outcome): CacheStatus {
+  const { forward, forwardStatus, collapsed, stored, freshForSeconds, reason } = outcome
+  const hit = outcome.fromCache && forward === undefined
+  // A plain hit is explained by `hit` and `collapsed`.
+  const saysMore = outcome.outcome !== 'hit' && reason !== forward
+  return {
+    hit,
+    forward: hit ? undefined : forward,
+    forwardStatus: hit ? undefined : forwardStatus,
+    ttlSeconds: freshForSeconds,
+    stored: !hit && stored,
+    collapsed,
+    detail: saysMore ? reason : undefined
+  }
+}
+
+/** Reads an outcome back from a Cache-Status field: a fetch Response has kept nothing else of it. */
+export function infoOf(status: CacheStatus, ageSeconds: number | undefined): CacheInfo {
+  const { hit, forward, forwardStatus, ttlSeconds, detail, collapsed } = status
+  // Only a plain hit has no detail.
+  const outcome = hit ? (detail === undefined ? 'hit' : 'stale') : outcomeOfForward(status)
+  return {
+    fromCache: hit || outcome === 'revalidated',
+    outcome,
     ageSeconds,
-    freshForSeconds,
-    stored: true,
-    reason,
-    collapsed
-  })
+    freshForSeconds: ttlSeconds,
+    stored: hit || status.stored || (forwardStatus === 304 && outcome === 'revalidated'),
+    // A word that another version of this package has written may not be in the table: it is passed on.
+    reason: (detail ?? (collapsed ? 'collapsed' : (forward ?? 'fresh'))) as Reason
+  }
 }
 
-/** The origin's response, not stored, and why not. */
-export function forwardedOutcome(forwarding: Forwarding, reason: Reason): Outcome {
-  const { forward } = forwarding
-  if (isBypass(forward)) return outcomeOf({ outcome: 'bypass', reason: forwarding.reason, forward })
-  return outcomeOf({ outcome: 'miss', reason, forward })
+function outcomeOfForward({ forward, forwardStatus, detail }: CacheStatus): OutcomeName {
+  if (forward === undefined || standsFor(detail, 'unsatisfiable')) return 'unsatisfiable'
+  if (forwardStatus === 304 && standsFor(detail, 'revalidated')) return 'revalidated'
+  return isBypass(forward) ? 'bypass' : 'miss'
 }
 
-/** The origin's response, on its way into the store. */
-export function storedOutcome({ forward, reason }: Forwarding, entry: Entry, policy: Policy): Outcome {
-  const judgement = judge(entry, policy)
-  const age = ageMs(entry, judgement, entry.responseTimeMs)
-  return outcomeOf({
-    outcome: isBypass(forward) ? 'bypass' : 'miss',
-    ageSeconds: Math.floor(age / 1000),
-    freshForSeconds: Math.floor((judgement.lifetime.ms - age) / 1000),
-    stored: true,
-    reason,
-    forward
-  })
-}
-
-/** What was stored in part, with the rest that has come. `refusal`: why all of it is not going to be stored. */
-export function completedOutcome(forwarding: Forwarding, answer: Answer, refusal: Reason | undefined): Outcome {
-  const { forward } = forwarding
-  const { ageSeconds, freshForSeconds } = answer
-  const reason = refusal ?? forwarding.reason
-  const stored = refusal === undefined
-  return outcomeOf({ outcome: 'miss', ageSeconds, freshForSeconds, stored, reason, forward, forwardStatus: 206 })
-}
-
-/** Served from the store after the origin has confirmed it. `stored`: whether it is still stored after that. */
-export function validatedOutcome(
-  { forward }: Forwarding,
-  { ageSeconds, freshForSeconds }: Answer,
-  stored: boolean
-): Outcome {
-  const forwardStatus = 304
-  return outcomeOf({
-    fromCache: true,
-    outcome: 'revalidated',
-    ageSeconds,
-    freshForSeconds: stored ? freshForSeconds : undefined,
-    stored,
-    reason: 'validated',
-    forward,
-    forwardStatus
-  })
-}
-
-/** Served from the store because the origin failed. */
-export function staleOutcome({ ageSeconds, freshForSeconds }: Answer, reason: Reason): Outcome {
-  return outcomeOf({ fromCache: true, outcome: 'stale', ageSeconds, freshForSeconds, stored: true, reason })
-}
-
-/** Answered with 504: nothing stored may be used, and the origin may not be asked or cannot be reached. */
-export function unsatisfiableOutcome(reason: Reason): Outcome {
-  return outcomeOf({ outcome: 'unsatisfiable', reason })
-}
-
-function isBypass(forward: ForwardReason): boolean {
-  return forward === 'bypass' || forward === 'method'
-}
-
-/** All properties, those left out undefined or false: outcomes have one shape. */
-function outcomeOf({
-  fromCache = false,
-  outcome,
-  ageSeconds,
-  freshForSeconds,
-  stored = false,
-  reason,
-  forward,
-  forwardStatus,
-  collapsed = false
-}: Partial<Outcome> & Pick<Outcome, 'outcome' | 'reason'>): Outcome {
-  return { fromCache, outcome, ageSeconds, freshForSeconds, stored, reason, forward, forwardStatus, collapsed }
+/** Whether the word is a reason for that outcome alone. */
+function standsFor(word: string | undefined, outcome: OutcomeName): boolean {
+  if (word === undefined || !Object.hasOwn(REASONS, word)) return false
+  return REASONS[word as Reason].outcomes.every(each => each === outcome)
 }

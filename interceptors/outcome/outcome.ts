@@ -1,7 +1,9 @@
-import type { CacheStatus } from '../../lib/rfc9111/cache-status.ts'
+import type { Answer } from '../../lib/rfc9111/answer.ts'
 import type { ForwardReason } from '../../lib/rfc9111/decide-request.ts'
+import { ageMs, judge } from '../../lib/rfc9111/judgement.ts'
 import type { OutcomeName } from '../../lib/rfc9111/reasons.ts'
-import { REASONS, type Reason } from './reasons.ts'
+import type { Entry, Policy } from '../../lib/rfc9111/types.ts'
+import type { Reason } from './reasons.ts'
 
 /** What the cache did for a request. */
 export interface CacheInfo {
@@ -18,17 +20,17 @@ export interface CacheInfo {
   readonly reason: Reason
 }
 
-/** All that Cache-Status and CacheInfo are made from. */
+/** What the cache did for a request, with what Cache-Status says beyond that. */
 export interface Outcome extends CacheInfo {
   readonly forward: ForwardReason | undefined
   readonly forwardStatus: number | undefined
   readonly collapsed: boolean
 }
 
-/** Where an undici context keeps its Outcome; the same in every copy of this package. */
+/** The property of an undici context that holds the outcome; the same in every copy of this package. */
 export const OUTCOME: unique symbol = Symbol.for('undici-http-cache.outcome') as never
 
-/** A place for the outcome that survives copies of the context: it is known only once the response is. */
+/** Holds the outcome, which is known only once there is a response, for a context and all copies of it. */
 export interface OutcomeHolder {
   outcome: Outcome | undefined
 }
@@ -41,47 +43,102 @@ export interface CacheContext {
   [name: string]: unknown
 }
 
-/** In the words of RFC 9211. */
-export function cacheStatusOf(outcome: Outcome): CacheStatus {
-  const { forward, forwardStatus, collapsed, stored, freshForSeconds, reason } = outcome
-  const hit = outcome.fromCache && forward === undefined
-  // That it is fresh, or collapsed, is said already.
-  const saysMore = outcome.outcome !== 'hit' && reason !== forward
-  return {
-    hit,
-    forward: hit ? undefined : forward,
-    forwardStatus: hit ? undefined : forwardStatus,
-    ttlSeconds: freshForSeconds,
-    stored: !hit && stored,
-    collapsed,
-    detail: saysMore ? reason : undefined
-  }
+/** Why a request went to the origin. */
+export interface Forwarding {
+  readonly forward: ForwardReason
+  readonly reason: Reason
 }
 
-/** The way back from a Cache-Status field: what fetch's Response has kept of the outcome. */
-export function infoOf(status: CacheStatus, ageSeconds: number | undefined): CacheInfo {
-  const { hit, forward, forwardStatus, ttlSeconds, detail, collapsed } = status
-  // Only what is fresh is a hit without more words.
-  const outcome = hit ? (detail === undefined ? 'hit' : 'stale') : outcomeOfForward(status)
-  return {
-    fromCache: hit || outcome === 'revalidated',
-    outcome,
+/** The stored response was served as it is. `collapsed`: after waiting for another request's response. */
+export function hitOutcome(answer: Answer, reason: Reason, stale: boolean, collapsed: boolean): Outcome {
+  const { ageSeconds, freshForSeconds } = answer
+  return outcomeOf({
+    fromCache: true,
+    outcome: stale ? 'stale' : 'hit',
     ageSeconds,
-    freshForSeconds: ttlSeconds,
-    stored: hit || status.stored || (forwardStatus === 304 && outcome === 'revalidated'),
-    // Another version of this cache may have written a word that is not in the table: it is passed on.
-    reason: (detail ?? (collapsed ? 'collapsed' : (forward ?? 'fresh'))) as Reason
-  }
+    freshForSeconds,
+    stored: true,
+    reason,
+    collapsed
+  })
 }
 
-function outcomeOfForward({ forward, forwardStatus, detail }: CacheStatus): CacheInfo['outcome'] {
-  if (forward === undefined || standsFor(detail, 'unsatisfiable')) return 'unsatisfiable'
-  if (forwardStatus === 304 && standsFor(detail, 'revalidated')) return 'revalidated'
-  return forward === 'bypass' || forward === 'method' ? 'bypass' : 'miss'
+/** The origin's response was forwarded and is not stored; `reason` says why not. */
+export function forwardedOutcome(forwarding: Forwarding, reason: Reason): Outcome {
+  const { forward } = forwarding
+  if (isBypass(forward)) return outcomeOf({ outcome: 'bypass', reason: forwarding.reason, forward })
+  return outcomeOf({ outcome: 'miss', reason, forward })
 }
 
-/** Whether nothing but that outcome is explained by that word. */
-function standsFor(word: string | undefined, outcome: OutcomeName): boolean {
-  if (word === undefined || !Object.hasOwn(REASONS, word)) return false
-  return REASONS[word as Reason].outcomes.every(each => each === outcome)
+/** The origin's response was forwarded and is being stored. */
+export function storedOutcome({ forward, reason }: Forwarding, entry: Entry, policy: Policy): Outcome {
+  const judgement = judge(entry, policy)
+  const age = ageMs(entry, judgement, entry.responseTimeMs)
+  return outcomeOf({
+    outcome: isBypass(forward) ? 'bypass' : 'miss',
+    ageSeconds: Math.floor(age / 1000),
+    freshForSeconds: Math.floor((judgement.lifetime.ms - age) / 1000),
+    stored: true,
+    reason,
+    forward
+  })
+}
+
+/** A stored part was served, with the rest from the origin. `refusal`: why the whole is not being stored. */
+export function completedOutcome(forwarding: Forwarding, answer: Answer, refusal: Reason | undefined): Outcome {
+  const { forward } = forwarding
+  const { ageSeconds, freshForSeconds } = answer
+  const reason = refusal ?? forwarding.reason
+  const stored = refusal === undefined
+  return outcomeOf({ outcome: 'miss', ageSeconds, freshForSeconds, stored, reason, forward, forwardStatus: 206 })
+}
+
+/** The stored response was served after the origin confirmed it. `stored`: whether it is still stored. */
+export function validatedOutcome(
+  { forward }: Forwarding,
+  { ageSeconds, freshForSeconds }: Answer,
+  stored: boolean
+): Outcome {
+  const forwardStatus = 304
+  return outcomeOf({
+    fromCache: true,
+    outcome: 'revalidated',
+    ageSeconds,
+    freshForSeconds: stored ? freshForSeconds : undefined,
+    stored,
+    reason: 'validated',
+    forward,
+    forwardStatus
+  })
+}
+
+/** The stored response was served because the origin failed. */
+export function staleOutcome({ ageSeconds, freshForSeconds }: Answer, reason: Reason): Outcome {
+  return outcomeOf({ fromCache: true, outcome: 'stale', ageSeconds, freshForSeconds, stored: true, reason })
+}
+
+/** The request was answered with 504: no stored response may be used, and the origin may not be asked, or could not be
+ * reached. */
+export function unsatisfiableOutcome(reason: Reason): Outcome {
+  return outcomeOf({ outcome: 'unsatisfiable', reason })
+}
+
+/** Whether the request was forwarded without a lookup. */
+export function isBypass(forward: ForwardReason): boolean {
+  return forward === 'bypass' || forward === 'method'
+}
+
+/** Fills in every property, so that all outcomes have one shape. */
+function outcomeOf({
+  fromCache = false,
+  outcome,
+  ageSeconds,
+  freshForSeconds,
+  stored = false,
+  reason,
+  forward,
+  forwardStatus,
+  collapsed = false
+}: Partial<Outcome> & Pick<Outcome, 'outcome' | 'reason'>): Outcome {
+  return { fromCache, outcome, ageSeconds, freshForSeconds, stored, reason, forward, forwardStatus, collapsed }
 }

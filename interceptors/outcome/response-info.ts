@@ -1,7 +1,8 @@
 import { ageValueSeconds } from '../../lib/rfc9111/age.ts'
 import { parseCacheStatus } from '../../lib/rfc9111/cache-status.ts'
 import type { Fields } from '../../lib/rfc9111/types.ts'
-import { type CacheInfo, infoOf, OUTCOME, type Outcome, type OutcomeHolder } from './outcome.ts'
+import { infoOf } from './cache-status.ts'
+import { type CacheInfo, OUTCOME, type Outcome, type OutcomeHolder } from './outcome.ts'
 
 const known = new WeakMap<object, Outcome>()
 
@@ -10,8 +11,8 @@ export function rememberOutcome(response: object, outcome: Outcome): void {
   known.set(response, outcome)
 }
 
-/** What the cache did for a response: from undici's context, else from what Cache-Status says in the name of `name`.
- * `name` undefined: the field is not looked at. undefined for what is no response. */
+/** Returns what the cache did for a response: from undici's context, else from the member of Cache-Status named `name`.
+ * `name` undefined: the field is not read. Returns undefined for what is not a response. */
 export function infoOfResponse(response: unknown, name: string | undefined): CacheInfo | undefined {
   if (typeof response !== 'object' || response === null) return undefined
   const outcome = known.get(response) ?? outcomeOfContext((response as { context?: unknown }).context)
@@ -25,14 +26,14 @@ export function infoOfResponse(response: unknown, name: string | undefined): Cac
   return infoOf(status, fields['age'] === undefined ? undefined : ageValueSeconds(fields))
 }
 
-/** The outcome in an undici context, however often the context was copied on its way. */
+/** Returns the outcome in an undici context, or in a copy of it. */
 export function outcomeOfContext(context: unknown): Outcome | undefined {
   if (typeof context !== 'object' || context === null) return undefined
   const holder = (context as { [OUTCOME]?: OutcomeHolder })[OUTCOME]
   return holder?.outcome
 }
 
-/** The fields that matter here, of a fetch Response or of undici's response data. */
+/** Reads the two fields that matter here from a fetch Response or undici's response data. */
 function fieldsOfResponse(response: object): Fields | undefined {
   const { headers } = response as { headers?: unknown }
   if (typeof headers !== 'object' || headers === null) return undefined
