@@ -3,14 +3,14 @@ import { optionError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
 import type { Serializer } from '../serializers/serializer.ts'
-import { acceptBytesSerializer } from '../serializers/serializer-option.ts'
-import { BodySink } from './lmdb/body-writer.ts'
-import { EntryWriter } from './lmdb/commit.ts'
-import { Opening } from './lmdb/database-handle.ts'
-import { LookupInLmdb } from './lmdb/decoded-key.ts'
+import { acceptBytesSerializer, type BytesSerializer, decodesCopies } from '../serializers/serializer-option.ts'
+import { LmdbBodyWriter } from './lmdb/body-writer.ts'
+import { Commit } from './lmdb/commit.ts'
+import { DatabaseHandle } from './lmdb/database-handle.ts'
 import { defaultDirectory } from './lmdb/default-directory.ts'
-import { EntryReader } from './lmdb/lookup.ts'
-import { withOwnBytes } from './lmdb/own-bytes.ts'
+import { Deletion } from './lmdb/delete.ts'
+import { listStored } from './lmdb/listing.ts'
+import { LmdbLookup } from './lmdb/lookup.ts'
 import { OpenWriters } from './open-writers.ts'
 import type { BodyWriter, CacheStore, Lookup, PutOptions, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
@@ -63,9 +63,11 @@ export class LmdbStore implements CacheStore {
   readonly suggestedTimeoutMs = 250
   /** Where the database lies, as an absolute path. */
   readonly directory: string
-  readonly #opening: Opening
-  readonly #reader: EntryReader
-  readonly #writer: EntryWriter
+  readonly #handle: DatabaseHandle
+  readonly #serializer: BytesSerializer
+  readonly #lookup: LmdbLookup
+  readonly #commit: Commit
+  readonly #deletion: Deletion
   readonly #open = new OpenWriters('LmdbStore')
 
   constructor(options: LmdbStoreOptions = {}) {
@@ -78,19 +80,20 @@ export class LmdbStore implements CacheStore {
     if (maxEntrySizeBytes !== Infinity) assertAmount('maxEntrySizeBytes', maxEntrySizeBytes, 1)
     assertAmount('maxMemorySizeBytes', maxMemorySizeBytes, 0)
     assertAmount('recencyMs', recencyMs, 0)
-    const serializer = withOwnBytes(acceptBytesSerializer(options.serializer ?? new MessagePackSerializer()))
     this.directory = resolve(directory)
     this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
-    this.#opening = new Opening(join(this.directory, 'http-cache.mdb'), maxSizeBytes)
+    const handle = new DatabaseHandle(join(this.directory, 'http-cache.mdb'), maxSizeBytes)
+    const serializer = decodingCopies(acceptBytesSerializer(options.serializer ?? new MessagePackSerializer()))
     const time = new StoreTime()
-    this.#writer = new EntryWriter(this.#opening, serializer, time)
-    this.#reader = new EntryReader(this.#opening, serializer, time, maxMemorySizeBytes, recencyMs)
+    this.#handle = handle
+    this.#serializer = serializer
+    this.#lookup = new LmdbLookup(handle, serializer, time, { maxMemorySizeBytes, recencyMs })
+    this.#commit = new Commit(handle, serializer, time)
+    this.#deletion = new Deletion(handle, serializer.name)
   }
 
   get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Lookup {
-    const known = this.#reader.find(key)
-    const stored = known === undefined ? [] : this.#reader.select(known, variantOf)
-    return new LookupInLmdb(stored, this.#reader, known)
+    return this.#lookup.find(key, variantOf)
   }
 
   put(entry: Entry, options: PutOptions = {}): BodyWriter | undefined {
@@ -98,83 +101,66 @@ export class LmdbStore implements CacheStore {
   }
 
   #begin(entry: Entry, options: PutOptions): BodyWriter | undefined {
-    const { database } = this.#opening.opened()
-    const position = this.#reader.position()
+    const { database } = this.#handle.open()
+    const position = this.#lookup.position()
     const asOf = typeof options.asOf === 'number' ? options.asOf : position
-    if (asOf < position && this.#reader.isOvertaken(entry, asOf)) return undefined
+    if (asOf < position && this.#lookup.isOvertaken(entry, asOf)) return undefined
     const arrival = database.changes() ?? 0
-    const sink = new BodySink(database)
-    let open = true
-    const close = () => {
-      if (open) sink.discard()
-      open = false
-    }
-    return {
-      write: chunk => {
-        if (!open) return
-        if (sink.byteLength + chunk.byteLength > this.maxEntrySizeBytes) return close()
-        return sink.write(chunk)
-      },
-      commit: async finished => {
-        if (!open) return false
-        try {
-          const body = await sink.finish()
-          const stored = await this.#writer.store(finished, body, asOf, arrival)
-          if (!stored) sink.discard()
-          return stored
-        } catch (error) {
-          sink.discard()
-          throw error
-        } finally {
-          open = false
-        }
-      },
-      abort: close
-    }
+    return new LmdbBodyWriter({ database, commit: this.#commit, maxBytes: this.maxEntrySizeBytes, asOf, arrival })
   }
 
   async update(entry: Entry, { asOf, from }: UpdateOptions = {}): Promise<boolean> {
-    return this.#writer.update(entry, typeof asOf === 'number' ? asOf : undefined, from)
+    return this.#commit.update(entry, typeof asOf === 'number' ? asOf : undefined, from)
   }
 
   async remove(entry: Entry): Promise<void> {
-    await this.#writer.remove(entry)
+    await this.#deletion.remove(entry)
   }
 
   async delete(key: CacheKey): Promise<void> {
-    await this.#writer.delete(key)
+    await this.#deletion.deleteKey(key)
   }
 
   async deleteByTag(tag: string): Promise<void> {
-    await this.#writer.deleteByTag(tag)
-    this.#opening.sweepSoon()
+    await this.#deletion.deleteTag(tag)
+    this.#handle.sweepSoon()
   }
 
   async clear(): Promise<void> {
-    await this.#writer.clear()
-    this.#opening.sweepSoon()
+    await this.#deletion.clear()
+    this.#handle.sweepSoon()
   }
 
   /** All that is stored, with the digests of variant keys in the place of variant keys. */
   async *entries(): AsyncGenerator<Entry> {
-    yield* this.#reader.entries()
+    yield* listStored(this.#handle, this.#serializer)
   }
 
   /** Removes at once what has expired, was deleted or is too much, which otherwise happens now and then in the background.
    * Not needed; for who wants the space. */
   async sweep(): Promise<void> {
-    await this.#opening.opened().sweeper.sweep()
+    await this.#handle.open().sweeper.sweep()
   }
 
   /** Waits for what is being stored, at most five seconds for what is not complete yet, which is then forgotten. Writes
    * what is still to be written, to the disk, and closes the database. */
   async close(): Promise<void> {
     await this.#open.close()
-    await this.#opening.close()
+    await this.#handle.close()
   }
 }
 
 function assertAmount(name: string, value: unknown, least: number): void {
   if (Number.isSafeInteger(value) && Number(value) >= least) return
   throw optionError(name, least === 0 ? 'an integer that is not negative' : 'a positive integer (bytes)', value)
+}
+
+/** A serializer that may be given memory which LMDB overwrites with the next read: it gets a copy if it may keep views. */
+function decodingCopies(serializer: BytesSerializer): BytesSerializer {
+  if (decodesCopies(serializer)) return serializer
+  return {
+    name: serializer.name,
+    encode: record => serializer.encode(record),
+    decode: encoded => serializer.decode(new Uint8Array(encoded))
+  }
 }

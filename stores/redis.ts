@@ -4,18 +4,19 @@ import { MessagePackSerializer } from '../serializers/message-pack.ts'
 import { RECORD_VERSION, type Serializer } from '../serializers/serializer.ts'
 import { acceptBytesSerializer } from '../serializers/serializer-option.ts'
 import { OpenWriters } from './open-writers.ts'
-import { BodySink } from './redis/body-writer.ts'
+import { RedisBodyWriter } from './redis/body-writer.ts'
 import type { RedisClient } from './redis/client.ts'
-import { EntryWriter } from './redis/commit.ts'
+import { Commit } from './redis/commit.ts'
 import type { Connection } from './redis/connection.ts'
-import { Deletions } from './redis/delete.ts'
+import { Deletion } from './redis/delete.ts'
+import { DeletionLog } from './redis/deletion-log.ts'
 import { InvalidationFeed } from './redis/invalidation-feed.ts'
 import { Names, shortDigestOf } from './redis/layout.ts'
 import { Leases } from './redis/leases.ts'
 import { listStored } from './redis/listing.ts'
-import { Finder } from './redis/lookup.ts'
+import { RedisLookup } from './redis/lookup.ts'
 import { acceptConnection, acceptCount, acceptNamespace, acceptTtl } from './redis/options.ts'
-import { Records } from './redis/record-codec.ts'
+import { RecordCodec } from './redis/record-codec.ts'
 import type { BodyWriter, CacheStore, Invalidations, LeaseAnswer, Lookup, PutOptions, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
@@ -73,10 +74,11 @@ export class RedisStore implements CacheStore {
   readonly #feed: InvalidationFeed
   readonly #connection: Connection
   readonly #names: Names
-  readonly #records: Records
-  readonly #finder: Finder
-  readonly #writer: EntryWriter
-  readonly #deletions: Deletions
+  readonly #codec: RecordCodec
+  readonly #lookup: RedisLookup
+  readonly #commit: Commit
+  readonly #deletionLog: DeletionLog
+  readonly #deletion: Deletion
   readonly #leases: Leases
   readonly #time = new StoreTime()
   readonly #open = new OpenWriters('RedisStore')
@@ -92,15 +94,16 @@ export class RedisStore implements CacheStore {
     this.#connection = acceptConnection(options)
     this.#feed = new InvalidationFeed(this.#connection, this.#names)
     this.invalidations = this.#feed
-    this.#records = new Records(serializer)
-    this.#deletions = new Deletions(this.#connection, this.#names)
+    this.#codec = new RecordCodec(serializer)
+    this.#deletionLog = new DeletionLog(this.#connection, this.#names)
+    this.#deletion = new Deletion(this.#connection, this.#names, this.#deletionLog)
     this.#leases = new Leases(this.#connection, this.#names)
-    this.#finder = new Finder(this.#connection, this.#names, this.#records, this.#deletions.position, this.#time)
-    this.#writer = new EntryWriter(this.#connection, this.#names, this.#records, { maxTtlMs, maxVariants })
+    this.#lookup = new RedisLookup(this.#connection, this.#names, this.#codec, this.#deletionLog.position, this.#time)
+    this.#commit = new Commit(this.#connection, this.#names, this.#codec, { maxTtlMs, maxVariants })
   }
 
   get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
-    return this.#finder.find(key, variantOf)
+    return this.#lookup.find(key, variantOf)
   }
 
   async put({ key }: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
@@ -108,61 +111,48 @@ export class RedisStore implements CacheStore {
   }
 
   async #begin(key: CacheKey, options: PutOptions): Promise<BodyWriter | undefined> {
-    const asOf = options.asOf ?? (await this.#deletions.position())
+    const asOf = options.asOf ?? (await this.#deletionLog.position())
     if (typeof asOf !== 'number') return undefined
     const keyDigest = shortDigestOf(key)
-    const sink = new BodySink(this.#connection, bodyName => this.#names.body(keyDigest, bodyName))
-    let isOpen = true
-    const discard = () => {
-      isOpen = false
-      return sink.discard()
-    }
-    return {
-      write: chunk => {
-        if (!isOpen) return
-        if (sink.byteLength + chunk.byteLength > this.maxEntrySizeBytes) return discard()
-        return sink.write(chunk)
-      },
-      commit: async finished => {
-        if (!isOpen) return false
-        isOpen = false
-        const body = await sink.finish()
-        const stored = await this.#writer.store(finished, body, asOf)
-        if (!stored) await sink.discard()
-        else {
-          this.#finder.learn(finished)
-          this.#time.note(finished)
+    return new RedisBodyWriter({
+      connection: this.#connection,
+      maxBytes: this.maxEntrySizeBytes,
+      bodyKeyOf: bodyName => this.#names.body(keyDigest, bodyName),
+      store: async (entry, body) => {
+        const isStored = await this.#commit.store(entry, body, asOf)
+        if (isStored) {
+          this.#lookup.learn(entry)
+          this.#time.note(entry)
         }
-        return stored
-      },
-      abort: () => (isOpen ? discard() : undefined)
-    }
+        return isStored
+      }
+    })
   }
 
   async update(entry: Entry, { asOf, from }: UpdateOptions = {}): Promise<boolean> {
     if (asOf !== undefined && typeof asOf !== 'number') return false
-    const updated = await this.#writer.update(entry, asOf, from)
+    const updated = await this.#commit.update(entry, asOf, from)
     if (updated) this.#time.note(entry)
-    if (updated && from !== undefined) this.#finder.learn(entry)
+    if (updated && from !== undefined) this.#lookup.learn(entry)
     return updated
   }
 
   async remove(entry: Entry): Promise<void> {
-    await this.#writer.remove(entry)
+    await this.#deletion.remove(entry)
   }
 
   async delete(key: CacheKey): Promise<void> {
-    await this.#deletions.deleteKey(key)
+    await this.#deletion.deleteKey(key)
   }
 
   /** Takes time in proportion to what carries the tag. */
   async deleteByTag(tag: string): Promise<void> {
-    await this.#deletions.deleteTag(checkedTag(tag))
+    await this.#deletion.deleteTag(checkedTag(tag))
   }
 
   /** Removes what this namespace and serializer have stored. Takes time in proportion to all that is in Redis. */
   async clear(): Promise<void> {
-    await this.#deletions.clear()
+    await this.#deletion.clear()
   }
 
   /** One round trip. What holds a lease, or what was left of it, is gone from Redis when its time is up. */
@@ -172,7 +162,7 @@ export class RedisStore implements CacheStore {
 
   /** All that is stored, with the digests of variant keys in the place of variant keys. */
   async *entries(): AsyncGenerator<Entry> {
-    yield* listStored(this.#connection, this.#names, this.#records)
+    yield* listStored(this.#connection, this.#names, this.#codec)
   }
 
   /** Waits for what is being stored, at most five seconds for what is not complete yet, which is then forgotten, and for

@@ -1,87 +1,79 @@
-import { Buffer } from 'node:buffer'
-import type { Batch, Tables } from './database.ts'
-import { namesAfter } from './layout.ts'
-import { encodeNumbers, parseNumbers } from './numbers.ts'
-import type { ChunkedBody } from './record-layout.ts'
+import type { ChunkedBody } from '../shared/chunked-body.ts'
+import { CHUNK_BYTES, chunkNameOf, encodePair, namesAfter, readPair } from './layout.ts'
+import type { Batch, Tables } from './tables.ts'
 
-/** How long a body that is no longer stored can be read by those who have begun; each read of theirs renews it. */
+/** How long a body that is no longer stored can be read by those who have begun; each of their reads renews it. */
 export const GRACE_MS = 60_000
 /** How long a body that is being written is kept without another chunk, or the commit: its writer may have died. */
-export const PENDING_MS = 900_000
+const PENDING_MS = 900_000
 /** Chunks removed in one write. */
 const SLICE = 32
 
-/** What a chunk occupies: it begins a page of its own. */
-export const CHUNK_BYTES = 262_144 - 32
+type Body = ChunkedBody<Uint8Array>
 
-export function occupiedByBody(byteLength: number): number {
-  return Math.ceil(byteLength / CHUNK_BYTES) * 64 + Math.ceil((byteLength % CHUNK_BYTES) / 4096) * 4096 + byteLength
-}
-
-/** The name of a chunk: numbers sort as bytes. */
-export function chunkName(body: Uint8Array, index: number): Buffer {
-  const name = Buffer.alloc(body.length + 4)
-  name.set(body)
-  name.writeUInt32BE(index, body.length)
-  return name
-}
-
-/** Marks a stored body as to be removed. */
-export function leave(batch: Batch, { name, byteLength }: ChunkedBody, nowMs: number): void {
-  batch.marks.leavingBytes += occupiedByBody(byteLength)
-  void batch.tables.leaving.put(name, encodeNumbers(name, nowMs + GRACE_MS, byteLength))
-}
-
-/** When a body is to go, and how many bytes it has; undefined where it stays, or there is none. */
-export function leavingOf(
-  tables: Tables,
-  name: Uint8Array
-): readonly [removeAtMs: number, byteLength: number] | undefined {
-  const bytes = tables.leaving.getBinaryFast(name)
-  return bytes === undefined ? undefined : (parseNumbers(name, bytes) ?? [0, 0])
-}
-
-/** A body that is being written has grown. */
-export function grow(batch: Batch, { name, byteLength }: ChunkedBody, nowMs: number): void {
-  const before = occupiedByBody(leavingOf(batch.tables, name)?.[1] ?? 0)
+/** Counts the chunks so far of a body that is being written. It is removed unless more of it, or its record, comes. */
+export function growPendingBody(batch: Batch, { name, byteLength }: Body): void {
+  const before = occupiedByBody(removalOf(batch.tables, name)?.byteLength ?? 0)
   const added = occupiedByBody(byteLength) - before
-  batch.marks.usedBytes += added
-  batch.marks.leavingBytes += added
-  void batch.tables.leaving.put(name, encodeNumbers(name, nowMs + PENDING_MS, byteLength))
+  batch.counters.usedBytes += added
+  batch.counters.unreferencedBytes += added
+  void batch.tables.bodyRemovals.put(name, encodePair(name, Date.now() + PENDING_MS, byteLength))
 }
 
-/** A body that was being written is stored. False: it took so long that it is gone. */
-export function stay(batch: Batch, { name, byteLength }: ChunkedBody): boolean {
-  if (leavingOf(batch.tables, name)?.[1] !== byteLength) return false
-  batch.marks.leavingBytes -= occupiedByBody(byteLength)
-  void batch.tables.leaving.remove(name)
+/** Keeps a body that was being written: its record is being stored. False: it took so long that it is gone. */
+export function keepBody(batch: Batch, { name, byteLength }: Body): boolean {
+  if (removalOf(batch.tables, name)?.byteLength !== byteLength) return false
+  batch.counters.unreferencedBytes -= occupiedByBody(byteLength)
+  void batch.tables.bodyRemovals.remove(name)
   return true
 }
 
-/** Lets a body live on, or go at once. */
-export function leaveAt(batch: Batch, name: Uint8Array, removeAtMs: number): void {
-  const leaving = leavingOf(batch.tables, name)
-  if (leaving !== undefined) void batch.tables.leaving.put(name, encodeNumbers(name, removeAtMs, leaving[1]))
+/** Has a stored body removed once nobody reads it any more. */
+export function retireBody(batch: Batch, { name, byteLength }: Body): void {
+  batch.counters.unreferencedBytes += occupiedByBody(byteLength)
+  void batch.tables.bodyRemovals.put(name, encodePair(name, Date.now() + GRACE_MS, byteLength))
 }
 
-/** Removes some chunks of bodies whose time has come. Gives the name to go on after; undefined at the end. */
-export function reap(batch: Batch, nowMs: number, after: Uint8Array): Uint8Array | undefined {
-  const { tables, marks } = batch
+/** Changes when a body that is to be removed is; 0: as soon as possible. */
+export function rescheduleRemoval(batch: Batch, name: Uint8Array, removeAtMs: number): void {
+  const removal = removalOf(batch.tables, name)
+  if (removal !== undefined) void batch.tables.bodyRemovals.put(name, encodePair(name, removeAtMs, removal.byteLength))
+}
+
+/** When a body is to be removed, and how many bytes it has; undefined where it is not, or there is none. */
+export function removalOf(
+  tables: Tables,
+  name: Uint8Array
+): { readonly removeAtMs: number; readonly byteLength: number } | undefined {
+  const pair = readPair(tables.bodyRemovals, name)
+  if (pair === undefined) return undefined
+  const [removeAtMs, byteLength] = pair === 'damaged' ? [0, 0] : pair
+  return { removeAtMs, byteLength }
+}
+
+/** Removes some chunks of bodies whose time has come, of one body at most: giving back its pages takes time. Returns the
+ * name to go on after; undefined at the end. */
+export function removeDueBodies(batch: Batch, nowMs: number, after: Uint8Array): Uint8Array | undefined {
+  const { tables, counters } = batch
   let done = after
-  for (const name of namesAfter(tables.leaving, after, SLICE)) {
-    const [removeAtMs, byteLength] = leavingOf(tables, name) ?? [0, 0]
+  for (const name of namesAfter(tables.bodyRemovals, after, SLICE)) {
+    const { removeAtMs, byteLength } = removalOf(tables, name) ?? { removeAtMs: 0, byteLength: 0 }
     if (removeAtMs <= nowMs) {
-      const range = { start: chunkName(name, 0), end: chunkName(name, 0xffffffff), limit: SLICE }
+      const range = { start: chunkNameOf(name, 0), end: chunkNameOf(name, 0xffffffff), limit: SLICE }
       const chunks = [...tables.bodies.getKeys(range)]
       for (const chunk of chunks) void tables.bodies.remove(chunk)
       if (chunks.length === SLICE) return done
-      void tables.leaving.remove(name)
-      marks.usedBytes -= occupiedByBody(byteLength)
-      marks.leavingBytes -= occupiedByBody(byteLength)
-      // One body a write: to give back the pages of its chunks takes time.
+      void tables.bodyRemovals.remove(name)
+      counters.usedBytes -= occupiedByBody(byteLength)
+      counters.unreferencedBytes -= occupiedByBody(byteLength)
       return name
     }
     done = name
   }
   return done === after ? undefined : done
+}
+
+/** Bytes that the chunks of a body occupy: each begins a page of its own. */
+function occupiedByBody(byteLength: number): number {
+  return Math.ceil(byteLength / CHUNK_BYTES) * 64 + Math.ceil((byteLength % CHUNK_BYTES) / 4096) * 4096 + byteLength
 }

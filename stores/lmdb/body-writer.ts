@@ -1,73 +1,67 @@
 import type { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
-import { crc32 } from 'node:zlib'
-import { ChunkedSink } from '../shared/chunked-body-writer.ts'
-import { CHUNK_BYTES, chunkName, grow, leaveAt } from './body-removal.ts'
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import { CHECKSUM_BYTES, type ChunkedBody, sealChunk } from '../shared/chunked-body.ts'
+import { ChunkedBodyWriter } from '../shared/chunked-body-writer.ts'
+import { growPendingBody, rescheduleRemoval } from './body-removal.ts'
+import type { Commit } from './commit.ts'
 import type { LmdbDatabase } from './database.ts'
-import { BODY_NAME_BYTES, type ChunkedBody } from './record-layout.ts'
+import { CHUNK_BYTES, chunkNameOf } from './layout.ts'
+import { BODY_NAME_BYTES } from './record-layout.ts'
 
-/** Larger bodies lie in chunks; smaller ones come with the record. */
-export const INLINE_BODY_BYTES = 65_536
-const CHECKSUM_BYTES = 4
+const MAX_PENDING_CHUNKS = 5
 
-/** Takes a body; a large one into the database, where nobody sees it before its record is stored. */
-export class BodySink {
-  readonly #database: LmdbDatabase
-  readonly #name = randomBytes(BODY_NAME_BYTES)
-  readonly #chunks: ChunkedSink
+export interface LmdbBodyWriterOptions {
+  readonly database: LmdbDatabase
+  readonly commit: Commit
+  readonly maxBytes: number
+  /** The position of the deletions, and the number of changes, when the response was asked for. */
+  readonly asOf: number
+  readonly arrival: number
+}
+
+/** Takes the body of one response; a large one into the database, where it is found once its record is stored. */
+export class LmdbBodyWriter extends ChunkedBodyWriter<Uint8Array> {
+  readonly #writer: LmdbBodyWriterOptions
+  readonly #name: Uint8Array
   #writtenBytes = 0
 
-  constructor(database: LmdbDatabase) {
-    this.#database = database
-    this.#chunks = new ChunkedSink({
-      inlineBytes: INLINE_BODY_BYTES,
-      chunkBytes: CHUNK_BYTES,
-      headBytes: CHECKSUM_BYTES,
-      maxWaiting: 5,
-      writeChunk: (index, chunk) => this.#writeChunk(index, chunk)
-    })
+  constructor(options: LmdbBodyWriterOptions) {
+    const name = randomBytes(BODY_NAME_BYTES)
+    const { maxBytes } = options
+    super({ name, chunkBytes: CHUNK_BYTES, maxPendingChunks: MAX_PENDING_CHUNKS, maxBytes })
+    this.#writer = options
+    this.#name = name
   }
 
-  get byteLength(): number {
-    return this.#chunks.byteLength
+  override async commit(entry: Entry): Promise<boolean> {
+    try {
+      return await super.commit(entry)
+    } catch (error) {
+      // The write that failed has changed nothing.
+      await this.discard()
+      throw error
+    }
   }
 
-  /** A promise where the disk is behind. Throws or rejects with what a write has failed with. */
-  write(bytes: Uint8Array): Promise<void> | undefined {
-    return this.#chunks.write(bytes)
-  }
-
-  /** The body once it is written: whole, or the place of its chunks. Rejects with what a write has failed with. */
-  async finish(): Promise<Uint8Array | ChunkedBody> {
-    return (await this.#chunks.finish()) ?? { name: this.#name, byteLength: this.byteLength }
-  }
-
-  /** Gives back what was written. */
-  discard(): void {
-    void this.#chunks.discard()
-    if (this.#chunks.chunks === 0) return
-    this.#database.write(batch => leaveAt(batch, this.#name, 0)).catch(() => {})
-  }
-
-  #writeChunk(index: number, chunk: Buffer): Promise<unknown> {
-    const name = chunkName(this.#name, index)
-    chunk.writeUInt32LE(chunkChecksum(name, chunk.subarray(CHECKSUM_BYTES)), 0)
+  protected writeChunk(index: number, chunk: Buffer): Promise<unknown> {
+    const name = chunkNameOf(this.#name, index)
+    sealChunk(chunk, name)
     this.#writtenBytes += chunk.byteLength - CHECKSUM_BYTES
     const body = { name: this.#name, byteLength: this.#writtenBytes }
-    return this.#database.write(batch => {
+    return this.#writer.database.write(batch => {
       void batch.tables.bodies.put(name, chunk)
-      grow(batch, body, Date.now())
+      growPendingBody(batch, body)
     }, 'storing')
   }
-}
 
-/** The bytes of a chunk; undefined where they are not those that were written under this name. */
-export function bytesOfChunk(name: Uint8Array, chunk: Buffer | undefined): Uint8Array | undefined {
-  if (chunk === undefined || chunk.length < CHECKSUM_BYTES) return undefined
-  const bytes = chunk.subarray(CHECKSUM_BYTES)
-  return chunk.readUInt32LE(0) === chunkChecksum(name, bytes) ? bytes : undefined
-}
+  protected store(entry: Entry, body: Uint8Array | ChunkedBody<Uint8Array>): Promise<boolean> {
+    const { commit, asOf, arrival } = this.#writer
+    return commit.store(entry, body, asOf, arrival)
+  }
 
-function chunkChecksum(name: Uint8Array, bytes: Uint8Array): number {
-  return crc32(bytes, crc32(name))
+  /** Writes are done in order: nobody need wait. */
+  protected removeChunks(name: Uint8Array): void {
+    this.#writer.database.write(batch => rescheduleRemoval(batch, name, 0)).catch(() => {})
+  }
 }

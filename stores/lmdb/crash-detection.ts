@@ -1,36 +1,37 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { endsItsReader } from './damage-probe.ts'
+import { crashesItsReader } from './damage-probe.ts'
 import { bootName, setAside } from './data-file.ts'
-import { lackOfRoom } from './disk-space.ts'
+import { lackOfSpace } from './disk-space.ts'
 import { isAlive } from './open-lock.ts'
 
-/** So many in a row, and the file may be what they have died of. */
-const MAX_DEATHS = 2
+/** After so many crashes in a row, the file may be their cause. */
+const MAX_CRASHES = 2
 const PID = /^(\d+)-[\da-f]{16}$/
 
-/** The files that say that this thread has a database open, with the database's path. They go with the process, unless a
- * signal ends it. */
+/** The files by which this thread is registered as a user of a database, with the database's path. They are removed as the
+ * process exits, unless a signal ends it. */
 const users = new Map<string, string>()
 
-/** Says that this thread has the database open, until the returned function is called or the process exits. */
-export function use(path: string): () => void {
+/** Registers this thread as one that has the database open, until the returned function is called or the process exits. */
+export function registerUser(path: string): () => void {
   const user = `${prefixOf(path)}${process.pid}-${randomBytes(8).toString('hex')}`
   writeFileSync(user, bootName(), { mode: 0o600, flag: 'wx' })
-  if (users.size === 0) process.on('exit', leaveAll)
+  if (users.size === 0) process.on('exit', unregisterAll)
   users.set(user, path)
-  return () => leave(user)
+  return () => unregister(user)
 }
 
-/** Has a data file set aside, and warns, where two processes in a row have died while they had it open, and a third does,
- * which is made to read it: LMDB ends the process that comes upon a damaged page. To be called by who opens it alone. */
-export function setAsideWhatKills(path: string, mapBytes: number): void {
-  if (countDeaths(path) < MAX_DEATHS) return
-  // It would find out nothing but that, if it ended well.
-  if (lackOfRoom(path, 'storing') !== undefined) return
-  remove(deathsPathOf(path))
-  if (existsSync(path) && endsItsReader(path, mapBytes)) setAsideWithWarning(path, 'ends the processes that read it')
+/** Sets a data file aside, and warns, where two processes in a row have crashed while they had it open, and a third does,
+ * which is made to read it: LMDB ends the process that comes upon a damaged page. To be called under the lock for
+ * opening. */
+export function setAsideIfItCrashes(path: string, mapBytes: number): void {
+  if (countCrashes(path) < MAX_CRASHES) return
+  // Without space on the disk the third would end without having read everything.
+  if (lackOfSpace(path, 'storing') !== undefined) return
+  remove(crashesPathOf(path))
+  if (existsSync(path) && crashesItsReader(path, mapBytes)) setAsideWithWarning(path, 'ends the processes that read it')
 }
 
 export function setAsideWithWarning(path: string, what: string): void {
@@ -39,9 +40,9 @@ export function setAsideWithWarning(path: string, what: string): void {
   process.emitWarning(message, { type: 'CacheWarning', code: 'CACHE_FILE_DAMAGED' })
 }
 
-/** In a row, up to now. All that have died since the last opening are one: they may have died of the same thing. */
-function countDeaths(path: string): number {
-  let haveDied = false
+/** Counts the crashes in a row up to now. All since the last opening are one: they may have the same cause. */
+function countCrashes(path: string): number {
+  let haveCrashed = false
   const prefix = basename(prefixOf(path))
   for (const name of readdirSync(dirname(path))) {
     const pid = name.startsWith(prefix) ? PID.exec(name.slice(prefix.length))?.[1] : undefined
@@ -50,14 +51,14 @@ function countDeaths(path: string): number {
     if (users.has(user)) continue
     const isOfThisBoot = read(user) === bootName()
     if (isOfThisBoot && isStillThere(user, Number(pid))) continue
-    // An end of the whole system says nothing of this file.
-    haveDied ||= isOfThisBoot
+    // A crash of the whole system says nothing about this file.
+    haveCrashed ||= isOfThisBoot
     remove(user)
   }
-  const before = Number(read(deathsPathOf(path))) || 0
-  if (!haveDied) return before
-  remove(deathsPathOf(path))
-  writeFileSync(deathsPathOf(path), `${before + 1}`, { mode: 0o600, flag: 'wx' })
+  const before = Number(read(crashesPathOf(path))) || 0
+  if (!haveCrashed) return before
+  remove(crashesPathOf(path))
+  writeFileSync(crashesPathOf(path), `${before + 1}`, { mode: 0o600, flag: 'wx' })
   return before + 1
 }
 
@@ -69,26 +70,26 @@ function isStillThere(user: string, pid: number): boolean {
   return madeAtMs >= Date.now() - 1000 * process.uptime()
 }
 
-/** An orderly end: the row is at an end, too. */
-function leave(user: string): void {
+/** Removes the registration, and the count of crashes: this user has not crashed. */
+function unregister(user: string): void {
   const path = users.get(user)
   if (path === undefined || !users.delete(user)) return
-  if (users.size === 0) process.off('exit', leaveAll)
+  if (users.size === 0) process.off('exit', unregisterAll)
   remove(user)
-  remove(deathsPathOf(path))
+  remove(crashesPathOf(path))
 }
 
-/** Whatever somebody has put there. */
+/** Removes whatever somebody has put there. */
 function remove(path: string): void {
   rmSync(path, { force: true, recursive: true })
 }
 
-function leaveAll(): void {
+function unregisterAll(): void {
   for (const user of [...users.keys()]) {
     try {
-      leave(user)
+      unregister(user)
     } catch {
-      // Then it counts as one that has died.
+      // Then it counts as a crash.
     }
   }
 }
@@ -97,7 +98,7 @@ function prefixOf(path: string): string {
   return `${path}-user-`
 }
 
-function deathsPathOf(path: string): string {
+function crashesPathOf(path: string): string {
   return `${path}-deaths`
 }
 

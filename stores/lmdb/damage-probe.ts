@@ -1,7 +1,7 @@
 import { type SpawnSyncOptionsWithStringEncoding, spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { basename, dirname } from 'node:path'
-import { TABLES } from './new-data-file.ts'
+import { TABLES } from './tables.ts'
 
 /** Less than what makes others take the lock of who opens for one that was left behind. */
 const TIMEOUT_MS = 4_000
@@ -16,6 +16,8 @@ const BEGUN = 'begun'
 /** MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_INVALID. */
 const DAMAGE_CODES = [-30797, -30796, -30793]
 
+const TABLE_NAMES = Object.values(TABLES)
+
 /** Reads all tables, writes to each, and last, for two seconds at most, reads the bodies: there it may come upon no page of
  * the tree that it has not seen. */
 const READER = `
@@ -25,8 +27,8 @@ require('node:fs').writeSync(1, '${BEGUN}')
 try {
   const bytes = { encoding: 'binary', keyEncoding: 'binary' }
   const root = open({ ...bytes, path, noSubdir: true, noSync: true, maxReaders: 1024, mapSize: Number(mapSize) })
-  const tables = [${TABLES.map(name => `'${name}'`)}].map(name => root.openDB(name, bytes))
-  const bodies = tables[${TABLES.indexOf('bodies')}]
+  const tables = [${TABLE_NAMES.map(name => `'${name}'`)}].map(name => root.openDB(name, bytes))
+  const bodies = tables[${TABLE_NAMES.indexOf(TABLES.bodies)}]
   for (const table of tables) {
     if (table === bodies) for (const key of table.getKeys()) key.toString('latin1')
     else for (const { value } of table.getRange()) value.toString('latin1')
@@ -55,7 +57,7 @@ export function isDamage(error: unknown): error is Error {
 
 /** Whether the process that reads a database is ended by what it reads, or finds damage; tried with one made for it. False
  * where that cannot be found out, or takes too long: a cache is not to be lost without proof. Holds the event loop. */
-export function endsItsReader(path: string, mapBytes: number): boolean {
+export function crashesItsReader(path: string, mapBytes: number): boolean {
   // Another program, as of a bundle that is executable, would run itself.
   if (!/^node(js)?(\.exe)?$/i.test(basename(process.execPath))) return false
   const options: SpawnSyncOptionsWithStringEncoding = {

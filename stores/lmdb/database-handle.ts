@@ -5,64 +5,66 @@ import { GRACE_MS } from './body-removal.ts'
 import { setAsideWithWarning } from './crash-detection.ts'
 import { isDamage } from './damage-probe.ts'
 import { LmdbDatabase } from './database.ts'
-import { openAlone } from './open-lock.ts'
+import { openExclusively } from './open-lock.ts'
 import { Sweeper } from './sweep.ts'
 
-const TEND_MS = 30_000
-const SWEEP_SOON_MS = 1000
-/** What is found out by looking at the directory is found out after so long, without a write. */
-const LOOK_MS = 1000
+const MAINTAIN_EVERY_MS = 30_000
+const SWEEP_DELAY_MS = 1000
+/** How often the directory is looked at, for files that are gone, where nothing is written. */
+const CHECK_FILES_EVERY_MS = 1000
 /** Where opening fails, it is tried again after so long. */
 const RETRY_MS = 1000
 /** A timer that is so late has been lost. */
 const LATE_MS = 1000
 const MAP_BYTES = 1_073_741_824
 
-export interface Opened {
+export interface OpenDatabase {
   readonly database: LmdbDatabase
   readonly sweeper: Sweeper
 }
 
-/** Opens the database when it is first needed, anew where its files have gone or were replaced, and tends it until it is
+/** Opens the database when it is first needed, anew where its files have gone or were replaced, and maintains it until it is
  * closed. Keeps no process alive. */
-export class Opening {
+export class DatabaseHandle {
   readonly #path: string
   readonly #maxSizeBytes: number
-  #opened: Opened | undefined
-  #lookAtMs = 0
+  #current: OpenDatabase | undefined
+  #checkFilesAtMs = 0
   #failure: { readonly error: unknown; readonly untilMs: number } | undefined
-  #timer: NodeJS.Timeout | undefined
-  #soon: NodeJS.Timeout | undefined
-  #sweepAtMs = 0
-  #tendedAtMs = 0
+  #maintenance: NodeJS.Timeout | undefined
+  #maintainedAtMs = 0
+  #delayedSweep: NodeJS.Timeout | undefined
+  #delayedSweepAtMs = 0
   #closing: Promise<void> | undefined
-  readonly #left = new Set<LmdbDatabase>()
-  readonly #background = new Set<Promise<void>>()
+  /** Databases whose files have gone: bodies are still read from them. */
+  readonly #replaced = new Set<LmdbDatabase>()
+  /** The maintenance that is running. */
+  #running: Promise<void> | undefined
 
   constructor(path: string, maxSizeBytes: number) {
     this.#path = path
     this.#maxSizeBytes = maxSizeBytes
   }
 
-  /** Throws what opening has failed with; ERR_CACHE_CLOSED after close(). */
-  opened(): Opened {
+  /** Returns the open database. Throws what opening has failed with; ERR_CACHE_CLOSED after close(). */
+  open(): OpenDatabase {
     if (this.#closing !== undefined) throw closedError('LmdbStore')
-    if (this.#opened !== undefined && this.#isGone(this.#opened)) this.#leave(this.#opened)
-    this.#opened ??= this.#open()
-    return this.#opened
+    if (this.#current !== undefined && this.#isGone(this.#current)) this.#replace(this.#current)
+    this.#current ??= this.#open()
+    return this.#current
   }
 
-  /** Has everything looked over, a little later, by this process. */
+  /** Has this process sweep the database, a little later. */
   sweepSoon(): void {
     const nowMs = monotonicMs()
-    const isDue = this.#soon !== undefined && nowMs < this.#sweepAtMs + LATE_MS
+    const isDue = this.#delayedSweep !== undefined && nowMs < this.#delayedSweepAtMs + LATE_MS
     if (isDue || this.#closing !== undefined) return
-    clearTimeout(this.#soon)
-    this.#sweepAtMs = nowMs + SWEEP_SOON_MS
-    this.#soon = setTimeout(() => {
-      this.#soon = undefined
-      this.#run(async ({ sweeper }) => sweeper.sweep())
-    }, SWEEP_SOON_MS).unref()
+    clearTimeout(this.#delayedSweep)
+    this.#delayedSweepAtMs = nowMs + SWEEP_DELAY_MS
+    this.#delayedSweep = setTimeout(() => {
+      this.#delayedSweep = undefined
+      this.#run(({ sweeper }) => sweeper.sweep())
+    }, SWEEP_DELAY_MS).unref()
   }
 
   close(): Promise<void> {
@@ -70,18 +72,18 @@ export class Opening {
     return this.#closing
   }
 
-  #open(): Opened {
+  #open(): OpenDatabase {
     if (this.#failure !== undefined && this.#failure.untilMs > monotonicMs()) throw this.#failure.error
     try {
       const mapBytes = Math.ceil((2 * this.#maxSizeBytes) / MAP_BYTES + 1) * MAP_BYTES
-      const database = openAlone(this.#path, () => openIntact(this.#path, mapBytes))
+      const database = openExclusively(this.#path, () => openUndamaged(this.#path, mapBytes))
       const sweeper = new Sweeper(database, this.#maxSizeBytes)
-      database.onCommit = marks => {
-        sweeper.evictWhereFull(marks)
-        if (monotonicMs() > this.#tendedAtMs + TEND_MS + LATE_MS) this.#tend()
+      database.queue.onCommit = counters => {
+        sweeper.evictIfFull(counters)
+        if (monotonicMs() > this.#maintainedAtMs + MAINTAIN_EVERY_MS + LATE_MS) this.#maintain()
       }
-      this.#tendedAtMs = monotonicMs()
-      this.#timer = setInterval(() => this.#tend(), TEND_MS).unref()
+      this.#maintainedAtMs = monotonicMs()
+      this.#maintenance = setInterval(() => this.#maintain(), MAINTAIN_EVERY_MS).unref()
       return { database, sweeper }
     } catch (error) {
       this.#failure = { error, untilMs: monotonicMs() + RETRY_MS }
@@ -89,59 +91,63 @@ export class Opening {
     }
   }
 
-  #isGone({ database }: Opened): boolean {
+  #isGone({ database }: OpenDatabase): boolean {
     const nowMs = monotonicMs()
-    if (database.isGone) return true
-    if (nowMs < this.#lookAtMs) return false
-    this.#lookAtMs = nowMs + LOOK_MS
-    return !database.place.isAsItWas()
+    if (database.queue.isGone) return true
+    if (nowMs < this.#checkFilesAtMs) return false
+    this.#checkFilesAtMs = nowMs + CHECK_FILES_EVERY_MS
+    return !database.files.areUnchanged()
   }
 
-  /** Some may be in the midst of a body: it is closed later. */
-  #leave({ database, sweeper }: Opened): void {
-    this.#opened = undefined
-    clearInterval(this.#timer)
-    database.place.leave()
+  /** Gives up a database whose files have gone. It is closed later: bodies may be being read. */
+  #replace({ database, sweeper }: OpenDatabase): void {
+    this.#current = undefined
+    clearInterval(this.#maintenance)
+    database.files.setAside()
     void sweeper.stop()
-    this.#left.add(database)
+    this.#replaced.add(database)
     setTimeout(() => {
-      this.#left.delete(database)
+      this.#replaced.delete(database)
       database.close().catch(() => {})
     }, GRACE_MS).unref()
   }
 
-  #tend(): void {
-    this.#tendedAtMs = monotonicMs()
-    this.#run(tend)
+  #maintain(): void {
+    this.#maintainedAtMs = monotonicMs()
+    this.#run(async ({ database, sweeper }) => {
+      await sweeper.maintain()
+      await database.sync()
+    })
   }
 
-  /** Work that nobody waits for but close(). What fails is tried again another time. */
-  #run(work: (opened: Opened) => Promise<void>): void {
-    if (this.#opened === undefined || this.#background.size > 0) return
-    const done = work(this.#opened)
+  /** Runs work that only close() waits for, unless other such work is running. What fails is tried again another time. */
+  #run(work: (open: OpenDatabase) => Promise<void>): void {
+    if (this.#current === undefined || this.#running !== undefined) return
+    this.#running = work(this.#current)
       .catch(() => {})
-      .finally(() => this.#background.delete(done))
-    this.#background.add(done)
+      .finally(() => {
+        this.#running = undefined
+      })
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#timer)
-    clearTimeout(this.#soon)
-    await Promise.all([...this.#left].map(database => database.close()))
-    if (this.#opened === undefined) return
-    const { database, sweeper } = this.#opened
+    clearInterval(this.#maintenance)
+    clearTimeout(this.#delayedSweep)
+    await Promise.all([...this.#replaced].map(database => database.close()))
+    if (this.#current === undefined) return
+    const { database, sweeper } = this.#current
     // What waits for a turn that has been lost goes on with this one.
     await nextTurn()
     await sweeper.stop()
-    await Promise.all(this.#background)
-    await database.flush()
+    await this.#running
+    await database.queue.flush()
     await database.sync().catch(() => {})
     await database.close()
   }
 }
 
-/** Anew, where LMDB finds damage to what it begins with: it would each time again. */
-function openIntact(path: string, mapBytes: number): LmdbDatabase {
+/** Opens a database; an empty one where LMDB finds damage to what it begins with, which it would find each time again. */
+function openUndamaged(path: string, mapBytes: number): LmdbDatabase {
   try {
     return new LmdbDatabase(path, mapBytes)
   } catch (error) {
@@ -149,9 +155,4 @@ function openIntact(path: string, mapBytes: number): LmdbDatabase {
     setAsideWithWarning(path, `is damaged (${error.message})`)
     return new LmdbDatabase(path, mapBytes)
   }
-}
-
-async function tend({ database, sweeper }: Opened): Promise<void> {
-  await sweeper.tend()
-  await database.sync()
 }

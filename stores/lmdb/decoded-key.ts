@@ -1,109 +1,79 @@
-import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
-import { sliceBlocks } from '../body-range.ts'
-import type { Body, Lookup, Stored } from '../store.ts'
-import type { ChunkedBody, RecordHead } from './record-layout.ts'
+import { LRUCache } from 'lru-cache'
+import type { CacheKey, VariantKey } from '../../lib/rfc9111/types.ts'
+import type { Counters } from './counters.ts'
+import type { KeyRow } from './layout.ts'
+import type { StoredInLmdb } from './stored.ts'
 
-/** What has been read of a cache key, and is kept for as long as nobody changes it. */
-export interface KnownKey {
+/** Objects around a decoded record. Bytes. */
+const OVERHEAD_BYTES = 1000
+/** How exactly the last use is known by which decoded keys are dropped. */
+const RECENCY_MS = 1000
+
+/** What has been read of a cache key. It holds as long as no record of the key is changed. */
+export interface DecodedKey extends KeyRow {
   readonly key: CacheKey
-  readonly rowName: Uint8Array
-  readonly lists: readonly (readonly string[])[]
-  readonly stamp: number
-  /** The change that it was last found to be true after. */
-  changes: number
+  readonly keyName: Uint8Array
+  /** The change after which it was last found to hold. */
+  verifiedChanges: number
   /** The position of the deletions that it was last checked against. */
-  position: number
+  verifiedPosition: number
   readonly variants: Map<VariantKey, StoredInLmdb>
   byteLength: number
   /** When it was last moved to the front of what is kept. */
   usedAtMs: number
 }
 
-/** Reads the chunks of a body. */
-export type OpenChunks = (stored: StoredInChunks, range: ByteRange) => AsyncIterable<Uint8Array>
+/** Keeps what was decoded of the keys that were used last. */
+export class DecodedKeys {
+  readonly #keys: LRUCache<CacheKey, DecodedKey> | undefined
 
-/** A stored response, decoded. */
-export abstract class StoredInLmdb implements Stored {
-  readonly entry: Entry
-  readonly head: RecordHead
-  readonly name: Uint8Array
-  /** Of the body that is kept here. */
-  abstract readonly bodyBytes: number
-  /** When it was last noted as used. */
-  usedAtMs = 0
-
-  constructor(entry: Entry, head: RecordHead, name: Uint8Array) {
-    this.entry = entry
-    this.head = head
-    this.name = name
+  /** 0: nothing is kept. */
+  constructor(maxSizeBytes: number) {
+    if (maxSizeBytes === 0) return
+    this.#keys = new LRUCache<CacheKey, DecodedKey>({
+      maxSize: maxSizeBytes,
+      sizeCalculation: ({ byteLength }) => byteLength
+    })
   }
 
-  abstract open(range?: ByteRange): Body | undefined
-}
-
-/** One whose body is in the record, and is kept with it. */
-export class StoredInRecord extends StoredInLmdb {
-  readonly #body: Uint8Array
-
-  constructor(entry: Entry, head: RecordHead, name: Uint8Array, body: Uint8Array) {
-    super(entry, head, name)
-    this.#body = body
+  get(key: CacheKey): DecodedKey | undefined {
+    return this.#keys?.peek(key)
   }
 
-  get bodyBytes(): number {
-    return this.#body.byteLength
+  add(key: CacheKey, keyName: Uint8Array, { lastChange, lists }: KeyRow, counters: Counters): DecodedKey {
+    const decoded: DecodedKey = {
+      key,
+      keyName,
+      lists,
+      lastChange,
+      verifiedChanges: counters.changes,
+      verifiedPosition: counters.position,
+      variants: new Map(),
+      byteLength: OVERHEAD_BYTES + key.length,
+      usedAtMs: 0
+    }
+    this.#keys?.set(key, decoded)
+    return decoded
   }
 
-  open(range?: ByteRange): Body | undefined {
-    return range === undefined ? this.#body : sliceBlocks([this.#body], range)
-  }
-}
-
-/** One whose body is in chunks of its own, which are copied out of the map as they are read. */
-export class StoredInChunks extends StoredInLmdb {
-  readonly chunks: ChunkedBody
-  readonly bodyBytes = 0
-  readonly #open: OpenChunks
-
-  constructor(entry: Entry, head: RecordHead, name: Uint8Array, chunks: ChunkedBody, open: OpenChunks) {
-    super(entry, head, name)
-    this.chunks = chunks
-    this.#open = open
+  delete(key: CacheKey): void {
+    this.#keys?.delete(key)
   }
 
-  open(range?: ByteRange): Body | undefined {
-    const { byteLength } = this.chunks
-    if (range !== undefined && range.end > byteLength) return undefined
-    return this.#open(this, range ?? { start: 0, end: byteLength })
+  noteUse(decoded: DecodedKey, nowMs: number): void {
+    if (nowMs - decoded.usedAtMs < RECENCY_MS) return
+    decoded.usedAtMs = nowMs
+    this.#keys?.get(decoded.key)
   }
 
-  take(range?: ByteRange): Body | undefined {
-    return this.open(range)
-  }
-}
-
-/** Who can tell what a lookup was not about. */
-export interface LookupSource {
-  position(): number
-  hasOthers(known: KnownKey, found: readonly StoredInLmdb[]): boolean
-}
-
-export class LookupInLmdb implements Lookup {
-  readonly stored: readonly StoredInLmdb[]
-  readonly #source: LookupSource
-  readonly #known: KnownKey | undefined
-
-  constructor(stored: readonly StoredInLmdb[], source: LookupSource, known: KnownKey | undefined) {
-    this.stored = stored
-    this.#source = source
-    this.#known = known
-  }
-
-  get otherVariants(): boolean {
-    return this.#known !== undefined && this.#source.hasOthers(this.#known, this.stored)
-  }
-
-  asOf(): number {
-    return this.#source.position()
+  /** Adds a response that was read from a record of so many bytes. */
+  addVariant(decoded: DecodedKey, variantKey: VariantKey, stored: StoredInLmdb, recordBytes: number): void {
+    decoded.variants.set(variantKey, stored)
+    // The strings and objects of an entry take more than its bytes, a body what it is.
+    decoded.byteLength += stored.bodyBytes + 3 * Math.max(0, recordBytes - stored.bodyBytes) + OVERHEAD_BYTES
+    if (this.#keys?.peek(decoded.key) !== decoded) return
+    // Deleted first: the size of what is there already is not looked at again.
+    this.#keys.delete(decoded.key)
+    this.#keys.set(decoded.key, decoded)
   }
 }

@@ -1,60 +1,63 @@
 import { Buffer } from 'node:buffer'
-import type { Marks } from './counters.ts'
-import type { Batch, Table, Tables } from './database.ts'
-import { keyDigestOf, namesAfter, tagDigestOf } from './layout.ts'
-import { encodeNumbers, parseNumbers } from './numbers.ts'
+import type { Counters } from './counters.ts'
+import { encodePair, keyDigestOf, namesAfter, readPair, tagDigestOf } from './layout.ts'
 import type { RecordHead } from './record-layout.ts'
+import type { Batch, Table, Tables } from './tables.ts'
 
 const KEY = Buffer.from('k')
 const TAG = Buffer.from('t')
-/** As many are remembered for as long as it takes, more only until everything has been looked over. */
+/** As many are remembered for as long as `RETAIN_MS`, more only until all records have been swept. */
 const MAX_DELETIONS = 10_000
 const RETAIN_MS = 3_600_000
 /** Deletions looked at in one write. */
 const SLICE = 64
 
-/** A deletion as it is remembered: its position and time, by what it was about. */
-export function noteDeletion(batch: Batch, kind: 'key' | 'tag', digest: Uint8Array): void {
+/** Logs a deletion: its position and time, by the digest of what was deleted. */
+export function logDeletion(batch: Batch, kind: 'key' | 'tag', digest: Uint8Array): void {
   batch.change()
   const name = nameOf(kind === 'key' ? KEY : TAG, digest)
-  void batch.tables.deletions.put(name, encodeNumbers(name, ++batch.marks.position, Date.now()))
+  void batch.tables.deletions.put(name, encodePair(name, ++batch.counters.position, Date.now()))
+}
+
+/** Logs the deletion of everything. */
+export function logClear(batch: Batch): void {
+  batch.change()
+  batch.counters.clearedAt = ++batch.counters.position
 }
 
 /** Whether a response that was asked for as of a position has been overtaken by a deletion. */
 export function isOvertaken(
   tables: Tables,
-  marks: Marks,
+  counters: Counters,
   entry: { readonly key: string; readonly tags: readonly string[] },
   asOf: number
 ): boolean {
-  if (asOf >= marks.position) return false
-  if (asOf < marks.floor || asOf < marks.clearedAt) return true
+  if (asOf >= counters.position) return false
+  if (asOf < counters.forgottenUpTo || asOf < counters.clearedAt) return true
   return reaches(tables.deletions, keyDigestOf(entry.key), entry.tags.map(tagDigestOf), asOf)
 }
 
 /** Whether what is stored has been deleted since. */
-export function isDeleted(tables: Tables, marks: Marks, keyDigest: Uint8Array, head: RecordHead): boolean {
+export function isDeleted(tables: Tables, counters: Counters, keyDigest: Uint8Array, head: RecordHead): boolean {
   const { asOf } = head
-  if (asOf >= marks.position) return false
-  return asOf < marks.clearedAt || reaches(tables.deletions, keyDigest, head.tags, asOf)
+  if (asOf >= counters.position) return false
+  return asOf < counters.clearedAt || reaches(tables.deletions, keyDigest, head.tags, asOf)
 }
 
-/** After everything that was deleted up to `position` has been removed: forgets deletions that no request can be older
- * than, and where there are too many others. Looks at some, after that name; gives the last of them, undefined at the end. */
-export function forgetDeletions(
-  batch: Batch,
-  position: number,
-  nowMs: number,
-  after: Uint8Array
-): Uint8Array | undefined {
+/** Forgets deletions that no request can be older than, and where there are too many others. To be called once everything
+ * that was deleted up to `position` has been removed. Looks at some, after that name; returns the last of them, undefined
+ * at the end. */
+export function forgetDeletions(batch: Batch, position: number, after: Uint8Array): Uint8Array | undefined {
   const { deletions } = batch.tables
   const tooMany = entryCount(deletions) > MAX_DELETIONS
+  const oldestMs = Date.now() - RETAIN_MS
   const names = namesAfter(deletions, after, SLICE)
   for (const name of names) {
-    const [at, timeMs] = readDeletion(deletions, name) ?? [0, 0]
-    if (at > position || (!tooMany && timeMs > nowMs - RETAIN_MS)) continue
+    const pair = readPair(deletions, name)
+    const [deletedAt, timeMs] = pair === undefined || pair === 'damaged' ? [0, 0] : pair
+    if (deletedAt > position || (!tooMany && timeMs > oldestMs)) continue
     void deletions.remove(name)
-    batch.marks.floor = Math.max(batch.marks.floor, at)
+    batch.counters.forgottenUpTo = Math.max(batch.counters.forgottenUpTo, deletedAt)
   }
   return names.at(-1)
 }
@@ -69,16 +72,8 @@ function reaches(deletions: Table, keyDigest: Uint8Array, tags: readonly Uint8Ar
 
 /** What is damaged counts as a deletion. */
 function isAfter(deletions: Table, kind: Buffer, digest: Uint8Array, asOf: number): boolean {
-  const name = nameOf(kind, digest)
-  const bytes = deletions.getBinaryFast(name)
-  if (bytes === undefined) return false
-  const deletion = parseNumbers(name, bytes)
-  return deletion === undefined || deletion[0] > asOf
-}
-
-function readDeletion(deletions: Table, name: Uint8Array): readonly [number, number] | undefined {
-  const bytes = deletions.getBinaryFast(name)
-  return bytes === undefined ? undefined : parseNumbers(name, bytes)
+  const deletion = readPair(deletions, nameOf(kind, digest))
+  return deletion !== undefined && (deletion === 'damaged' || deletion[0] > asOf)
 }
 
 function nameOf(kind: Buffer, digest: Uint8Array): Buffer {

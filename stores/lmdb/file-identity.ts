@@ -1,9 +1,9 @@
 import { type Stats, statSync } from 'node:fs'
 import { lockPathOf, setAside } from './data-file.ts'
 
-/** The files that a process has opened, by what the file system knows them by. Another process may have set them aside, or
- * somebody may have removed them: what is written then is lost, and what is read may have been deleted long since. */
-export class Place {
+/** The files that a process has opened, by their inodes. Another process may have set them aside, or somebody may have
+ * removed them: what is written then is lost, and what is read may have been deleted long since. */
+export class FileIdentity {
   readonly #path: string
   readonly #data: Stats | undefined
   readonly #lock: Stats | undefined
@@ -15,16 +15,17 @@ export class Place {
     this.#lock = look(lockPathOf(path))
   }
 
-  isAsItWas(): boolean {
+  areUnchanged(): boolean {
     return isSame(look(this.#path), this.#data) && isSame(look(lockPathOf(this.#path)), this.#lock)
   }
 
-  /** Where the lock alone has gone nobody keeps two processes from writing at once: the data file goes too. */
-  leave(): void {
+  /** Sets the data file aside, unless it was replaced: where the lock file alone has gone, nothing keeps two processes from
+   * writing at once. */
+  setAside(): void {
     try {
       if (isSame(look(this.#path), this.#data)) setAside(this.#path)
     } catch {
-      // Who opens it next is told.
+      // The next opening fails with what is wrong.
     }
   }
 }

@@ -1,16 +1,18 @@
 import { Buffer } from 'node:buffer'
-import { hash } from 'node:crypto'
-import type { Table } from './database.ts'
+import { crc32 } from 'node:zlib'
+import { digestOf } from '../shared/digest.ts'
+import type { Table } from './tables.ts'
 
 /** Bytes of the digests that name keys, variants and tags. What they name is verified where it matters. */
 export const DIGEST_BYTES = 16
-/** Bytes of the digest that names a serializer and the layout. */
-export const SPACE_BYTES = 4
+/** Bytes of the digest that names a serializer and the version of records. */
+const NAMESPACE_BYTES = 4
+/** Bytes of body in a chunk: with its checksum and LMDB's own header it fills whole pages. */
+export const CHUNK_BYTES = 262_144 - 32
 
-/** SHA-256 of any string, 32 bytes. In UTF-16, where no two strings are the same. */
-export function digestOf(text: string): Buffer {
-  return hash('sha256', Buffer.from(text, 'utf16le'), 'buffer')
-}
+const MAX_LISTS = 8
+const KEY_HEAD_BYTES = 12
+const PAIR_BYTES = 20
 
 /** Names a cache key in the table of deletions, whatever the serializer. */
 export function keyDigestOf(key: string): Buffer {
@@ -22,19 +24,37 @@ export function tagDigestOf(tag: string): Buffer {
   return digestOf(tag).subarray(0, DIGEST_BYTES)
 }
 
-/** What all names of one serializer's records begin with. */
-export function spaceOf(serializerName: string, version: number): Buffer {
-  return digestOf(`${serializerName} ${version}`).subarray(0, SPACE_BYTES)
+/** What the names of all keys and records of one serializer begin with. */
+export function namespaceOf(serializerName: string, version: number): Buffer {
+  return digestOf(`${serializerName} ${version}`).subarray(0, NAMESPACE_BYTES)
 }
 
-/** The digest of the cache key out of the name of a key's row, or of a record. */
+/** The name of a key in the table of keys, which the names of its records begin with. */
+export function keyNameOf(namespace: Uint8Array, keyDigest: Uint8Array): Buffer {
+  return Buffer.concat([namespace, keyDigest])
+}
+
+/** The name of a record. */
+export function recordNameOf(keyName: Uint8Array, variantDigest: Uint8Array): Buffer {
+  return Buffer.concat([keyName, variantDigest.subarray(0, DIGEST_BYTES)])
+}
+
+/** The name of the key that a record belongs to, out of the record's name. */
+export function keyNameIn(recordName: Uint8Array): Uint8Array {
+  return recordName.subarray(0, NAMESPACE_BYTES + DIGEST_BYTES)
+}
+
+/** The digest of the cache key out of the name of a key or of a record. */
 export function keyDigestIn(name: Uint8Array): Uint8Array {
-  return name.subarray(SPACE_BYTES, SPACE_BYTES + DIGEST_BYTES)
+  return name.subarray(NAMESPACE_BYTES, NAMESPACE_BYTES + DIGEST_BYTES)
 }
 
-/** The name of a key's row, which those of its records begin with, out of a record's. */
-export function rowNameIn(recordName: Uint8Array): Uint8Array {
-  return recordName.subarray(0, SPACE_BYTES + DIGEST_BYTES)
+/** The name of a chunk of a body: numbers sort as bytes. */
+export function chunkNameOf(bodyName: Uint8Array, index: number): Buffer {
+  const name = Buffer.alloc(bodyName.length + 4)
+  name.set(bodyName)
+  name.writeUInt32BE(index, bodyName.length)
+  return name
 }
 
 /** The names that begin with `prefix`, as the bounds of a range. */
@@ -46,4 +66,73 @@ export function rangeOf(prefix: Uint8Array): { readonly start: Buffer; readonly 
 export function namesAfter(table: Table, after: Uint8Array, limit: number): Uint8Array[] {
   const range = after.length === 0 ? {} : { start: after, exclusiveStart: true }
   return [...table.getKeys({ ...range, limit })] as Uint8Array[]
+}
+
+/** What is stored of a cache key beside its records. */
+export interface KeyRow {
+  /** The number of the change in which any of its records was last written or removed. */
+  readonly lastChange: number
+  /** The lists of Vary field names of its records, most recent first. */
+  readonly lists: readonly (readonly string[])[]
+}
+
+/** CRC-32 of what follows, the number of the change, the lists as JSON: nothing for one list without names. */
+export function encodeKeyRow({ lastChange, lists }: KeyRow): Buffer {
+  const text = lists.length === 1 && lists[0]?.length === 0 ? '' : JSON.stringify(lists)
+  const bytes = Buffer.alloc(KEY_HEAD_BYTES + Buffer.byteLength(text))
+  bytes.writeDoubleLE(lastChange, 4)
+  bytes.write(text, KEY_HEAD_BYTES)
+  bytes.writeUInt32LE(crc32(bytes.subarray(4)), 0)
+  return bytes
+}
+
+/** Reads the row of a key; undefined where there is none, or a damaged one. */
+export function readKeyRow(keys: Table, keyName: Uint8Array): KeyRow | undefined {
+  const bytes = keys.getBinaryFast(keyName)
+  if (bytes === undefined) return undefined
+  const row = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  if (row.length < KEY_HEAD_BYTES || crc32(row.subarray(4)) !== row.readUInt32LE(0)) return undefined
+  const lists = row.length === KEY_HEAD_BYTES ? [[]] : parseLists(row.toString('utf8', KEY_HEAD_BYTES))
+  return lists === undefined ? undefined : { lastChange: row.readDoubleLE(4), lists }
+}
+
+/** The lists with `list` first. */
+export function withList(
+  lists: readonly (readonly string[])[],
+  list: readonly string[]
+): readonly (readonly string[])[] {
+  const others = lists.filter(names => names.length !== list.length || names.some((name, i) => name !== list[i]))
+  return [list, ...others].slice(0, MAX_LISTS)
+}
+
+function parseLists(text: string): readonly (readonly string[])[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    const isList = (list: unknown) => Array.isArray(list) && list.every(name => typeof name === 'string')
+    return Array.isArray(value) && value.every(isList) ? (value as string[][]) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Two numbers that are stored under a name, after a checksum of the name and of both. */
+export function encodePair(name: Uint8Array, first: number, second: number): Buffer {
+  const bytes = Buffer.alloc(PAIR_BYTES)
+  bytes.writeDoubleLE(first, 4)
+  bytes.writeDoubleLE(second, 12)
+  bytes.writeUInt32LE(crc32(bytes.subarray(4), crc32(name)), 0)
+  return bytes
+}
+
+/** Reads two numbers; undefined where there are none, 'damaged' where the bytes are others than were written. */
+export function readPair(
+  table: Table,
+  name: Uint8Array
+): readonly [first: number, second: number] | 'damaged' | undefined {
+  const bytes = table.getBinaryFast(name)
+  if (bytes === undefined) return undefined
+  if (bytes.length !== PAIR_BYTES) return 'damaged'
+  const view = bytes.subarray(0, PAIR_BYTES)
+  if (crc32(view.subarray(4), crc32(name)) !== view.readUInt32LE(0)) return 'damaged'
+  return [view.readDoubleLE(4), view.readDoubleLE(12)]
 }

@@ -1,201 +1,143 @@
 import { Buffer } from 'node:buffer'
-import { LRUCache } from 'lru-cache'
-import { nextTurn } from '../../lib/event-loop.ts'
 import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import { digestOf } from '../shared/digest.ts'
+import type { Lookup } from '../store.ts'
 import type { StoreTime } from '../store-time.ts'
 import { readChunks } from './body-reader.ts'
-import type { Marks } from './counters.ts'
+import type { Counters } from './counters.ts'
 import type { LmdbDatabase } from './database.ts'
-import type { Opening } from './database-handle.ts'
-import {
-  type KnownKey,
-  type LookupSource,
-  type OpenChunks,
-  StoredInChunks,
-  type StoredInLmdb,
-  StoredInRecord
-} from './decoded-key.ts'
+import type { DatabaseHandle } from './database-handle.ts'
+import { type DecodedKey, DecodedKeys } from './decoded-key.ts'
+import { removeRecord } from './delete.ts'
 import { isDeleted, isOvertaken } from './deletion-log.ts'
-import { type KeyRow, parseKeyRow } from './key-row.ts'
-import { DIGEST_BYTES, digestOf, keyDigestIn, keyDigestOf, rangeOf, spaceOf } from './layout.ts'
-import { type ParsedRecord, parseRecord, type RecordHead } from './record-layout.ts'
-import { readRecord, recordNames, removeRecord } from './records.ts'
+import { keyDigestIn, keyDigestOf, keyNameOf, namespaceOf, readKeyRow, recordNameOf } from './layout.ts'
+import type { ParsedRecord, RecordHead } from './record-layout.ts'
+import { readHead, recordNames, withRecord } from './records.ts'
+import { type OpenChunks, StoredInChunks, type StoredInLmdb, StoredInRecord } from './stored.ts'
 
-/** Objects around a decoded record. */
-const OVERHEAD_BYTES = 1000
+/** Records of a key that are looked at for whether others are stored. */
 const MAX_LOOKED_AT = 32
-/** What is kept decoded is let go of by its last use, known that exactly. */
-const KEPT_RECENCY_MS = 1000
 
-/** Everything that is asked of the database, answered at once. What was decoded is kept, and believed for as long as the
- * number of the last change says so: one small read a hit. */
-export class EntryReader implements LookupSource {
-  readonly #opening: Opening
+export interface LookupOptions {
+  readonly maxMemorySizeBytes: number
+  /** How often the use of a response is noted, at most. Milliseconds. */
+  readonly recencyMs: number
+}
+
+type VariantOf = (fieldNames: readonly string[]) => VariantKey
+
+/** Looks responses up, at once. What was decoded is kept, and holds for as long as the number of the last change says so:
+ * one small read a hit. */
+export class LmdbLookup {
+  readonly #handle: DatabaseHandle
   readonly #serializer: BytesSerializer
-  readonly #space: Buffer
+  readonly #namespace: Uint8Array
   readonly #time: StoreTime
   readonly #recencyMs: number
-  readonly #known: LRUCache<CacheKey, KnownKey> | undefined
-  /** The last one asked for, which most often is the next as well. */
+  readonly #decoded: DecodedKeys
+  /** The last variant that was asked for, which most often is the next as well. */
   #variant: { readonly key: VariantKey; readonly digest: Buffer } | undefined
 
-  constructor(
-    opening: Opening,
-    serializer: BytesSerializer,
-    time: StoreTime,
-    maxMemorySizeBytes: number,
-    recencyMs: number
-  ) {
-    this.#opening = opening
+  constructor(handle: DatabaseHandle, serializer: BytesSerializer, time: StoreTime, options: LookupOptions) {
+    this.#handle = handle
     this.#serializer = serializer
     this.#time = time
-    this.#space = spaceOf(serializer.name, RECORD_VERSION)
-    this.#recencyMs = recencyMs
-    if (maxMemorySizeBytes === 0) return
-    this.#known = new LRUCache<CacheKey, KnownKey>({
-      maxSize: maxMemorySizeBytes,
-      sizeCalculation: known => known.byteLength
-    })
+    this.#namespace = namespaceOf(serializer.name, RECORD_VERSION)
+    this.#recencyMs = options.recencyMs
+    this.#decoded = new DecodedKeys(options.maxMemorySizeBytes)
   }
 
-  /** What is stored for a key; undefined: nothing. */
-  find(key: CacheKey): KnownKey | undefined {
+  find(key: CacheKey, variantOf: VariantOf): Lookup {
     const database = this.#database()
-    const known = this.#known?.peek(key)
-    if (known !== undefined && known.changes === database.changes()) return known
-    return this.#verify(database, known, key)
+    const known = this.#decoded.get(key)
+    const decoded =
+      known !== undefined && known.verifiedChanges === database.changes() ? known : this.#verify(database, known, key)
+    return new LookupInLmdb(decoded === undefined ? [] : this.#select(decoded, variantOf), this, decoded)
   }
 
-  /** The responses among them that a request selects. */
-  select(known: KnownKey, variantOf: (fieldNames: readonly string[]) => VariantKey): StoredInLmdb[] {
-    const nowMs = Date.now()
-    if (nowMs - known.usedAtMs >= KEPT_RECENCY_MS) {
-      known.usedAtMs = nowMs
-      this.#known?.get(known.key)
-    }
-    const found: StoredInLmdb[] = []
-    for (const list of known.lists) {
-      const variantKey = variantOf(list)
-      const stored = known.variants.get(variantKey) ?? this.#read(known, variantKey)
-      if (stored === undefined || this.#time.hasExpired(stored.entry) || found.includes(stored)) continue
-      found.push(stored)
-      if (nowMs - stored.usedAtMs < this.#recencyMs) continue
-      stored.usedAtMs = nowMs
-      this.#opening.opened().sweeper.used(stored.name, nowMs)
-    }
-    return found
-  }
-
+  /** Where the order of deletions stands. */
   position(): number {
-    return this.#database().marks()?.position ?? 0
+    return this.#database().counters()?.position ?? 0
   }
 
   isOvertaken(entry: Entry, asOf: number): boolean {
     const database = this.#database()
-    const marks = database.marks()
-    return marks !== undefined && isOvertaken(database.tables, marks, entry, asOf)
+    const counters = database.counters()
+    return counters !== undefined && isOvertaken(database.tables, counters, entry, asOf)
   }
 
   /** Whether the key holds responses beside those found, as far as a short look tells. */
-  hasOthers(known: KnownKey, found: readonly StoredInLmdb[]): boolean {
+  hasOthers({ keyName }: DecodedKey, found: readonly StoredInLmdb[]): boolean {
     const database = this.#database()
-    const marks = database.marks()
-    if (marks === undefined) return false
-    const names = recordNames(database.tables, known.rowName, MAX_LOOKED_AT)
+    const counters = database.counters()
+    if (counters === undefined) return false
+    const names = recordNames(database.tables, keyName, MAX_LOOKED_AT)
     if (names.length === MAX_LOOKED_AT) return true
     return names.some(name => {
       if (found.some(stored => Buffer.compare(stored.name, name) === 0)) return false
-      return this.#live(database, marks, name) !== undefined
+      return isLive(database, counters, name, readHead(database.tables, name))
     })
   }
 
-  /** What is stored by this serializer, with digests in the place of variant keys. */
-  async *entries(): AsyncGenerator<Entry> {
-    let start = this.#space
-    for (;;) {
-      const database = this.#database()
-      const { end } = rangeOf(this.#space)
-      const after = { start, exclusiveStart: true, end, limit: MAX_LOOKED_AT }
-      const names = [...database.tables.records.getKeys(after)] as Buffer[]
-      for (const name of names) {
-        const entry = this.#entryOf(name)
-        if (entry !== undefined) yield entry
-      }
-      const last = names.at(-1)
-      if (last === undefined) return
-      start = last
-      await nextTurn()
-    }
-  }
-
-  #entryOf(name: Uint8Array): Entry | undefined {
-    const database = this.#database()
-    const marks = database.marks()
-    const live = marks === undefined ? undefined : this.#live(database, marks, name)
-    if (live === undefined) return undefined
-    try {
-      // Read again: the look at deletions has overwritten it.
-      const payload = readRecord(database.tables, name)?.payload
-      return payload === undefined ? undefined : this.#serializer.decode(payload).entry
-    } catch {
-      return undefined
-    }
-  }
-
   #database(): LmdbDatabase {
-    const { database } = this.#opening.opened()
+    const { database } = this.#handle.open()
     database.refresh()
     return database
   }
 
-  /** Something has changed since: what is known still holds, or is read anew. */
-  #verify(database: LmdbDatabase, known: KnownKey | undefined, key: CacheKey): KnownKey | undefined {
-    const marks = database.marks()
-    const rowName = known?.rowName ?? Buffer.concat([this.#space, keyDigestOf(key)])
-    const row = marks === undefined ? undefined : readRow(database, rowName)
-    if (marks === undefined || row === undefined) {
-      this.#known?.delete(key)
+  /** Something was changed since: what is known of the key still holds, or is read anew. undefined: nothing is stored. */
+  #verify(database: LmdbDatabase, known: DecodedKey | undefined, key: CacheKey): DecodedKey | undefined {
+    const counters = database.counters()
+    const keyName = known?.keyName ?? keyNameOf(this.#namespace, keyDigestOf(key))
+    const row = counters === undefined ? undefined : readKeyRow(database.tables.keys, keyName)
+    if (counters === undefined || row === undefined) {
+      this.#decoded.delete(key)
       return undefined
     }
-    if (known !== undefined && known.stamp === row.stamp) {
-      if (known.position !== marks.position) dropDeleted(database, marks, known)
-      known.changes = marks.changes
-      known.position = marks.position
-      return known
-    }
-    const { lists, stamp } = row
-    const { changes, position } = marks
-    const byteLength = OVERHEAD_BYTES + key.length
-    const variants = new Map<VariantKey, StoredInLmdb>()
-    const fresh: KnownKey = { key, rowName, lists, stamp, changes, position, variants, byteLength, usedAtMs: 0 }
-    this.#known?.set(key, fresh)
-    return fresh
+    if (known?.lastChange !== row.lastChange) return this.#decoded.add(key, keyName, row, counters)
+    if (known.verifiedPosition !== counters.position) dropDeleted(database, counters, known)
+    known.verifiedChanges = counters.changes
+    known.verifiedPosition = counters.position
+    return known
   }
 
-  #read(known: KnownKey, variantKey: VariantKey): StoredInLmdb | undefined {
+  /** The responses of a key that a request selects. */
+  #select(decoded: DecodedKey, variantOf: VariantOf): StoredInLmdb[] {
+    const nowMs = Date.now()
+    this.#decoded.noteUse(decoded, nowMs)
+    const found: StoredInLmdb[] = []
+    for (const list of decoded.lists) {
+      const variantKey = variantOf(list)
+      const stored = decoded.variants.get(variantKey) ?? this.#read(decoded, variantKey)
+      if (stored === undefined || this.#time.hasExpired(stored.entry) || found.includes(stored)) continue
+      found.push(stored)
+      if (nowMs - stored.usedAtMs < this.#recencyMs) continue
+      stored.usedAtMs = nowMs
+      this.#handle.open().sweeper.noteUse(stored.name, nowMs)
+    }
+    return found
+  }
+
+  #read(decoded: DecodedKey, variantKey: VariantKey): StoredInLmdb | undefined {
     const database = this.#database()
     const digest = this.#digestOfVariant(variantKey)
-    const name = Buffer.concat([known.rowName, digest.subarray(0, DIGEST_BYTES)])
-    const bytes = database.tables.records.getBinaryFast(name)
-    if (bytes === undefined) return undefined
-    const { length } = bytes
-    const parsed = parseRecord(bytes)
-    if (parsed === undefined) return this.#remove(name)
-    const { head } = parsed
-    if (!head.variantDigest.equals(digest)) return undefined
-    // At once: the next read overwrites what this one gave.
-    const stored = this.#decode(known.key, variantKey, name, parsed)
-    if (stored === undefined || isDeletedSince(database, known, head)) return undefined
-    known.variants.set(variantKey, stored)
-    // The strings and objects of an entry take more than its bytes, a body what it is.
-    known.byteLength += stored.bodyBytes + 3 * Math.max(0, length - stored.bodyBytes) + OVERHEAD_BYTES
-    if (this.#known?.peek(known.key) !== known) return stored
-    // Removed first: the size of what is there already is not looked at again.
-    this.#known.delete(known.key)
-    this.#known.set(known.key, known)
+    const name = recordNameOf(decoded.keyName, digest)
+    let recordBytes = 0
+    const stored = withRecord(
+      database.tables,
+      name,
+      record => {
+        recordBytes = record.byteLength
+        const isMeant = record.head.variantDigest.equals(digest)
+        return isMeant ? this.#decode(decoded.key, variantKey, name, record) : undefined
+      },
+      () => this.#removeDamaged(name)
+    )
+    if (stored === undefined || isDeletedSince(database, decoded, stored.head)) return undefined
+    this.#decoded.addVariant(decoded, variantKey, stored, recordBytes)
     return stored
   }
 
@@ -204,57 +146,77 @@ export class EntryReader implements LookupSource {
     return this.#variant.digest
   }
 
-  #decode(key: CacheKey, variantKey: VariantKey, name: Buffer, parsed: ParsedRecord): StoredInLmdb | undefined {
-    const { head, payload } = parsed
+  #decode(key: CacheKey, variantKey: VariantKey, name: Buffer, record: ParsedRecord): StoredInLmdb | undefined {
+    const { head, payload } = record
     try {
       const { entry, body } = this.#serializer.decode(payload)
       if (entry.key !== key || entry.variantKey !== head.variantDigest.toString('hex')) return undefined
       const asAsked = { ...entry, variantKey }
       if (head.body !== undefined) return new StoredInChunks(asAsked, head, name, head.body, this.#openChunks)
-      if (body?.byteLength !== storedBytes(entry)) return this.#remove(name)
+      if (body?.byteLength !== storedBytes(entry)) return this.#removeDamaged(name)
       return new StoredInRecord(asAsked, head, name, body)
     } catch (error) {
-      this.#remove(name)
+      this.#removeDamaged(name)
       if (Object(error).code === 'ERR_CACHE_RECORD') return undefined
       throw error
     }
   }
 
   readonly #openChunks: OpenChunks = ({ chunks, name, entry }, range) =>
-    readChunks(this.#database(), chunks, range, () => this.#remove(name, entry.id))
+    readChunks(this.#database(), chunks, range, () => this.#removeDamaged(name, entry.id))
 
-  #live(database: LmdbDatabase, marks: Marks, name: Uint8Array): ParsedRecord | undefined {
-    const parsed = readRecord(database.tables, name)
-    if (parsed === undefined || parsed.head.keptUntilMs < Date.now()) return undefined
-    return isDeleted(database.tables, marks, keyDigestIn(name), parsed.head) ? undefined : parsed
-  }
-
-  /** Removes what is damaged: a record, unless another has come in its place. */
-  #remove(name: Uint8Array, entryId?: string): undefined {
-    const { database } = this.#opening.opened()
+  /** Removes a damaged record, or, with an id, the record of a damaged body, unless another has taken its place. */
+  #removeDamaged(name: Uint8Array, entryId?: string): undefined {
+    const { database } = this.#handle.open()
     database
       .write(batch => {
-        const held = readRecord(batch.tables, name)?.head.entryId
-        if (held === entryId || held === undefined || entryId === undefined) removeRecord(batch, name, Date.now())
+        const held = readHead(batch.tables, name)?.entryId
+        if (held === entryId || held === undefined || entryId === undefined) removeRecord(batch, name)
       })
       .catch(() => {})
   }
 }
 
-/** Position and marks are of the same moment: a lookup is one look at the map. */
-function isDeletedSince(database: LmdbDatabase, known: KnownKey, head: RecordHead): boolean {
-  if (head.asOf >= known.position) return false
-  const marks = database.marks()
-  return marks === undefined || isDeleted(database.tables, marks, keyDigestIn(known.rowName), head)
+/** Whether a record is there that has neither expired nor been deleted. */
+export function isLive(
+  { tables }: LmdbDatabase,
+  counters: Counters,
+  name: Uint8Array,
+  head: RecordHead | undefined
+): head is RecordHead {
+  if (head === undefined || head.keptUntilMs < Date.now()) return false
+  return !isDeleted(tables, counters, keyDigestIn(name), head)
 }
 
-function readRow(database: LmdbDatabase, rowName: Uint8Array): KeyRow | undefined {
-  const bytes = database.tables.keys.getBinaryFast(rowName)
-  return bytes === undefined ? undefined : parseKeyRow(bytes)
+/** Position and counters are of the same moment: a lookup is one look at the map. */
+function isDeletedSince(database: LmdbDatabase, decoded: DecodedKey, head: RecordHead): boolean {
+  if (head.asOf >= decoded.verifiedPosition) return false
+  const counters = database.counters()
+  return counters === undefined || isDeleted(database.tables, counters, keyDigestIn(decoded.keyName), head)
 }
 
-function dropDeleted({ tables }: LmdbDatabase, marks: Marks, known: KnownKey): void {
-  for (const [variantKey, { head }] of known.variants) {
-    if (isDeleted(tables, marks, keyDigestIn(known.rowName), head)) known.variants.delete(variantKey)
+function dropDeleted({ tables }: LmdbDatabase, counters: Counters, decoded: DecodedKey): void {
+  for (const [variantKey, { head }] of decoded.variants) {
+    if (isDeleted(tables, counters, keyDigestIn(decoded.keyName), head)) decoded.variants.delete(variantKey)
+  }
+}
+
+class LookupInLmdb implements Lookup {
+  readonly stored: readonly StoredInLmdb[]
+  readonly #lookup: LmdbLookup
+  readonly #decoded: DecodedKey | undefined
+
+  constructor(stored: readonly StoredInLmdb[], lookup: LmdbLookup, decoded: DecodedKey | undefined) {
+    this.stored = stored
+    this.#lookup = lookup
+    this.#decoded = decoded
+  }
+
+  get otherVariants(): boolean {
+    return this.#decoded !== undefined && this.#lookup.hasOthers(this.#decoded, this.stored)
+  }
+
+  asOf(): number {
+    return this.#lookup.position()
   }
 }

@@ -3,11 +3,7 @@ import { linkSync, rmSync } from 'node:fs'
 import { open } from 'lmdb'
 import { lockPathOf } from './data-file.ts'
 import { makeLockFile } from './lock-file.ts'
-
-/** How everything in the database is kept: as bytes. */
-export const BYTES = { encoding: 'binary', keyEncoding: 'binary' } as const
-
-export const TABLES = ['marks', 'keys', 'records', 'uses', 'order', 'deletions', 'bodies', 'leaving'] as const
+import { BYTES, TABLES } from './tables.ts'
 
 /** Makes a data file with empty tables, elsewhere first: while the process that makes one writes to it, LMDB does not let
  * others open it unharmed. Throws what the file system or LMDB throws. */
@@ -17,7 +13,7 @@ export function makeDataFile(path: string): void {
   try {
     makeLockFile(lockPathOf(temporary))
     const root = open(options as Parameters<typeof open>[0])
-    for (const name of TABLES) root.openDB(name, BYTES)
+    for (const name of Object.values(TABLES)) root.openDB(name, BYTES)
     // It has done so on return; nobody else knows of this file.
     root.close().catch(() => {})
     linkSync(temporary, path)

@@ -18,7 +18,7 @@ import { monotonicMs } from '../../lib/event-loop.ts'
 
 const STEP_MS = 2
 /** Opening takes some 30 ms, and several processes may be about to. Nothing else happens meanwhile. */
-const PATIENCE_MS = 500
+const MAX_WAIT_MS = 500
 /** Whoever has left it for so long is not at work any more. */
 const STALE_MS = 5_000
 
@@ -29,29 +29,29 @@ const held = new Map<string, string>()
 /** Opens a database while no other process opens or closes it: LMDB does not keep such processes apart in every moment, and
  * what two of them write at once ends one of them. Makes the directory. Throws a CacheError with ERR_CACHE_STORE where
  * others take too long, and what the file system throws. */
-export function openAlone<T>(path: string, open: () => T): T {
+export function openExclusively<T>(path: string, open: () => T): T {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const lock = lockOf(path)
   if (held.has(lock)) return open()
-  for (const end = monotonicMs() + PATIENCE_MS; !take(lock); pause()) {
+  for (const end = monotonicMs() + MAX_WAIT_MS; !take(lock); pause()) {
     if (monotonicMs() < end) continue
     throw new CacheError('ERR_CACHE_STORE', `another process takes too long to open or close '${path}'`)
   }
   try {
     return open()
   } finally {
-    giveBack(lock)
+    release(lock)
   }
 }
 
 /** Closes a database while no other process opens or closes it; all the same where others take too long. */
-export async function closeAlone(path: string, close: () => Promise<void>): Promise<void> {
+export async function closeExclusively(path: string, close: () => Promise<void>): Promise<void> {
   const lock = lockOf(path)
-  const isAlone = await takeInTime(lock)
+  const isAlone = await tryToTake(lock)
   try {
     await close()
   } finally {
-    if (isAlone) giveBack(lock)
+    if (isAlone) release(lock)
   }
 }
 
@@ -59,9 +59,9 @@ function lockOf(path: string): string {
   return `${path}-opening`
 }
 
-async function takeInTime(lock: string): Promise<boolean> {
+async function tryToTake(lock: string): Promise<boolean> {
   try {
-    for (const end = monotonicMs() + PATIENCE_MS; monotonicMs() < end; await sleep(STEP_MS)) {
+    for (const end = monotonicMs() + MAX_WAIT_MS; monotonicMs() < end; await sleep(STEP_MS)) {
       if (take(lock)) return true
     }
   } catch {
@@ -100,7 +100,7 @@ function create(lock: string): number | undefined {
 }
 
 /** Unless it was taken for stale meanwhile, and is another's. */
-function giveBack(lock: string): void {
+function release(lock: string): void {
   const content = held.get(lock)
   held.delete(lock)
   try {

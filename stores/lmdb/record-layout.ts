@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
+import type { ChunkedBody } from '../shared/chunked-body.ts'
 import { DIGEST_BYTES } from './layout.ts'
 
 /** Layout of a record, numbers little-endian:
@@ -21,12 +22,6 @@ const FIXED_BYTES = 92
 export const BODY_NAME_BYTES = 8
 const NO_BODY = Buffer.alloc(BODY_NAME_BYTES)
 
-/** A body that lies in chunks of its own. */
-export interface ChunkedBody {
-  readonly name: Buffer
-  readonly byteLength: number
-}
-
 /** What a record says of itself without a serializer. */
 export interface RecordHead {
   readonly asOf: number
@@ -35,7 +30,7 @@ export interface RecordHead {
   /** In real time, whatever the clock of the cache that has stored it. */
   readonly keptUntilMs: number
   /** undefined: the body is part of the record. */
-  readonly body: ChunkedBody | undefined
+  readonly body: ChunkedBody<Uint8Array> | undefined
   readonly variantDigest: Buffer
   readonly entryId: string
   readonly tags: readonly Buffer[]
@@ -43,8 +38,10 @@ export interface RecordHead {
 
 export interface ParsedRecord {
   readonly head: RecordHead
-  /** A view of the bytes that were parsed. */
+  /** The serialized record: a view of the bytes that were parsed. */
   readonly payload: Buffer
+  /** Of all of it. */
+  readonly byteLength: number
 }
 
 export function encodeRecord(head: RecordHead, payload: Uint8Array): Buffer {
@@ -77,7 +74,8 @@ export function parseRecord(bytes: Uint8Array): ParsedRecord | undefined {
   const tagsStart = FIXED_BYTES + record.readUInt8(88)
   const start = tagsStart + record.readUInt16LE(90) * DIGEST_BYTES
   if (start > record.length) return undefined
-  return { head: new StoredHead(Buffer.from(record.subarray(0, start)), tagsStart), payload: record.subarray(start) }
+  const head = new StoredHead(Buffer.from(record.subarray(0, start)), tagsStart)
+  return { head, payload: record.subarray(start), byteLength: record.length }
 }
 
 /** Read as it is asked for: most of it is, most often, not. */
@@ -106,7 +104,7 @@ class StoredHead implements RecordHead {
     return this.#bytes.readDoubleLE(32)
   }
 
-  get body(): ChunkedBody | undefined {
+  get body(): ChunkedBody<Uint8Array> | undefined {
     const name = this.#bytes.subarray(48, 48 + BODY_NAME_BYTES)
     return name.equals(NO_BODY) ? undefined : { name, byteLength: this.#bytes.readDoubleLE(40) }
   }

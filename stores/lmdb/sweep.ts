@@ -1,21 +1,26 @@
 import { Buffer } from 'node:buffer'
 import { monotonicMs, nextTurn } from '../../lib/event-loop.ts'
-import { reap } from './body-removal.ts'
-import type { Marks } from './counters.ts'
-import type { Batch, LmdbDatabase } from './database.ts'
+import { GRACE_MS, removeDueBodies } from './body-removal.ts'
+import type { Counters } from './counters.ts'
+import type { LmdbDatabase } from './database.ts'
+import { removeRecord } from './delete.ts'
 import { forgetDeletions, isDeleted } from './deletion-log.ts'
 import { keyDigestIn, namesAfter } from './layout.ts'
-import { nameInPlace, oldestPlaces, readRecord, removeRecord, use } from './records.ts'
+import { hasUse, oldestUses, recordNameIn, recordUse } from './recency.ts'
+import { readHead } from './records.ts'
+import type { Batch } from './tables.ts'
 
 const SWEEP_EVERY_MS = 600_000
 /** How far below the bound eviction goes, so that it does not begin again at once. */
 const TARGET = 0.95
-/** Beyond this, bodies that are being read go too. */
+/** Beyond this share of the bound, bodies that are being read are removed too. */
 const HARD_LIMIT = 1.25
-/** Records looked at in one go. */
+/** Records looked at at once. */
 const SLICE = 32
 /** How long one write may go on; its commit takes about as long again. */
 const SLICE_MS = 1
+/** Uses that are gathered before they are written. */
+const MAX_UNWRITTEN_USES = 1000
 
 const NO_NAME: Uint8Array = new Uint8Array()
 
@@ -23,35 +28,26 @@ const NO_NAME: Uint8Array = new Uint8Array()
 export class Sweeper {
   readonly #database: LmdbDatabase
   readonly #maxSizeBytes: number
-  /** Uses that are not yet written, by the latin1 of the record's name. */
+  /** Uses that are not written yet, by the latin1 of the record's name. */
   readonly #uses = new Map<string, { readonly name: Uint8Array; readonly atMs: number }>()
   #evicting: Promise<void> | undefined
-  #closed = false
+  #isStopped = false
 
   constructor(database: LmdbDatabase, maxSizeBytes: number) {
     this.#database = database
     this.#maxSizeBytes = maxSizeBytes
   }
 
-  used(name: Uint8Array, atMs: number): void {
+  noteUse(name: Uint8Array, atMs: number): void {
     this.#uses.set(Buffer.from(name).toString('latin1'), { name, atMs })
-    if (this.#uses.size >= 1000) void this.noteUses().catch(() => {})
+    if (this.#uses.size >= MAX_UNWRITTEN_USES) void this.#writeUses().catch(() => {})
   }
 
-  /** Writes down what was used, in slices. */
-  async noteUses(): Promise<void> {
-    const uses = [...this.#uses.values()]
-    this.#uses.clear()
-    await this.#inSlices(uses, ({ tables }, { name, atMs }) => {
-      if (tables.uses.getBinaryFast(name) !== undefined) use(tables, name, atMs)
-    })
-  }
-
-  /** Called with the marks after each write: evicts where there is too much, and what was replaced goes without grace
-   * where that is too much. */
-  evictWhereFull(marks: Marks): void {
-    const isFull = this.#isOver(marks, 1) || marks.usedBytes > this.#maxSizeBytes * HARD_LIMIT
-    if (this.#evicting !== undefined || this.#closed || !isFull) return
+  /** Called with the counters after each write. Evicts where too much is stored; where too much is occupied, bodies that
+   * were replaced are removed although they may be being read. */
+  evictIfFull(counters: Counters): void {
+    const isFull = this.#isOver(counters, 1) || counters.usedBytes > this.#maxSizeBytes * HARD_LIMIT
+    if (this.#evicting !== undefined || this.#isStopped || !isFull) return
     this.#evicting = this.#evict()
       .catch(() => {})
       .finally(() => {
@@ -59,80 +55,91 @@ export class Sweeper {
       })
   }
 
-  /** What is to be done now and then: bodies that nobody reads, and, where it is time, everything. */
-  async tend(): Promise<void> {
-    await this.noteUses()
-    await this.reap()
+  /** Does what is due: writes uses down, removes bodies that nobody reads, and sweeps from time to time. */
+  async maintain(): Promise<void> {
+    await this.#writeUses()
+    await this.#removeDueBodies()
     this.#database.refresh()
-    const marks = this.#database.marks()
-    if (marks !== undefined && marks.sweptAtMs < Date.now() - SWEEP_EVERY_MS) await this.sweep()
+    const counters = this.#database.counters()
+    if (counters !== undefined && counters.sweptAtMs < Date.now() - SWEEP_EVERY_MS) await this.sweep()
   }
 
-  async reap(): Promise<void> {
-    let from: Uint8Array | undefined = NO_NAME
-    while (from !== undefined && !this.#closed) {
-      const start: Uint8Array = from
-      from = await this.#database.write(batch => reap(batch, this.#reapBefore(batch), start))
-      await nextTurn()
-    }
-  }
-
-  /** Looks everything over: removes what has expired or was deleted, then what is too much. */
+  /** Looks at all records: removes what has expired or was deleted, then what is too much. */
   async sweep(): Promise<void> {
     this.#database.refresh()
-    const position = this.#database.marks()?.position
+    const position = this.#database.counters()?.position
     if (position === undefined) return
-    for (let last = NO_NAME; !this.#closed; ) {
+    for (let last = NO_NAME; !this.#isStopped; ) {
       this.#database.refresh()
       const names = namesAfter(this.#database.tables.records, last, SLICE)
       if (names.length === 0) break
       last = names.at(-1) ?? last
-      const dead = this.#deadAmong(names)
-      await this.#inSlices(dead, (batch, name) => {
-        if (isDead(batch, name, Date.now())) removeRecord(batch, name, Date.now())
+      await this.#inSlices(this.#deadAmong(names), (batch, name) => {
+        if (isDead(batch, name)) removeRecord(batch, name)
       })
       await nextTurn()
     }
-    if (this.#closed) return
-    let from: Uint8Array | undefined = NO_NAME
-    while (from !== undefined && !this.#closed) {
-      const after: Uint8Array = from
-      from = await this.#database.write(batch => forgetDeletions(batch, position, Date.now(), after))
-      await nextTurn()
-    }
-    await this.#database.write(({ marks }) => {
-      marks.sweptAtMs = Date.now()
+    if (this.#isStopped) return
+    await this.#throughTable((batch, after) => forgetDeletions(batch, position, after))
+    await this.#database.write(({ counters }) => {
+      counters.sweptAtMs = Date.now()
     })
-    await this.reap()
+    await this.#removeDueBodies()
     await this.#evict()
   }
 
   async stop(): Promise<void> {
-    this.#closed = true
+    this.#isStopped = true
     await this.#evicting
-    await this.noteUses().catch(() => {})
+    await this.#writeUses().catch(() => {})
+  }
+
+  async #writeUses(): Promise<void> {
+    const uses = [...this.#uses.values()]
+    this.#uses.clear()
+    await this.#inSlices(uses, ({ tables }, { name, atMs }) => {
+      if (hasUse(tables, name)) recordUse(tables, name, atMs)
+    })
+  }
+
+  #removeDueBodies(): Promise<void> {
+    return this.#throughTable((batch, after) => {
+      const isTight = batch.counters.usedBytes > this.#maxSizeBytes * HARD_LIMIT
+      return removeDueBodies(batch, isTight ? Date.now() + GRACE_MS : Date.now(), after)
+    })
   }
 
   async #evict(): Promise<void> {
     // What was used a moment ago is not to go first.
-    await this.noteUses()
+    await this.#writeUses()
     let more = true
-    while (more && !this.#closed) {
+    while (more && !this.#isStopped) {
       more = await this.#database.write(batch => this.#evictSome(batch))
       await nextTurn()
     }
-    await this.reap()
+    await this.#removeDueBodies()
   }
 
+  /** Whether there is more to evict. */
   #evictSome(batch: Batch): boolean {
     const untilMs = monotonicMs() + SLICE_MS
-    for (const place of oldestPlaces(batch.tables, SLICE)) {
-      if (!this.#isOver(batch.marks, TARGET)) return false
+    for (const use of oldestUses(batch.tables, SLICE)) {
+      if (!this.#isOver(batch.counters, TARGET)) return false
       if (monotonicMs() > untilMs) return true
-      removeRecord(batch, nameInPlace(place), Date.now())
-      void batch.tables.order.remove(place)
+      removeRecord(batch, recordNameIn(use))
+      void batch.tables.useOrder.remove(use)
     }
-    return this.#isOver(batch.marks, TARGET) && oldestPlaces(batch.tables, 1).length > 0
+    return this.#isOver(batch.counters, TARGET) && oldestUses(batch.tables, 1).length > 0
+  }
+
+  /** Calls `work` in a write of its own, again and again, with the name that it went on to. */
+  async #throughTable(work: (batch: Batch, after: Uint8Array) => Uint8Array | undefined): Promise<void> {
+    let from: Uint8Array | undefined = NO_NAME
+    while (from !== undefined && !this.#isStopped) {
+      const after: Uint8Array = from
+      from = await this.#database.write(batch => work(batch, after))
+      await nextTurn()
+    }
   }
 
   async #inSlices<T>(items: readonly T[], work: (batch: Batch, item: T) => void): Promise<void> {
@@ -151,25 +158,19 @@ export class Sweeper {
     }
   }
 
-  #isOver({ usedBytes, leavingBytes }: Marks, share: number): boolean {
-    return usedBytes - leavingBytes > this.#maxSizeBytes * share
-  }
-
-  #reapBefore({ marks }: Batch): number {
-    const isTight = marks.usedBytes > this.#maxSizeBytes * HARD_LIMIT
-    return isTight ? Date.now() + 60_000 : Date.now()
+  #isOver({ usedBytes, unreferencedBytes }: Counters, share: number): boolean {
+    return usedBytes - unreferencedBytes > this.#maxSizeBytes * share
   }
 
   #deadAmong(names: readonly Uint8Array[]): readonly Uint8Array[] {
     const { tables } = this.#database
-    const marks = this.#database.marks()
-    if (marks === undefined) return []
-    const nowMs = Date.now()
-    return names.filter(name => isDead({ tables, marks }, name, nowMs))
+    const counters = this.#database.counters()
+    return counters === undefined ? [] : names.filter(name => isDead({ tables, counters }, name))
   }
 }
 
-function isDead({ tables, marks }: Pick<Batch, 'tables' | 'marks'>, name: Uint8Array, nowMs: number): boolean {
-  const head = readRecord(tables, name)?.head
-  return head === undefined || head.keptUntilMs < nowMs || isDeleted(tables, marks, keyDigestIn(name), head)
+/** Whether a record is damaged, has expired, or was deleted. */
+function isDead({ tables, counters }: Pick<Batch, 'tables' | 'counters'>, name: Uint8Array): boolean {
+  const head = readHead(tables, name)
+  return head === undefined || head.keptUntilMs < Date.now() || isDeleted(tables, counters, keyDigestIn(name), head)
 }

@@ -2,16 +2,16 @@ import type { Buffer } from 'node:buffer'
 import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs } from '../../lib/event-loop.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
-import { bytesOfChunk, CHUNK_BYTES } from './chunks.ts'
+import { bytesOfChunk, type ChunkedBody, damagedChunk, sliceOfChunk } from '../shared/chunked-body.ts'
 import { type Connection, runScript, unlessWrongType } from './connection.ts'
+import { CHUNK_BYTES, chunkNameOf } from './layout.ts'
 import { GRACE_MS } from './lua.ts'
-import type { ChunkedBody } from './record-layout.ts'
 import { KEEP } from './scripts.ts'
 
 const RENEW_MS = GRACE_MS / 4
 
-/** A body in chunks as it lies in Redis. */
-export interface BodyPlace extends ChunkedBody {
+/** A body in chunks, and where in Redis they are. */
+export interface BodySource extends ChunkedBody<string> {
   readonly connection: Connection
   readonly key: string
   /** Called where a chunk turns out to be gone or damaged. */
@@ -20,19 +20,17 @@ export interface BodyPlace extends ChunkedBody {
 
 /** The bytes of a range, each chunk verified before it is given out, the next one asked for meanwhile. undefined where the
  * first is gone or damaged; where another is, reading fails with ERR_CACHE_BODY. */
-export async function openChunks(place: BodyPlace, range: ByteRange): Promise<AsyncIterable<Uint8Array> | undefined> {
+export async function openChunks(source: BodySource, range: ByteRange): Promise<AsyncIterable<Uint8Array> | undefined> {
   const index = Math.floor(range.start / CHUNK_BYTES)
-  const first = await readChunk(place, index)
-  if (first === undefined) {
-    place.onDamage()
-    return undefined
-  }
-  return readOn(place, range, index, first)
+  const first = await readChunk(source, index, range)
+  if (first !== undefined) return readOn(source, range, index, first)
+  source.onDamage()
+  return undefined
 }
 
 async function* readOn(
-  place: BodyPlace,
-  { start, end }: ByteRange,
+  source: BodySource,
+  range: ByteRange,
   index: number,
   first: Buffer
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -40,19 +38,18 @@ async function* readOn(
   let chunk: Buffer | undefined = first
   for (; ; index++) {
     if (chunk === undefined) {
-      place.onDamage()
-      throw new CacheError('ERR_CACHE_BODY', `chunk ${index} of a stored body is gone or damaged`)
+      source.onDamage()
+      throw damagedChunk(index)
     }
-    const offset = index * CHUNK_BYTES
-    const isLast = offset + CHUNK_BYTES >= end
-    const next: Promise<Buffer | undefined> | undefined = isLast ? undefined : readChunk(place, index + 1)
+    const { start, end, isLast } = sliceOfChunk(index, CHUNK_BYTES, source.byteLength, range)
+    const next = isLast ? undefined : readChunk(source, index + 1, range)
     // Nobody waits for it where reading ends early.
     next?.catch(() => {})
-    yield chunk.subarray(Math.max(0, start - offset), Math.min(chunk.length, end - offset))
+    yield chunk.subarray(start, end)
     if (next === undefined) return
     if (monotonicMs() - renewedAtMs > RENEW_MS) {
       renewedAtMs = monotonicMs()
-      runScript(place.connection, KEEP, [place.key], []).catch(() => {})
+      runScript(source.connection, KEEP, [source.key], []).catch(() => {})
     }
     try {
       chunk = await next
@@ -62,9 +59,9 @@ async function* readOn(
   }
 }
 
-async function readChunk(place: BodyPlace, index: number): Promise<Buffer | undefined> {
-  const reading = place.connection.use(client => client.hgetBuffer(place.key, `${index}`))
-  const chunk = await unlessWrongType(reading, null)
-  const bytes = bytesOfChunk(chunk, place.name, index)
-  return bytes?.length === Math.min(CHUNK_BYTES, place.byteLength - index * CHUNK_BYTES) ? bytes : undefined
+async function readChunk(source: BodySource, index: number, range: ByteRange): Promise<Buffer | undefined> {
+  const { connection, key, name, byteLength } = source
+  const reading = connection.use(client => client.hgetBuffer(key, `${index}`))
+  const slice = sliceOfChunk(index, CHUNK_BYTES, byteLength, range)
+  return bytesOfChunk(await unlessWrongType(reading, null), chunkNameOf(name, index), slice.byteLength)
 }

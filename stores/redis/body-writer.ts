@@ -1,54 +1,52 @@
+import type { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
-import { ChunkedSink } from '../shared/chunked-body-writer.ts'
-import { CHECKSUM_BYTES, CHUNK_BYTES, INLINE_BODY_BYTES, sealChunk } from './chunks.ts'
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import { type ChunkedBody, sealChunk } from '../shared/chunked-body.ts'
+import { ChunkedBodyWriter } from '../shared/chunked-body-writer.ts'
 import { type Connection, runScript } from './connection.ts'
-import type { ChunkedBody } from './record-layout.ts'
+import { CHUNK_BYTES, chunkNameOf } from './layout.ts'
 import { CHUNK } from './scripts.ts'
 
 /** 16 characters. */
 const NAME_BYTES = 12
+const MAX_PENDING_CHUNKS = 8
 
-/** Takes a body; a large one into Redis, where nobody sees it before its record is stored, and where it expires if that
+export interface RedisBodyWriterOptions {
+  readonly connection: Connection
+  readonly maxBytes: number
+  /** The name of the hash for the chunks of a body. */
+  bodyKeyOf(bodyName: string): string
+  store(entry: Entry, body: Uint8Array | ChunkedBody<string>): Promise<boolean>
+}
+
+/** Takes the body of one response; a large one into Redis, where it is found once its record is stored, and expires if that
  * never happens. */
-export class BodySink {
-  readonly #connection: Connection
-  readonly #name = randomBytes(NAME_BYTES).toString('base64url')
+export class RedisBodyWriter extends ChunkedBodyWriter<string> {
+  readonly #options: RedisBodyWriterOptions
+  readonly #name: string
   readonly #key: string
-  readonly #chunks: ChunkedSink
 
-  constructor(connection: Connection, keyOf: (bodyName: string) => string) {
-    this.#connection = connection
-    this.#key = keyOf(this.#name)
-    this.#chunks = new ChunkedSink({
-      inlineBytes: INLINE_BODY_BYTES,
-      chunkBytes: CHUNK_BYTES,
-      headBytes: CHECKSUM_BYTES,
-      maxWaiting: 8,
-      writeChunk: (index, chunk) => {
-        sealChunk(chunk, this.#name, index)
-        return runScript(connection, CHUNK, [this.#key], [index, chunk])
-      }
-    })
+  constructor(options: RedisBodyWriterOptions) {
+    const name = randomBytes(NAME_BYTES).toString('base64url')
+    const { maxBytes } = options
+    super({ name, chunkBytes: CHUNK_BYTES, maxPendingChunks: MAX_PENDING_CHUNKS, maxBytes })
+    this.#options = options
+    this.#name = name
+    this.#key = options.bodyKeyOf(name)
   }
 
-  get byteLength(): number {
-    return this.#chunks.byteLength
+  protected writeChunk(index: number, chunk: Buffer): Promise<unknown> {
+    sealChunk(chunk, chunkNameOf(this.#name, index))
+    return runScript(this.#options.connection, CHUNK, [this.#key], [index, chunk])
   }
 
-  /** A promise where Redis is behind. Throws or rejects with what a command has failed with. */
-  write(bytes: Uint8Array): Promise<void> | undefined {
-    return this.#chunks.write(bytes)
+  protected store(entry: Entry, body: Uint8Array | ChunkedBody<string>): Promise<boolean> {
+    return this.#options.store(entry, body)
   }
 
-  /** The body once it is written: whole, or the place of its chunks. Rejects with what a command has failed with. */
-  async finish(): Promise<Uint8Array | ChunkedBody> {
-    return (await this.#chunks.finish()) ?? { name: this.#name, byteLength: this.byteLength }
-  }
-
-  /** Gives back what was written; what cannot be given back expires. */
-  async discard(): Promise<void> {
-    await this.#chunks.discard()
-    if (this.#chunks.chunks === 0) return
-    await this.#connection.use(client => client.unlink(this.#key)).catch(() => {})
+  /** What cannot be removed expires. */
+  protected async removeChunks(_name: string, written: Promise<unknown>): Promise<void> {
+    await written
+    await this.#options.connection.use(client => client.unlink(this.#key)).catch(() => {})
   }
 }

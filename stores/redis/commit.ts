@@ -2,12 +2,12 @@ import type { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { isUint8Array } from 'node:util/types'
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { CHUNK_BYTES } from './chunks.ts'
+import type { ChunkedBody } from '../shared/chunked-body.ts'
 import { type Connection, runScript, unlessWrongType } from './connection.ts'
-import { fieldOf, fullDigestOf, type Names, shortDigestOf } from './layout.ts'
-import type { Records } from './record-codec.ts'
-import type { ChunkedBody } from './record-layout.ts'
-import { CHECK, FENCE, REMOVE, STORE_FENCED, STORE_WHOLE, TAG } from './scripts.ts'
+import { keyDeletion, tagDeletion } from './deletion-log.ts'
+import { CHUNK_BYTES, fieldOf, type Names, shortDigestOf, variantDigestOf } from './layout.ts'
+import type { RecordCodec } from './record-codec.ts'
+import { CHECK, FENCE, STORE_FENCED, STORE_WHOLE, TAG } from './scripts.ts'
 import { encodeVary } from './vary-lists.ts'
 
 /** No deletion is looked at but those that come while it is being stored. */
@@ -31,46 +31,40 @@ type Arguments = readonly (string | number | Buffer)[]
  * hash gets a fence, and the tags its key; then the deletions are looked at; then the record is stored, if the fence still
  * stands. A deletion is noted first, and takes fences down after: whichever of the two steps comes late, one of the
  * other's has seen it. */
-export class EntryWriter {
+export class Commit {
   readonly #connection: Connection
   readonly #names: Names
-  readonly #records: Records
+  readonly #codec: RecordCodec
   readonly #bounds: Bounds
 
-  constructor(connection: Connection, names: Names, records: Records, bounds: Bounds) {
+  constructor(connection: Connection, names: Names, codec: RecordCodec, bounds: Bounds) {
     this.#connection = connection
     this.#names = names
-    this.#records = records
+    this.#codec = codec
     this.#bounds = bounds
   }
 
   /** False: overtaken by a deletion, or the chunks of the body are gone. */
-  async store(entry: Entry, body: Uint8Array | ChunkedBody, asOf: number): Promise<boolean> {
+  async store(entry: Entry, body: Uint8Array | ChunkedBody<string>, asOf: number): Promise<boolean> {
     return this.#store(entry, body, asOf, '', '')
   }
 
   /** False: no longer stored, or overtaken by a deletion. */
   async update(entry: Entry, asOf: number | undefined, from = entry.variantKey): Promise<boolean> {
     const hash = this.#names.hash(shortDigestOf(entry.key))
-    const digest = fullDigestOf(from)
+    const digest = variantDigestOf(from)
     const reading = this.#connection.use(client => client.hgetBuffer(hash, fieldOf(digest)))
     const bytes = await unlessWrongType(reading, null)
-    const record = bytes === null ? undefined : this.#records.decode(bytes, entry.key, digest)
+    const record = bytes === null ? undefined : this.#codec.decode(bytes, entry.key, digest)
     const body = record?.head.body ?? record?.body
     if (record?.entry.id !== entry.id || body === undefined) return false
     return this.#store(entry, body, asOf ?? ANY_POSITION, entry.id, from === entry.variantKey ? '' : fieldOf(digest))
   }
 
-  /** Nothing where another response has taken its place. */
-  async remove({ key, variantKey, id }: Entry): Promise<void> {
-    const hash = this.#names.hash(shortDigestOf(key))
-    await runScript(this.#connection, REMOVE, [hash], [fieldOf(fullDigestOf(variantKey)), id])
-  }
-
   /** `replaced`: the id that must still be stored, or ''. `from`: the field that it moves from, or ''. */
   async #store(
     entry: Entry,
-    body: Uint8Array | ChunkedBody,
+    body: Uint8Array | ChunkedBody<string>,
     asOf: number,
     replaced: string,
     from: string
@@ -81,8 +75,8 @@ export class EntryWriter {
     const nowMs = Date.now()
     const ttlMs = Math.max(1, Math.ceil(Math.min(entry.expiresAtMs - entry.responseTimeMs, this.#bounds.maxTtlMs)))
     const ttl = ttlMs === Infinity ? -1 : ttlMs
-    const variantDigest = fullDigestOf(entry.variantKey)
-    const record = this.#records.encode(entry, variantDigest, body, nowMs + ttlMs)
+    const variantDigest = variantDigestOf(entry.variantKey)
+    const record = this.#codec.encode(entry, variantDigest, body, nowMs + ttlMs)
     const { name = '', byteLength = 0 } = isUint8Array(body) ? {} : body
     const args: Arguments = [
       fieldOf(variantDigest),
@@ -97,9 +91,9 @@ export class EntryWriter {
       this.#bounds.maxVariants,
       from
     ]
-    const deletions = [`k${keyDigest}`, ...tags.map(tag => `t${tag}`)]
+    const deletions = [keyDeletion(keyDigest), ...tags.map(tagDeletion)]
     if (this.#connection.isCluster) return this.#storeFenced(hash, keyDigest, tags, ttl, args, asOf, deletions)
-    const keys = [hash, this.#names.ledger, ...tags.map(tag => this.#names.tag(tag))]
+    const keys = [hash, this.#names.deletionLog, ...tags.map(tag => this.#names.tag(tag))]
     return this.#isTrue(runScript(this.#connection, STORE_WHOLE, keys, [...args, asOf, keyDigest, ...deletions]))
   }
 
@@ -118,7 +112,7 @@ export class EntryWriter {
       ...tags.map(tag => runScript(this.#connection, TAG, [this.#names.tag(tag)], [keyDigest, ttl]))
     ])
     if (asOf !== ANY_POSITION) {
-      const check = runScript(this.#connection, CHECK, [this.#names.ledger], [asOf, ...deletions])
+      const check = runScript(this.#connection, CHECK, [this.#names.deletionLog], [asOf, ...deletions])
       if (await this.#isTrue(check)) return false
     }
     return this.#isTrue(runScript(this.#connection, STORE_FENCED, [hash], [...args, String(fence)]))

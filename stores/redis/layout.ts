@@ -1,17 +1,21 @@
 import { Buffer } from 'node:buffer'
-import { hash } from 'node:crypto'
+import { textDigestOf } from '../shared/digest.ts'
 
 /** Characters of a short digest: 132 bits. What it names is verified where it matters. */
 const SHORT = 22
 
-/** Names a cache key, a variant or a tag: SHA-256 of any string, in UTF-16, where no two strings are the same. */
+/** Bytes of body in a chunk; the last may have fewer. With what Redis sends around it, a chunk comes in one read of a socket,
+ * which takes 64 KiB: what does not is copied by ioredis, into pools that grow with the speed of reading. */
+export const CHUNK_BYTES = 61_440
+
+/** Names a cache key, a variant, a tag or a lease. */
 export function shortDigestOf(text: string): string {
-  return hash('sha256', Buffer.from(text, 'utf16le'), 'base64url').slice(0, SHORT)
+  return textDigestOf(text, 'base64url').slice(0, SHORT)
 }
 
 /** What stands for a variant key in records: 64 hexadecimal digits. */
-export function fullDigestOf(text: string): string {
-  return hash('sha256', Buffer.from(text, 'utf16le'), 'hex')
+export function variantDigestOf(variantKey: string): string {
+  return textDigestOf(variantKey, 'hex')
 }
 
 /** The field that holds a variant in the hash of its key. */
@@ -19,15 +23,20 @@ export function fieldOf(variantDigest: string): string {
   return Buffer.from(variantDigest.slice(0, 36), 'hex').toString('base64url').slice(0, SHORT)
 }
 
+/** What the checksum of a chunk covers beside its bytes. */
+export function chunkNameOf(bodyName: string, index: number): string {
+  return `${bodyName} ${index}`
+}
+
 /** The names of everything that one namespace and serializer keep in Redis. */
 export class Names {
   readonly prefix: string
-  /** The deletions, in the order in which they came. */
-  readonly ledger: string
+  /** The log of deletions. */
+  readonly deletionLog: string
 
   constructor(namespace: string, serializerName: string, version: number) {
     this.prefix = `${namespace}:${serializerName}.${version}:`
-    this.ledger = `${this.prefix}deletions`
+    this.deletionLog = `${this.prefix}deletions`
   }
 
   /** The hash with all variants of a cache key. What is in braces decides where it lies in a cluster. */

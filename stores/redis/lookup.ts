@@ -4,9 +4,9 @@ import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import type { Lookup } from '../store.ts'
 import type { StoreTime } from '../store-time.ts'
 import { type Connection, runScript, unlessWrongType } from './connection.ts'
-import { fieldOf, fullDigestOf, type Names, shortDigestOf } from './layout.ts'
-import type { Records } from './record-codec.ts'
-import { STAMP_BYTES } from './record-layout.ts'
+import { fieldOf, type Names, shortDigestOf, variantDigestOf } from './layout.ts'
+import type { RecordCodec } from './record-codec.ts'
+import { IDENTITY_BYTES } from './record-layout.ts'
 import { FORGET } from './scripts.ts'
 import { StoredInRedis } from './stored.ts'
 import { ASSUMED, encodeVary, parseVaryLists, type VaryLists } from './vary-lists.ts'
@@ -47,10 +47,10 @@ const OVERHEAD_BYTES = 500
 /** Looks responses up: one round trip where the lists of selecting fields are as remembered, or as assumed, and another for
  * what was not guessed. What small records say is remembered beside their bytes, and believed when Redis answers with the
  * very same. */
-export class Finder {
+export class RedisLookup {
   readonly #connection: Connection
   readonly #names: Names
-  readonly #records: Records
+  readonly #codec: RecordCodec
   readonly #position: () => Promise<number>
   readonly #time: StoreTime
   readonly #known = new LRUCache<CacheKey, KnownKey>({
@@ -66,13 +66,13 @@ export class Finder {
   constructor(
     connection: Connection,
     names: Names,
-    records: Records,
+    codec: RecordCodec,
     position: () => Promise<number>,
     time: StoreTime
   ) {
     this.#connection = connection
     this.#names = names
-    this.#records = records
+    this.#codec = codec
     this.#position = position
     this.#time = time
   }
@@ -155,10 +155,10 @@ export class Finder {
     if (decoded?.bytes.equals(bytes)) return decoded
     const { variantKey, digest, field } = variant
     const forget = () => {
-      const stamp = Buffer.from(bytes.subarray(0, STAMP_BYTES))
-      runScript(this.#connection, FORGET, [known.hash], [field, stamp]).catch(() => {})
+      const identity = Buffer.from(bytes.subarray(0, IDENTITY_BYTES))
+      runScript(this.#connection, FORGET, [known.hash], [field, identity]).catch(() => {})
     }
-    const record = this.#records.decode(bytes, key, digest)
+    const record = this.#codec.decode(bytes, key, digest)
     if (record === undefined) {
       forget()
       return undefined
@@ -181,7 +181,7 @@ export class Finder {
 }
 
 function variantNamed(variantKey: VariantKey): Variant {
-  const digest = fullDigestOf(variantKey)
+  const digest = variantDigestOf(variantKey)
   return { variantKey, digest, field: fieldOf(digest) }
 }
 

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
+import type { ChunkedBody } from '../shared/chunked-body.ts'
 
 /** Layout of a record, numbers little-endian:
  *
@@ -12,21 +13,15 @@ import { crc32 } from 'node:zlib'
  */
 const MAGIC = 0x31_52_48_55
 const FIXED_BYTES = 40
-export const BODY_NAME_LENGTH = 16
-/** What tells one record from another that takes its place: checksum and magic. */
-export const STAMP_BYTES = 8
-
-/** A body that lies in chunks of its own. */
-export interface ChunkedBody {
-  readonly name: string
-  readonly byteLength: number
-}
+const BODY_NAME_LENGTH = 16
+/** The bytes, checksum and magic, by which a record is told from another that has taken its place. */
+export const IDENTITY_BYTES = 8
 
 /** What a record says of itself without a serializer. */
 export interface RecordHead {
   readonly keptUntilMs: number
   /** undefined: the body is part of the record. */
-  readonly body: ChunkedBody | undefined
+  readonly body: ChunkedBody<string> | undefined
 }
 
 export function encodeRecord({ keptUntilMs, body }: RecordHead, payload: Uint8Array): Buffer {

@@ -7,7 +7,7 @@ export interface Script {
   readonly sha1: string
 }
 
-/** Where the order of deletions stands. KEYS: ledger. */
+/** Where the order of deletions stands. KEYS: deletion log. */
 export const POSITION = script(`${LEDGER}
 local last = positionOf(KEYS[1], 'n')
 if not last then
@@ -17,7 +17,7 @@ end
 if redis.call('PTTL', KEYS[1]) < ${LEDGER_MS / 2} then redis.call('PEXPIRE', KEYS[1], ${LEDGER_MS}) end
 return string.format('%.0f', last)`)
 
-/** All at once, where everything is on one server. KEYS: hash, ledger, tags. ARGV: as STORE has it, position or -1, digest
+/** All at once, where everything is on one server. KEYS: hash, deletion log, tags. ARGV: as STORE has it, position or -1, digest
  * of the key, deletions that would reach it. */
 export const STORE_WHOLE = script(`${INDEX}${LEDGER}${TAGS}${STORE}
 local asOf, ttl = tonumber(ARGV[12]), tonumber(ARGV[9])
@@ -42,7 +42,7 @@ return ARGV[1]`)
 export const TAG = script(`${INDEX}${TAGS}
 tagWith(KEYS[1], ARGV[1], tonumber(ARGV[2]))`)
 
-/** In a cluster, second. KEYS: ledger. ARGV: position, deletions that would reach it. */
+/** In a cluster, second. KEYS: deletion log. ARGV: position, deletions that would reach it. */
 export const CHECK = script(`${LEDGER}
 return isOvertaken(KEYS[1], tonumber(ARGV[1]), 2) and 1 or 0`)
 
@@ -64,16 +64,16 @@ if fence and redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('PEXPIRE', KEYS[1], ${GRACE_MS})
 end`)
 
-/** Notes a deletion. KEYS: ledger. ARGV: what is deleted. */
-export const NOTE = script(`${LEDGER}
+/** Logs a deletion. KEYS: deletion log. ARGV: what is deleted. */
+export const LOG_DELETION = script(`${LEDGER}
 note(KEYS[1], ARGV[1])`)
 
 /** Removes all variants. KEYS: hash. */
 export const DROP = script(`${INDEX}
 drop(KEYS[1])`)
 
-/** Both, where they are on one server. KEYS: ledger, hash. */
-export const NOTE_AND_DROP = script(`${INDEX}${LEDGER}
+/** Both, where they are on one server. KEYS: deletion log, hash. */
+export const LOG_AND_DROP = script(`${INDEX}${LEDGER}
 note(KEYS[1], ARGV[1])
 drop(KEYS[2])`)
 

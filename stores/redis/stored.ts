@@ -1,15 +1,15 @@
 import type { ByteRange, Entry } from '../../lib/rfc9111/types.ts'
 import { sliceBlocks } from '../body-range.ts'
 import type { Body, MaybePromise, Stored } from '../store.ts'
-import { type BodyPlace, openChunks } from './body-reader.ts'
+import { type BodySource, openChunks } from './body-reader.ts'
 
 /** A stored response, with its body or the place of it. */
 export class StoredInRedis implements Stored {
   readonly entry: Entry
   readonly #body: Uint8Array | undefined
-  readonly #chunks: BodyPlace | undefined
+  readonly #chunks: BodySource | undefined
 
-  constructor(entry: Entry, body: Uint8Array | undefined, chunks: BodyPlace | undefined) {
+  constructor(entry: Entry, body: Uint8Array | undefined, chunks: BodySource | undefined) {
     this.entry = entry
     this.#body = body
     this.#chunks = chunks

@@ -1,64 +1,94 @@
 import { Buffer } from 'node:buffer'
+import type { Entry } from '../../lib/rfc9111/types.ts'
 import { Blocks } from '../blocks.ts'
+import type { BodyWriter, MaybePromise } from '../store.ts'
+import { CHECKSUM_BYTES, type ChunkedBody, MAX_INLINE_BYTES } from './chunked-body.ts'
 
-export interface ChunkedSinkOptions {
-  /** Larger bodies are written in chunks. */
-  readonly inlineBytes: number
+export interface ChunkedBodyOptions<Name> {
+  /** The name of the body, should it be stored in chunks. */
+  readonly name: Name
   /** Bytes of body in a chunk; the last may have fewer. */
   readonly chunkBytes: number
-  /** Room before them, for what the store adds. */
-  readonly headBytes: number
-  /** Chunks on their way before a write has to wait. */
-  readonly maxWaiting: number
-  /** Writes a chunk, room included; its buffer is filled again once this is fulfilled. */
-  writeChunk(index: number, chunk: Buffer): Promise<unknown>
+  /** How many chunks are written at once. */
+  readonly maxPendingChunks: number
+  /** A larger body is given up. Bytes. */
+  readonly maxBytes: number
 }
 
-/** Takes a body: into memory as long as it is small, then chunk by chunk to where the store keeps it, several at a time. */
-export class ChunkedSink {
-  readonly #options: ChunkedSinkOptions
-  #blocks: Blocks | undefined = new Blocks()
-  #chunk: Buffer | undefined
-  /** Written, to be filled again. */
-  readonly #spare: Buffer[] = []
-  #chunkBytes = 0
-  #chunks = 0
+/** Takes the body of one response: into memory as long as it is small, then chunk by chunk into the store, several at a
+ * time. Nothing of it can be found before its record is stored. */
+export abstract class ChunkedBodyWriter<Name> implements BodyWriter {
+  readonly #options: ChunkedBodyOptions<Name>
+  #isOpen = true
   #byteLength = 0
-  readonly #waiting = new Set<Promise<void>>()
+  /** The body as long as it is small. */
+  #blocks: Blocks | undefined = new Blocks()
+  /** The chunk that is being filled, with room for its checksum. */
+  #chunk: Buffer | undefined
+  #chunkBytes = 0
+  #chunkCount = 0
+  /** Buffers of chunks that are written, to be filled again. */
+  readonly #spare: Buffer[] = []
+  readonly #pending = new Set<Promise<void>>()
   #failure: { readonly error: unknown } | undefined
 
-  constructor(options: ChunkedSinkOptions) {
+  constructor(options: ChunkedBodyOptions<Name>) {
     this.#options = options
   }
 
-  get byteLength(): number {
-    return this.#byteLength
-  }
+  /** Writes a chunk whose first four bytes are for its checksum. Its buffer is used again once this is fulfilled. */
+  protected abstract writeChunk(index: number, chunk: Buffer): Promise<unknown>
 
-  /** Chunks so far. */
-  get chunks(): number {
-    return this.#chunks
-  }
+  /** Stores the record, with the body or the place of its chunks. False: the response is refused. */
+  protected abstract store(entry: Entry, body: Uint8Array | ChunkedBody<Name>): Promise<boolean>
 
-  /** A promise where the store is behind. Throws or rejects with what a chunk has failed with. */
-  write(bytes: Uint8Array): Promise<void> | undefined {
+  /** Removes the chunks. `written` is fulfilled once none is on its way any more. */
+  protected abstract removeChunks(name: Name, written: Promise<unknown>): MaybePromise<void>
+
+  /** Returns a promise where the store is behind. Throws or rejects with what a chunk has failed with. */
+  write(bytes: Uint8Array): MaybePromise<void> {
+    if (!this.#isOpen) return undefined
+    const { maxBytes, maxPendingChunks } = this.#options
+    if (this.#byteLength + bytes.byteLength > maxBytes) return this.abort()
     if (this.#failure !== undefined) throw this.#failure.error
     this.#byteLength += bytes.byteLength
     if (this.#blocks === undefined) {
       this.#fill(bytes)
     } else {
       this.#blocks.push(bytes)
-      if (this.#byteLength <= this.#options.inlineBytes) return undefined
+      if (this.#byteLength <= MAX_INLINE_BYTES) return undefined
       const blocks = this.#blocks.finish()
       this.#blocks = undefined
       for (const block of blocks) this.#fill(block)
     }
-    const { maxWaiting } = this.#options
-    return this.#waiting.size >= maxWaiting ? this.#settle(maxWaiting - 1) : undefined
+    return this.#pending.size >= maxPendingChunks ? this.#settle(maxPendingChunks - 1) : undefined
   }
 
-  /** A small body, whole; undefined once all chunks of a large one are written. Rejects with what one has failed with. */
-  async finish(): Promise<Uint8Array | undefined> {
+  async commit(entry: Entry): Promise<boolean> {
+    if (!this.#isOpen) return false
+    this.#isOpen = false
+    const isStored = await this.store(entry, await this.#finish())
+    if (!isStored) await this.discard()
+    return isStored
+  }
+
+  abort(): MaybePromise<void> {
+    if (!this.#isOpen) return undefined
+    this.#isOpen = false
+    return this.discard()
+  }
+
+  /** Drops what is not written yet, and removes what is. */
+  protected discard(): MaybePromise<void> {
+    this.#blocks = undefined
+    this.#chunk = undefined
+    if (this.#chunkCount === 0) return undefined
+    return this.removeChunks(this.#options.name, Promise.all(this.#pending))
+  }
+
+  /** The whole body where it is small, or the place of its chunks once all are written. Rejects with what one has failed
+   * with. */
+  async #finish(): Promise<Uint8Array | ChunkedBody<Name>> {
     if (this.#blocks !== undefined) {
       const blocks = this.#blocks.finish()
       const [only] = blocks
@@ -66,22 +96,15 @@ export class ChunkedSink {
     }
     this.#flush()
     await this.#settle(0)
-    return undefined
-  }
-
-  /** To be called last. Drops what is not on its way yet; settles once nothing is. */
-  async discard(): Promise<void> {
-    this.#blocks = undefined
-    this.#chunk = undefined
-    await Promise.all(this.#waiting)
+    return { name: this.#options.name, byteLength: this.#byteLength }
   }
 
   #fill(bytes: Uint8Array): void {
-    const { headBytes, chunkBytes } = this.#options
+    const { chunkBytes } = this.#options
     for (let offset = 0; offset < bytes.byteLength; ) {
-      this.#chunk ??= this.#spare.pop() ?? Buffer.allocUnsafeSlow(headBytes + chunkBytes)
+      this.#chunk ??= this.#spare.pop() ?? Buffer.allocUnsafeSlow(CHECKSUM_BYTES + chunkBytes)
       const part = bytes.subarray(offset, offset + chunkBytes - this.#chunkBytes)
-      this.#chunk.set(part, headBytes + this.#chunkBytes)
+      this.#chunk.set(part, CHECKSUM_BYTES + this.#chunkBytes)
       this.#chunkBytes += part.byteLength
       offset += part.byteLength
       if (this.#chunkBytes === chunkBytes) this.#flush()
@@ -91,11 +114,10 @@ export class ChunkedSink {
   #flush(): void {
     const buffer = this.#chunk
     if (buffer === undefined) return
-    const chunk = buffer.subarray(0, this.#options.headBytes + this.#chunkBytes)
+    const chunk = buffer.subarray(0, CHECKSUM_BYTES + this.#chunkBytes)
     this.#chunk = undefined
     this.#chunkBytes = 0
-    const written: Promise<void> = this.#options
-      .writeChunk(this.#chunks++, chunk)
+    const written: Promise<void> = this.writeChunk(this.#chunkCount++, chunk)
       .then(
         () => {
           this.#spare.push(buffer)
@@ -104,12 +126,12 @@ export class ChunkedSink {
           this.#failure ??= { error }
         }
       )
-      .finally(() => this.#waiting.delete(written))
-    this.#waiting.add(written)
+      .finally(() => this.#pending.delete(written))
+    this.#pending.add(written)
   }
 
   async #settle(count: number): Promise<void> {
-    while (this.#waiting.size > count) await Promise.race(this.#waiting)
+    while (this.#pending.size > count) await Promise.race(this.#pending)
     if (this.#failure !== undefined) throw this.#failure.error
   }
 }

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync 
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
-import { openAlone } from '../../stores/lmdb/open-lock.ts'
+import { openExclusively } from '../../stores/lmdb/open-lock.ts'
 import { scratchDirectory } from './lmdb-stores.ts'
 import { find } from './lmdb-subject.ts'
 import { entryOf, KEY, store } from './responses.ts'
@@ -36,7 +36,7 @@ it('opens where whoever was opening has been at it for too long', () => {
   const longAgo = Date.now() / 1000 - 60
   utimesSync(place.lock, longAgo, longAgo)
   assert.equal(
-    openAlone(place.path, () => 'opened'),
+    openExclusively(place.path, () => 'opened'),
     'opened'
   )
 })
@@ -50,7 +50,7 @@ for (const [what, plant] of [
     rmSync(place.lock)
     plant(place.lock)
     assert.equal(
-      openAlone(place.path, () => 'opened'),
+      openExclusively(place.path, () => 'opened'),
       'opened'
     )
     assert.deepEqual(readdirSync(place.directory.path), [])
@@ -59,23 +59,23 @@ for (const [what, plant] of [
 
 it('leaves the lock to who has taken it over', () => {
   using place = opening(NOBODY)
-  openAlone(place.path, () => writeFileSync(place.lock, '1 another'))
+  openExclusively(place.path, () => writeFileSync(place.lock, '1 another'))
   assert.deepEqual(readdirSync(place.directory.path), ['http-cache.mdb-opening'])
 })
 
 it('says so where another takes too long, and leaves it alone', () => {
   using place = opening(process.pid)
-  assert.throws(() => openAlone(place.path, () => assert.fail()), { code: 'ERR_CACHE_STORE' })
+  assert.throws(() => openExclusively(place.path, () => assert.fail()), { code: 'ERR_CACHE_STORE' })
   assert.deepEqual(readdirSync(place.directory.path), ['http-cache.mdb-opening'])
 })
 
 it('does not keep others out after a failure', () => {
   const directory = scratchDirectory()
   const path = join(directory.path, 'http-cache.mdb')
-  const failing = () => openAlone(path, () => assert.fail('cannot be opened'))
+  const failing = () => openExclusively(path, () => assert.fail('cannot be opened'))
   assert.throws(failing, /cannot be opened/)
   assert.equal(
-    openAlone(path, () => 'opened'),
+    openExclusively(path, () => 'opened'),
     'opened'
   )
   directory.remove()

@@ -4,7 +4,7 @@ import { chmodSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
-import { endsItsReader } from '../../stores/lmdb/damage-probe.ts'
+import { crashesItsReader } from '../../stores/lmdb/damage-probe.ts'
 import { scratchDirectory } from './lmdb-stores.ts'
 import { entryOf, store } from './responses.ts'
 
@@ -23,7 +23,7 @@ it('a data file that is larger than the map is not taken for a damaged one', asy
   const path = await dataFile(t)
   const mapBytes = 1_048_576
   assert.ok(statSync(path).size > 4 * mapBytes)
-  assert.equal(endsItsReader(path, mapBytes), false)
+  assert.equal(crashesItsReader(path, mapBytes), false)
 })
 
 for (const [what, script, expected] of [
@@ -40,14 +40,14 @@ for (const [what, script, expected] of [
   it(`a reader that ${what} proves ${expected ? 'damage' : 'nothing'}`, { skip }, async t => {
     const path = await dataFile(t)
     replaceNode(t, join(path, '..', 'node'), script)
-    assert.equal(endsItsReader(path, 2 ** 30), expected)
+    assert.equal(crashesItsReader(path, 2 ** 30), expected)
   })
 }
 
 it('a program that is not Node is not started again', { skip }, async t => {
   const path = await dataFile(t)
   replaceNode(t, join(path, '..', 'application'), 'printf begun; kill -BUS $$')
-  assert.equal(endsItsReader(path, 2 ** 30), false)
+  assert.equal(crashesItsReader(path, 2 ** 30), false)
 })
 
 function replaceNode(context: TestContext, path: string, script: string): void {
