@@ -175,6 +175,7 @@ export class Audience implements Membership {
   // Membership
 
   paused(member: Member): void {
+    if (!this.#members.has(member)) return
     this.#readers--
     this.#nextLateWeight = Math.min(this.#nextLateWeight, this.#latestWeight(member) + 1)
     this.#pace()
@@ -196,10 +197,10 @@ export class Audience implements Membership {
 
   #add(client: DownstreamHandler, own: OwnRequest | undefined, cursor: Link): Member {
     const member = new Member(client, own, cursor, this)
+    client.attach(member)
     this.#members.add(member)
     if (client.paused) this.#nextLateWeight = Math.min(this.#nextLateWeight, this.#latestWeight(member) + 1)
     else this.#readers++
-    client.source = member
     return member
   }
 

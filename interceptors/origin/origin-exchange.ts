@@ -219,8 +219,7 @@ export class OriginExchange implements OriginEvents {
     const decision = decideFailure(request, this.#plan.revalidation, policy, now())
     if (decision.kind === 'error') client.fail(error)
     else {
-      // Nothing more comes from here: until there is an answer, an abort ends the request by itself.
-      client.source = undefined
+      client.detach()
       const { bodies, replay } = this.#services
       if (decision.kind === 'gateway-timeout') return replay.gatewayTimeout(client, decision.reason)
       const opened = bodies.open(decision.answer, storedOf(this.#plan, decision.answer.entry), {})

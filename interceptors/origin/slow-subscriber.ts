@@ -39,7 +39,7 @@ export class Straggler implements ResponseSource {
     this.hash = beginning.hash
     this.#pieces = beginning.pieces
     this.#events = events
-    client.source = this
+    client.attach(this)
   }
 
   /** Whether it has nothing to read before the rest. */

@@ -7,7 +7,7 @@ import { type Outcome, unsatisfiableOutcome } from '../outcome/outcome.ts'
 import type { Reason } from '../outcome/reasons.ts'
 import type { RequestContext } from '../request/request-context.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
-import { type DownstreamHandler, nobodyWaits, type ResponseHead } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler, ResponseHead } from '../undici/downstream-handler.ts'
 import { LinesHead, trailersHead } from '../undici/lines-head.ts'
 import { type BodyPlayer, HeldBodyPlayer } from './body-replay.ts'
 import { contentLength, type OpenBody } from './stored-body.ts'
@@ -94,11 +94,7 @@ export class Server {
 
 /** A handler that throws ends its own response. */
 function deliver(client: DownstreamHandler, outcome: Outcome, head: ResponseHead, player: BodyPlayer): void {
-  if (client.isFinished || client.aborted) {
-    player.abort(client.reason ?? nobodyWaits())
-    return
-  }
-  client.source = player
+  if (!client.attach(player)) return
   try {
     client.settle(outcome)
     if (!client.isStarted) client.start()

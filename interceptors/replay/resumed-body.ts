@@ -87,8 +87,7 @@ export class RestOfBody implements OriginEvents {
     if (this.#requests++ === MAX_REQUESTS) return this.#client.fail(lost('the origin gives too little at a time'))
     const handler = new OriginHandler(this)
     this.#handler = handler
-    this.#client.source = handler
-    if (this.#client.paused) handler.pause()
+    this.#client.attach(handler)
     const range = `bytes=${this.#offset}-${this.#rangeEnd === undefined ? '' : this.#rangeEnd - 1}`
     const added = [['range', range] as const, ['if-range', validator ?? ''] as const]
     const { next, opts } = this.#ask

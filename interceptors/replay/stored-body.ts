@@ -12,7 +12,7 @@ import type { RequestContext } from '../request/request-context.ts'
 import { damageIn, heldPieces, release } from '../store-access/body-checks.ts'
 import type { Patience } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
-import { type DownstreamHandler, nobodyWaits } from '../undici/downstream-handler.ts'
+import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
 import { type BodyPlayer, HeldBodyPlayer, type OnDamage, type OnLost, ReadBodyPlayer } from './body-replay.ts'
 import { type Reader, RestOfBody } from './resumed-body.ts'
@@ -82,11 +82,7 @@ export class StoredBodies {
       goOn({ client, offset: offset + deliveredBytes, hash: own, isDoubtful })
     }
     const player = opened(client, trailers, ask, request, { hash: own, onLost })
-    if (client.isFinished) player.abort(client.reason ?? nobodyWaits())
-    else {
-      client.source = player
-      player.play()
-    }
+    if (client.attach(player)) player.play()
     return true
   }
 

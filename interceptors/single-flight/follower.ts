@@ -39,7 +39,7 @@ export class Follower implements Waiter, ResponseSource {
 
   wait(): void {
     const { client, flight, headersTimeoutMs } = this.#options
-    client.source = this
+    client.attach(this)
     this.#waitAtMost(headersTimeoutMs, 'fetch')
     this.#leave = flight.wait(this)
   }
@@ -97,7 +97,7 @@ export class Follower implements Waiter, ResponseSource {
     soon(() => {
       const { client } = this.#options
       if (client.isFinished) return
-      client.source = undefined
+      client.detach()
       this.#attempt(() => this.#options[way]())
     })
   }

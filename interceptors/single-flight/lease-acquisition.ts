@@ -54,7 +54,7 @@ export class LeaseAcquisition implements Owner, ResponseSource, Observer {
 
   begin(): void {
     const { client, flight } = this.#options
-    client.source = this
+    client.attach(this)
     flight.observer = this
     flight.owner = this
     this.#ask()
@@ -143,7 +143,7 @@ export class LeaseAcquisition implements Owner, ResponseSource, Observer {
     const { client, flight } = this.#options
     this.#end()
     if (client.isFinished && !flight.isAwaited) return flight.settle('nothing')
-    if (!client.isFinished) client.source = undefined
+    if (!client.isFinished) client.detach()
     try {
       this.#options[way](this.#hasWaited)
     } catch (error) {

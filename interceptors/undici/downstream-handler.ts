@@ -22,8 +22,6 @@ export interface ResponseHead {
 /** The one who asked, whichever handler API it speaks. It is started once, gets one header section, and exactly one of
  * `end` and `fail`; where its own `end` throws, what it threw as well. To the new API it is the controller as well. */
 export abstract class DownstreamHandler implements Dispatcher.DispatchController {
-  /** Where the response comes from just now. */
-  source: ResponseSource | undefined
   /** Whether the final header section has been delivered. */
   hasHead = false
   /** Whether `end` or `fail` has been delivered. */
@@ -31,6 +29,8 @@ export abstract class DownstreamHandler implements Dispatcher.DispatchController
   /** What the handler threw before the final header section: no failure of the origin. */
   fault: unknown
   readonly #holder: OutcomeHolder
+  /** Where the response comes from just now. */
+  #source: ResponseSource | undefined
   #context: CacheContext | undefined
   #paused = false
   #aborted = false
@@ -67,21 +67,38 @@ export abstract class DownstreamHandler implements Dispatcher.DispatchController
   pause(): void {
     if (this.#paused) return
     this.#paused = true
-    this.source?.pause()
+    this.#source?.pause()
   }
 
   resume(): void {
     if (!this.#paused) return
     this.#paused = false
-    this.source?.resume()
+    this.#source?.resume()
   }
 
   abort(reason?: Error): void {
     if (this.#aborted || this.isFinished) return
     this.#aborted = true
     this.#reason = reason ?? abortError()
-    if (this.source === undefined) this.fail(this.#reason)
-    else this.source.abort(this.#reason)
+    if (this.#source === undefined) this.fail(this.#reason)
+    else this.#source.abort(this.#reason)
+  }
+
+  /** Takes the response from `source` from now on, which is paused where the handler has paused. False: the handler takes
+   * nothing more, and the source has been aborted. */
+  attach(source: ResponseSource): boolean {
+    if (this.isFinished || this.#aborted) {
+      source.abort(this.#reason ?? nobodyWaits())
+      return false
+    }
+    this.#source = source
+    if (this.#paused) source.pause()
+    return true
+  }
+
+  /** Nothing more comes from the source: an abort ends the response by itself. */
+  detach(): void {
+    this.#source = undefined
   }
 
   /** Announces the request, with what an inner dispatcher has put into its context; a later call only adds that. */
