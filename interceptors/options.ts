@@ -1,12 +1,22 @@
 import { isRegExp } from 'node:util/types'
 import { optionError } from '../lib/errors.ts'
 import { warnOfFault } from '../lib/fault-warning.ts'
+import {
+  amount,
+  callback,
+  delay,
+  flag,
+  listOf,
+  oneOf,
+  originOf,
+  positive,
+  refuseUnknown
+} from '../lib/option-checks.ts'
 import type { Policy } from '../lib/rfc9111/types.ts'
 import { givesLeases } from '../stores/leases.ts'
 import { MemoryStore } from '../stores/memory.ts'
 import type { CacheStore } from '../stores/store.ts'
 import { suggestedTimeoutMs } from '../stores/suggested-timeout.ts'
-import { amount, callback, delay, flag, listOf, oneOf, originOf, positive, refuseUnknown } from './option-checks.ts'
 import { partitionBy, type RequestToPartition } from './request/partition.ts'
 
 /** The options of cacheInterceptor(). Every number carries its unit in its name; a bad value is a TypeError with code

@@ -1,9 +1,9 @@
 import { type Dispatcher, getGlobalDispatcher } from 'undici'
 import type { CacheInterceptor } from '../interceptors/cache-interceptor.ts'
-import { originOf, refuseUnknown } from '../interceptors/option-checks.ts'
 import { type CacheOption, interceptorOf } from './cache-option.ts'
 import { type Fetch, fetchBy, type Route } from './cached-fetch.ts'
 import { optionError } from './errors.ts'
+import { originOf, refuseUnknown } from './option-checks.ts'
 
 export interface CreateFetchOptions {
   /** A store, the options of cacheInterceptor(), or an interceptor whose cache is to be shared. */

@@ -1,4 +1,4 @@
-import { optionError } from '../lib/errors.ts'
+import { byteLimit, flag, positiveInteger } from '../lib/option-checks.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
 import type { Serializer } from '../serializers/serializer.ts'
@@ -7,7 +7,7 @@ import { Background } from './file/background.ts'
 import { LogPosition } from './file/deletion-view.ts'
 import { Deletions } from './file/deletions.ts'
 import { EntryWriter } from './file/entry-writer.ts'
-import { acceptFileSystem, type FileSystem } from './file/file-system.ts'
+import { type FileSystem, METHODS } from './file/file-system.ts'
 import { listStored } from './file/listing.ts'
 import { Finder } from './file/lookup.ts'
 import { nativeFileSystem } from './file/native-file-system.ts'
@@ -17,10 +17,11 @@ import { RecordWriter } from './file/record-writer.ts'
 import { Records } from './file/records.ts'
 import { Removal } from './file/removal.ts'
 import { Sweeper } from './file/sweeper.ts'
-import { acceptDirectory, Tree } from './file/tree.ts'
+import { Tree } from './file/tree.ts'
 import { Uses } from './file/uses.ts'
 import { OpenWriters } from './open-writers.ts'
 import { closedError } from './shared/closed-error.ts'
+import { acceptDirectory, acceptFileSystem, cacheDirectory } from './shared/file-options.ts'
 import { KeyedMutex } from './shared/keyed-mutex.ts'
 import type { BodyWriter, CacheStore, Lookup, PutOptions, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
@@ -84,13 +85,19 @@ export class FileStore implements CacheStore {
 
   constructor(options: FileStoreOptions = {}) {
     const { maxSizeBytes = 2 * GIBIBYTE, maxEntrySizeBytes = Math.ceil(maxSizeBytes / 2), fsync = false } = options
-    assertBytes('maxSizeBytes', maxSizeBytes)
-    if (maxEntrySizeBytes !== Infinity) assertBytes('maxEntrySizeBytes', maxEntrySizeBytes)
-    if (typeof fsync !== 'boolean') throw optionError('fsync', 'true or false', fsync)
-    const fs = options.fs === undefined ? nativeFileSystem : acceptFileSystem(options.fs)
+    positiveInteger('maxSizeBytes', maxSizeBytes, 'bytes')
+    byteLimit('maxEntrySizeBytes', maxEntrySizeBytes)
+    flag('fsync', fsync)
+    const { directory } = options
+    const fs = options.fs === undefined ? nativeFileSystem : acceptFileSystem<FileSystem>(options.fs, METHODS)
     const serializer =
       options.serializer === undefined ? new MessagePackSerializer() : acceptBytesSerializer(options.serializer)
-    const tree = new Tree(fs, acceptDirectory(options.directory), serializer.name, fsync)
+    const tree = new Tree(
+      fs,
+      directory === undefined ? cacheDirectory() : acceptDirectory(directory),
+      serializer.name,
+      fsync
+    )
     this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
     this.path = tree.storage
     this.#parts = {
@@ -208,8 +215,4 @@ const NOTHING: Lookup = {
   asOf() {
     throw closedError('FileStore')
   }
-}
-
-function assertBytes(name: string, value: unknown): void {
-  if (!Number.isSafeInteger(value) || Number(value) <= 0) throw optionError(name, 'a positive integer (bytes)', value)
 }

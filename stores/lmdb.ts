@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { optionError } from '../lib/errors.ts'
+import { byteLimit, nonNegativeInteger, positiveInteger } from '../lib/option-checks.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
 import type { Serializer } from '../serializers/serializer.ts'
@@ -7,11 +8,11 @@ import { acceptBytesSerializer, type BytesSerializer, decodesCopies } from '../s
 import { LmdbBodyWriter } from './lmdb/body-writer.ts'
 import { Commit } from './lmdb/commit.ts'
 import { DatabaseHandle } from './lmdb/database-handle.ts'
-import { defaultDirectory } from './lmdb/default-directory.ts'
 import { Deletion } from './lmdb/delete.ts'
 import { listStored } from './lmdb/listing.ts'
 import { LmdbLookup } from './lmdb/lookup.ts'
 import { OpenWriters } from './open-writers.ts'
+import { cacheDirectory } from './shared/file-options.ts'
 import type { BodyWriter, CacheStore, Lookup, PutOptions, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 
@@ -72,14 +73,18 @@ export class LmdbStore implements CacheStore {
 
   constructor(options: LmdbStoreOptions = {}) {
     const { maxSizeBytes = 2048 * MEBIBYTE, maxEntrySizeBytes = Math.ceil(maxSizeBytes / 2) } = options
-    const { directory = defaultDirectory(), maxMemorySizeBytes = 16 * MEBIBYTE, recencyMs = 10_000 } = options
+    const {
+      directory = join(cacheDirectory(), 'lmdb'),
+      maxMemorySizeBytes = 16 * MEBIBYTE,
+      recencyMs = 10_000
+    } = options
     if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
       throw optionError('directory', 'the path of a directory', directory)
     }
-    assertAmount('maxSizeBytes', maxSizeBytes, 1)
-    if (maxEntrySizeBytes !== Infinity) assertAmount('maxEntrySizeBytes', maxEntrySizeBytes, 1)
-    assertAmount('maxMemorySizeBytes', maxMemorySizeBytes, 0)
-    assertAmount('recencyMs', recencyMs, 0)
+    positiveInteger('maxSizeBytes', maxSizeBytes, 'bytes')
+    byteLimit('maxEntrySizeBytes', maxEntrySizeBytes)
+    nonNegativeInteger('maxMemorySizeBytes', maxMemorySizeBytes)
+    nonNegativeInteger('recencyMs', recencyMs)
     this.directory = resolve(directory)
     this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
     const handle = new DatabaseHandle(join(this.directory, 'http-cache.mdb'), maxSizeBytes)
@@ -148,11 +153,6 @@ export class LmdbStore implements CacheStore {
     await this.#open.close()
     await this.#handle.close()
   }
-}
-
-function assertAmount(name: string, value: unknown, least: number): void {
-  if (Number.isSafeInteger(value) && Number(value) >= least) return
-  throw optionError(name, least === 0 ? 'an integer that is not negative' : 'a positive integer (bytes)', value)
 }
 
 /** A serializer that may be given memory which LMDB overwrites with the next read: it gets a copy if it may keep views. */

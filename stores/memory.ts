@@ -1,6 +1,6 @@
 import { isUint8Array } from 'node:util/types'
 import { LRUCache } from 'lru-cache'
-import { optionError } from '../lib/errors.ts'
+import { byteLimit, positiveInteger } from '../lib/option-checks.ts'
 import { givesWay, isLesser } from '../lib/rfc9111/precedence.ts'
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { ObjectSerializer } from '../serializers/object.ts'
@@ -85,8 +85,8 @@ export class MemoryStore implements CacheStore {
 
   constructor(options: MemoryStoreOptions = {}) {
     const { maxSizeBytes = 64 * MEBIBYTE, maxEntrySizeBytes = 4 * MEBIBYTE, serializer } = options
-    assertBytes('maxSizeBytes', maxSizeBytes)
-    if (maxEntrySizeBytes !== Infinity) assertBytes('maxEntrySizeBytes', maxEntrySizeBytes)
+    positiveInteger('maxSizeBytes', maxSizeBytes, 'bytes')
+    byteLimit('maxEntrySizeBytes', maxEntrySizeBytes)
     this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
     this.#serializer = serializer === undefined ? new ObjectSerializer() : acceptSerializer(serializer)
     this.#keepsRecords = this.#serializer instanceof ObjectSerializer
@@ -358,8 +358,4 @@ class StoredInMemory implements Stored {
     if (range === undefined || this.#body === undefined) return this.#body
     return sliceBlocks(isUint8Array(this.#body) ? [this.#body] : this.#body, range)
   }
-}
-
-function assertBytes(name: string, value: unknown): void {
-  if (!Number.isSafeInteger(value) || Number(value) <= 0) throw optionError(name, 'a positive integer (bytes)', value)
 }

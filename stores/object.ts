@@ -1,4 +1,4 @@
-import { optionError } from '../lib/errors.ts'
+import { byteLimit, positiveInteger } from '../lib/option-checks.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
 import type { Serializer } from '../serializers/serializer.ts'
@@ -99,8 +99,8 @@ export class ObjectStore implements CacheStore {
     const { ranges, streams, shared } = driver.capabilities
     const { prefix = 'undici-http-cache/', timeoutMs = 30_000 } = options
     const { maxEntrySizeBytes = streams ? GIBIBYTE : IN_MEMORY_BYTES } = options
-    if (maxEntrySizeBytes !== Infinity) assertPositive('maxEntrySizeBytes', maxEntrySizeBytes, 'bytes')
-    assertPositive('timeoutMs', timeoutMs, 'milliseconds')
+    byteLimit('maxEntrySizeBytes', maxEntrySizeBytes)
+    positiveInteger('timeoutMs', timeoutMs, 'milliseconds')
     const serializer =
       options.serializer === undefined ? new MessagePackSerializer() : acceptBytesSerializer(options.serializer)
     const calls = new Calls(driver, `${acceptPrefix(prefix)}${serializer.name}/`, timeoutMs)
@@ -201,9 +201,4 @@ export class ObjectStore implements CacheStore {
   #assertOpen(): void {
     if (this.#isClosed) throw closedError('ObjectStore')
   }
-}
-
-function assertPositive(name: string, value: unknown, unit: string): void {
-  if (Number.isSafeInteger(value) && Number(value) > 0) return
-  throw optionError(name, `a positive integer (${unit})`, value)
 }

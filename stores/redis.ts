@@ -1,4 +1,5 @@
 import type { ClusterNode, RedisOptions } from 'ioredis'
+import { byteLimit, positiveInteger } from '../lib/option-checks.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
 import { RECORD_VERSION, type Serializer } from '../serializers/serializer.ts'
@@ -15,7 +16,7 @@ import { Names, shortDigestOf } from './redis/layout.ts'
 import { Leases } from './redis/leases.ts'
 import { listStored } from './redis/listing.ts'
 import { RedisLookup } from './redis/lookup.ts'
-import { acceptConnection, acceptCount, acceptNamespace, acceptTtl } from './redis/options.ts'
+import { acceptConnection, acceptNamespace, acceptTtl } from './redis/options.ts'
 import { RecordCodec } from './redis/record-codec.ts'
 import type { BodyWriter, CacheStore, Invalidations, LeaseAnswer, Lookup, PutOptions, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
@@ -87,8 +88,8 @@ export class RedisStore implements CacheStore {
     const { namespace = 'undici-http-cache', maxVariants = 100, maxEntrySizeBytes = 32 * MEBIBYTE } = options
     const serializer = acceptBytesSerializer(options.serializer ?? new MessagePackSerializer())
     const maxTtlMs = acceptTtl(options.defaultTtlSeconds)
-    acceptCount('maxVariants', maxVariants)
-    if (maxEntrySizeBytes !== Infinity) acceptCount('maxEntrySizeBytes', maxEntrySizeBytes)
+    positiveInteger('maxVariants', maxVariants)
+    byteLimit('maxEntrySizeBytes', maxEntrySizeBytes)
     this.maxEntrySizeBytes = maxEntrySizeBytes
     this.#names = new Names(acceptNamespace(namespace), serializer.name, RECORD_VERSION)
     this.#connection = acceptConnection(options)

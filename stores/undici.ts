@@ -1,5 +1,6 @@
 import { optionError } from '../lib/errors.ts'
 import { warnOfFault } from '../lib/fault-warning.ts'
+import { callback, positiveInteger } from '../lib/option-checks.ts'
 import type { CacheStore, MaybePromise } from './store.ts'
 import { suggestedTimeoutMs } from './suggested-timeout.ts'
 import type { UndiciCacheStore } from './undici/contract.ts'
@@ -58,10 +59,8 @@ const MEBIBYTE = 1_048_576
 export function fromUndiciStore(undiciStore: UndiciCacheStore, options: FromUndiciStoreOptions = {}): CacheStore {
   requireMethods(undiciStore, 'undiciStore', ['get', 'createWriteStream', 'delete'])
   const { maxEntrySizeBytes = 4 * MEBIBYTE, clear } = options
-  if (!Number.isSafeInteger(maxEntrySizeBytes) || maxEntrySizeBytes <= 0) {
-    throw optionError('maxEntrySizeBytes', 'a positive integer (bytes)', maxEntrySizeBytes)
-  }
-  if (clear !== undefined && typeof clear !== 'function') throw optionError('clear', 'a function', clear)
+  positiveInteger('maxEntrySizeBytes', maxEntrySizeBytes, 'bytes')
+  callback('clear', clear)
   return new UndiciBackedStore(undiciStore, { maxEntrySizeBytes, clear })
 }
 
@@ -84,7 +83,7 @@ export function toUndiciStore(store: CacheStore, options: ToUndiciStoreOptions =
   requireMethods(store, 'store', ['get', 'put', 'delete'])
   const { timeoutMs = suggestedTimeoutMs(store), onStoreError = warn } = options
   if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) throw optionError('timeoutMs', 'a positive number', timeoutMs)
-  if (typeof onStoreError !== 'function') throw optionError('onStoreError', 'a function', onStoreError)
+  callback('onStoreError', onStoreError)
   return new StoreForUndici(store, { timeoutMs, onStoreError })
 }
 

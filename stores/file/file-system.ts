@@ -1,5 +1,4 @@
 import { constants } from 'node:fs'
-import { optionError } from '../../lib/errors.ts'
 
 /** What a FileStore asks of a file system: a part of `node:fs/promises`, as `memfs` and others offer it too. */
 export interface FileSystem {
@@ -45,7 +44,8 @@ export interface DirectoryEntry {
   isDirectory(): boolean
 }
 
-const METHODS = ['mkdir', 'open', 'rename', 'unlink', 'rmdir', 'lstat', 'lutimes', 'opendir'] as const
+/** Those that are always there. */
+export const METHODS = ['mkdir', 'open', 'rename', 'unlink', 'rmdir', 'lstat', 'lutimes', 'opendir'] as const
 
 /* Where the platform has them: what somebody planted is neither followed, nor waited for if it is a pipe. */
 const { O_RDONLY, O_WRONLY, O_APPEND, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
@@ -55,15 +55,6 @@ export const TO_APPEND = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK
 export const TO_CREATE = 'wx'
 export const FILE_MODE = 0o600
 export const DIRECTORY_MODE = 0o700
-
-/** The option `fs`: what `node:fs/promises` looks like, or has it as `promises`, as `node:fs` does.
- * Throws a TypeError with ERR_CACHE_OPTION. */
-export function acceptFileSystem(value: unknown): FileSystem {
-  const promises: unknown = Object(value).promises ?? value
-  const missing = METHODS.filter(name => typeof Object(promises)[name] !== 'function')
-  if (missing.length === 0) return promises as FileSystem
-  throw optionError('fs', `like node:fs/promises (it has no ${missing.join(', ')})`, value)
-}
 
 /** Writes all of `bytes`; a write may take less than it was given. */
 export async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {

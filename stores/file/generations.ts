@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { join } from 'node:path'
 import { attempt } from '../shared/attempt.ts'
+import { isAbsent, isMissing, isTaken } from '../shared/file-errors.ts'
 import { DeletionView, LINE_BYTES, LOG_HEADER_BYTES } from './deletion-view.ts'
-import { isAbsent, isMissing, isTaken } from './faults.ts'
 import {
   DIRECTORY_MODE,
   FILE_MODE,

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
 import { attempt } from '../shared/attempt.ts'
-import { ignoreAbsent, isAbsent } from './faults.ts'
+import { ignoreAbsent, isAbsent } from '../shared/file-errors.ts'
 import type { DirectoryEntry } from './file-system.ts'
 import { isRecordName, keyNameOf, partsOfBodyName, randomName } from './names.ts'
 import type { Tree } from './tree.ts'

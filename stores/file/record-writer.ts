@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import { attempt } from '../shared/attempt.ts'
+import { ignoreAbsent, isMissing } from '../shared/file-errors.ts'
 import { bodyFileBytes } from './body-file.ts'
-import { ignoreAbsent, isMissing } from './faults.ts'
 import { writeFully } from './file-system.ts'
 import { MAX_RECORD_BYTES } from './record-file.ts'
 import { roomFor } from './room.ts'

@@ -1,7 +1,7 @@
 import { nextTurn } from '../../lib/event-loop.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { attempt } from '../shared/attempt.ts'
-import { ignoreAbsent, isMissing } from './faults.ts'
+import { ignoreAbsent, isMissing } from '../shared/file-errors.ts'
 import { openFolder, removeFolder } from './key-files.ts'
 import { digestOf, isRecordName, keyNameOf, tagDigestOf, variantName } from './names.ts'
 import { HOLLOW_MS, type Parts } from './parts.ts'

@@ -1,10 +1,7 @@
-import { homedir } from 'node:os'
-import { dirname, isAbsolute, join, resolve, sep } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { CacheError, optionError } from '../../lib/errors.ts'
+import { dirname, join, sep } from 'node:path'
+import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs } from '../../lib/event-loop.ts'
-import { isUrl } from '../../lib/foreign-values.ts'
-import { isMissing, isThereAlready } from './faults.ts'
+import { isMissing, isThereAlready } from '../shared/file-errors.ts'
 import { DIRECTORY_MODE, FILE_MODE, type FileHandle, type FileSystem, TO_CREATE, TO_READ } from './file-system.ts'
 import { bodyName, randomName } from './names.ts'
 
@@ -14,7 +11,6 @@ const WRITABLE_BY_OTHERS = 0o022
 /** How old a look at folders may be for who only reads. */
 const GLANCE_MS = 1000
 const MAX_ATTEMPTS = 5
-const PACKAGE_NAME = 'undici-http-cache'
 
 export interface Temporary {
   readonly path: string
@@ -235,18 +231,4 @@ export class Tree {
       throw new CacheError('ERR_CACHE_STORE', `${path} can be written to by other users`)
     }
   }
-}
-
-/** The option `directory` as an absolute path; by default the package's folder in $XDG_CACHE_HOME, or in ~/.cache. */
-export function acceptDirectory(value: unknown): string {
-  if (value === undefined) return join(cacheHome(), PACKAGE_NAME)
-  if (isUrl(value) && value.protocol === 'file:') return fileURLToPath(value.href)
-  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return resolve(value)
-  throw optionError('directory', 'a path or a file: URL', value)
-}
-
-/** XDG Base Directory Specification: a relative path there counts as none. */
-function cacheHome(): string {
-  const home = process.env['XDG_CACHE_HOME']
-  return home !== undefined && isAbsolute(home) ? home : join(homedir(), '.cache')
 }

@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import nodeFs from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'node:path'
 import { isUint8Array } from 'node:util/types'
-import { optionError } from '../../lib/errors.ts'
-import { isUrl } from '../../lib/foreign-values.ts'
-import { ignoreAbsent, isMissing, isThereAlready } from '../file/faults.ts'
+import { ignoreAbsent, isMissing, isThereAlready } from '../shared/file-errors.ts'
+import { acceptDirectory, acceptFileSystem } from '../shared/file-options.ts'
 import { Semaphore } from '../shared/semaphore.ts'
 import type { GetObjectOptions, ObjectBody, ObjectDriver, PutObjectOptions } from './driver.ts'
 import { FileBody } from './file-body.ts'
@@ -51,7 +49,11 @@ const SMALL_BYTES = 81_920
  * Throws a TypeError with ERR_CACHE_OPTION for a bad option. */
 export function fsDriver(options: FsDriverOptions): ObjectDriver {
   const { directory, fs } = Object(options)
-  return new FsDriver(acceptFs(fs ?? nodeFs), acceptFolder(directory), fs === undefined)
+  return new FsDriver(
+    acceptFileSystem<DriverFileSystem>(fs ?? nodeFs, METHODS),
+    acceptDirectory(directory),
+    fs === undefined
+  )
 }
 
 class FsDriver implements ObjectDriver {
@@ -165,17 +167,4 @@ async function writeFully(handle: DriverFileHandle, bytes: Uint8Array): Promise<
   for (let offset = 0; offset < bytes.byteLength; ) {
     offset += (await handle.write(bytes, offset, bytes.byteLength - offset)).bytesWritten
   }
-}
-
-function acceptFs(value: unknown): DriverFileSystem {
-  const promises = Object(value).promises ?? value
-  const missing = METHODS.filter(name => typeof Object(promises)[name] !== 'function')
-  if (missing.length === 0) return promises
-  throw optionError('fs', `like node:fs/promises (it has no ${missing.join(', ')})`, value)
-}
-
-function acceptFolder(value: unknown): string {
-  if (isUrl(value) && value.protocol === 'file:') return fileURLToPath(value.href)
-  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return resolve(value)
-  throw optionError('directory', 'a path or a file: URL', value)
 }

@@ -1,6 +1,7 @@
 import { Agent, type Dispatcher } from 'undici'
 import { optionError } from '../../lib/errors.ts'
 import { isUrl } from '../../lib/foreign-values.ts'
+import { flag, nonNegativeInteger } from '../../lib/option-checks.ts'
 import type { CallOptions, GetObjectOptions, ObjectBody, ObjectDriver, PutObjectOptions } from './driver.ts'
 import { readError } from './s3/answers.ts'
 import { responseBody } from './s3/body.ts'
@@ -58,15 +59,14 @@ export function s3Driver(options: S3DriverOptions): S3Driver {
     throw optionError('bucket', 'the name of a bucket', bucket)
   if (typeof region !== 'string' || !/^[\w-]+$/.test(region))
     throw optionError('region', 'the name of a region', region)
-  if (typeof pathStyle !== 'boolean') throw optionError('pathStyle', 'true or false', pathStyle)
+  flag('pathStyle', pathStyle)
   if (!isCredentials(credentials) && typeof credentials !== 'function') {
     throw optionError('credentials', 'an object with accessKeyId and secretAccessKey, or a function', credentials)
   }
   if (dispatcher !== undefined && typeof Object(dispatcher).dispatch !== 'function') {
     throw optionError('dispatcher', 'a dispatcher of undici', dispatcher)
   }
-  if (!Number.isSafeInteger(retries) || retries < 0)
-    throw optionError('retries', 'an integer that is not negative', retries)
+  nonNegativeInteger('retries', retries)
   if (!Number.isSafeInteger(partSizeBytes) || partSizeBytes < MIN_PART_BYTES) {
     throw optionError('partSizeBytes', `an integer of at least ${MIN_PART_BYTES} (bytes)`, partSizeBytes)
   }

@@ -45,11 +45,6 @@ export function acceptTtl(value: unknown): number {
   throw optionError('defaultTtlSeconds', 'a positive number (seconds)', value)
 }
 
-export function acceptCount(name: string, value: number): number {
-  if (Number.isSafeInteger(value) && value > 0) return value
-  throw optionError(name, 'a positive integer', value)
-}
-
 /** A password in it is in no error's message. */
 function acceptUrl(value: unknown): string | undefined {
   if (value === undefined) return undefined

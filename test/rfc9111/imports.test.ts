@@ -25,12 +25,13 @@ const RULES: readonly Rule[] = [
   { files: 'lib/event-loop.ts', values: [], packages: true },
   { files: 'lib/fault-warning.ts', values: ['lib/foreign-values.ts'], packages: true },
   { files: 'lib/foreign-values.ts', values: [], packages: false },
+  { files: 'lib/option-checks.ts', values: ['lib/errors.ts', 'lib/rfc9111/origin.ts'], packages: false },
   { files: 'lib/', values: ['lib/', 'interceptors/', 'stores/', 'serializers/'], packages: true },
   {
     files: 'interceptors/',
     values: [
       ...['interceptors/', 'lib/rfc9111/', 'lib/errors.ts', 'lib/event-loop.ts', 'lib/fault-warning.ts'],
-      ...['lib/foreign-values.ts', 'stores/']
+      ...['lib/foreign-values.ts', 'lib/option-checks.ts', 'stores/']
     ],
     types: ['serializers/'],
     packages: true
@@ -40,7 +41,7 @@ const RULES: readonly Rule[] = [
     files: 'stores/undici',
     values: [
       ...['stores/', 'serializers/', 'lib/errors.ts', 'lib/event-loop.ts', 'lib/fault-warning.ts'],
-      ...['lib/foreign-values.ts', 'lib/rfc9111/']
+      ...['lib/foreign-values.ts', 'lib/option-checks.ts', 'lib/rfc9111/']
     ],
     packages: true
   },
@@ -48,7 +49,7 @@ const RULES: readonly Rule[] = [
     files: 'stores/',
     values: [
       ...['stores/', 'serializers/', 'lib/errors.ts', 'lib/event-loop.ts', 'lib/foreign-values.ts'],
-      ...['lib/rfc9111/segments.ts', 'lib/rfc9111/precedence.ts', 'lib/rfc9111/origin.ts']
+      ...['lib/rfc9111/segments.ts', 'lib/rfc9111/precedence.ts', 'lib/rfc9111/origin.ts', 'lib/option-checks.ts']
     ],
     types: ['lib/rfc9111/'],
     packages: true

@@ -1,5 +1,5 @@
-import { optionError } from '../lib/errors.ts'
-import { namedOrigin } from '../lib/rfc9111/origin.ts'
+import { optionError } from './errors.ts'
+import { namedOrigin } from './rfc9111/origin.ts'
 
 /** Refuses options that are no object, or have other names than those. `whose` is put into the message. */
 export function refuseUnknown(whose: string, options: object, names: readonly string[]): void {
@@ -76,4 +76,21 @@ export function listOf<T>(
   if (value === undefined) return undefined
   if (!Array.isArray(value) || !value.every(isMember)) throw optionError(name, `an array of ${expected}`, value)
   return [...value]
+}
+
+/** An integer > 0; `unit` is put into the message. */
+export function positiveInteger(name: string, value: unknown, unit?: string): number {
+  if (Number.isSafeInteger(value) && Number(value) > 0) return Number(value)
+  throw optionError(name, unit === undefined ? 'a positive integer' : `a positive integer (${unit})`, value)
+}
+
+/** An integer >= 0. */
+export function nonNegativeInteger(name: string, value: unknown): number {
+  if (Number.isSafeInteger(value) && Number(value) >= 0) return Number(value)
+  throw optionError(name, 'an integer that is not negative', value)
+}
+
+/** Bytes, an integer > 0; or Infinity: no limit. */
+export function byteLimit(name: string, value: unknown): number {
+  return value === Infinity ? Infinity : positiveInteger(name, value, 'bytes')
 }
