@@ -11,6 +11,7 @@ import { sliceBlocks } from './body-range.ts'
 import { sizeInMemory } from './memory/size.ts'
 import { closedError } from './shared/closed-error.ts'
 import { Tombstones } from './shared/recent-deletions.ts'
+import { isSameVaryList, MAX_VARY_LISTS } from './shared/vary-lists.ts'
 import type { Body, BodyWriter, CacheStore, Lookup, PutOptions, Stored, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
@@ -60,7 +61,6 @@ interface KeySlots {
 }
 
 const MEBIBYTE = 1_048_576
-const MAX_LISTS = 8
 const NOTHING: readonly Stored[] = []
 
 /** Keeps responses in this process, bounded in bytes, the least recently used first to go. Synchronous throughout.
@@ -244,7 +244,7 @@ export class MemoryStore implements CacheStore {
   }
 
   #listOf(key: CacheKey, vary: readonly string[]): VaryList {
-    const known = this.#keys.get(key)?.lists.find(({ names }) => isSame(names, vary))
+    const known = this.#keys.get(key)?.lists.find(({ names }) => isSameVaryList(names, vary))
     return known ?? { names: vary, slotCount: 0 }
   }
 
@@ -260,7 +260,7 @@ export class MemoryStore implements CacheStore {
     list.slotCount++
     if (list !== slots.lists[0]) {
       slots.lists = [list, ...slots.lists.filter(other => other !== list)]
-      if (slots.lists.length > MAX_LISTS) this.#dropOldestList(slots)
+      if (slots.lists.length > MAX_VARY_LISTS) this.#dropOldestList(slots)
     }
     for (const tag of slot.tags) {
       const tagged = this.#byTag.get(tag)
@@ -271,7 +271,7 @@ export class MemoryStore implements CacheStore {
 
   /** With what only a lookup by that list would find. */
   #dropOldestList(slots: KeySlots): void {
-    const oldest = slots.lists[MAX_LISTS]
+    const oldest = slots.lists[MAX_VARY_LISTS]
     for (const slot of [...slots.variants.values()]) if (slot.list === oldest) this.#recency.delete(slot)
   }
 
@@ -323,10 +323,6 @@ function forgetList(slots: KeySlots, { list, names }: Slot): void {
     list.names = other.names
     return
   }
-}
-
-function isSame(names: readonly string[], others: readonly string[]): boolean {
-  return names === others || (names.length === others.length && names.every((name, i) => name === others[i]))
 }
 
 class LookupInMemory implements Lookup {

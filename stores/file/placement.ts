@@ -3,6 +3,7 @@ import { givesWay, isLesser } from '../../lib/rfc9111/precedence.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
 import { attempt } from '../shared/attempt.ts'
+import { isSameVaryList, withVaryList } from '../shared/vary-lists.ts'
 import { keptUntil } from '../store-time.ts'
 import type { LogPosition } from './deletion-view.ts'
 import { digestOf, tagDigestOf, variantName } from './names.ts'
@@ -10,8 +11,6 @@ import type { Parts } from './parts.ts'
 import { encodeRecordFile, type ParsedHead, parseHead, type RecordHead } from './record-file.ts'
 import type { ReceivedBody } from './record-writer.ts'
 
-/** Lists of selecting fields that a key remembers. */
-const MAX_LISTS = 8
 const MAX_ARRIVALS = 1000
 
 /** Where a record belongs, and what is there already. */
@@ -158,7 +157,7 @@ export class Placement {
     const { head } = primary
     const isGone = deletions.covers(head, key, head.tags) || head.keptUntilMs < Date.now()
     if (head.variantDigest === variant || isGone) return { name: key, lists: head.lists, replaced: head }
-    const isKnown = head.lists.some(list => list.join() === vary.join())
+    const isKnown = head.lists.some(list => isSameVaryList(list, vary))
     if (!isKnown && !(await this.#addList(key, vary, position))) return undefined
     const name = variantName(key, variant)
     return { name, lists: [], replaced: (await records.readHead(name))?.parsed?.head }
@@ -170,7 +169,7 @@ export class Placement {
     const parsed = bytes === undefined ? undefined : parseHead(bytes)
     if (bytes === undefined || parsed === undefined) return false
     const { head, recordStart } = parsed
-    const lists = [vary, ...head.lists].slice(0, MAX_LISTS)
+    const lists = withVaryList(head.lists, vary)
     return this.#parts.writer.put(key, encodeRecordFile({ ...head, lists }, bytes.subarray(recordStart)), generation)
   }
 

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
+import { parseVaryLists, type VaryLists } from '../shared/vary-lists.ts'
 
 /** Layout of a record file, numbers little-endian:
  *
@@ -30,7 +31,7 @@ export interface RecordHead {
   /** The names of the fields that select this response. */
   readonly vary: readonly string[]
   /** In the record that bears the key's own name: the lists of names that select others. */
-  readonly lists: readonly (readonly string[])[]
+  readonly lists: VaryLists
   readonly tags: readonly string[]
   /** In real time, whatever the clock of the cache that has stored it. */
   readonly keptUntilMs: number
@@ -90,7 +91,8 @@ export function parseHead(bytes: Buffer): ParsedHead | undefined {
   for (let i = 0, at = FIXED_BYTES; i < tagCount; i++, at += TAG_BYTES) {
     tags.push(bytes.toString('hex', at, at + TAG_BYTES))
   }
-  const names = parseLists(bytes.subarray(FIXED_BYTES + tagCount * TAG_BYTES, start))
+  const listStart = FIXED_BYTES + tagCount * TAG_BYTES
+  const names = listStart === start ? [] : parseVaryLists(bytes.toString('utf8', listStart, start))
   if (names === undefined) return undefined
   const [vary = [], ...lists] = names
   const hasBody = bytes.readUInt32LE(28) === 1
@@ -113,19 +115,4 @@ export function recordOf(bytes: Buffer, parsed: ParsedHead): Uint8Array | undefi
   if (bytes.byteLength !== recordStart + recordBytes) return undefined
   const record = bytes.subarray(recordStart)
   return crc32(record) === recordChecksum ? record : undefined
-}
-
-/** undefined where they are no lists of strings: a checksum can be forged. */
-function parseLists(bytes: Buffer): readonly (readonly string[])[] | undefined {
-  if (bytes.byteLength === 0) return []
-  try {
-    const value: unknown = JSON.parse(bytes.toString())
-    return isListOf(value, list => isListOf(list, name => typeof name === 'string')) ? (value as string[][]) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isListOf(value: unknown, isItem: (item: unknown) => boolean): boolean {
-  return Array.isArray(value) && value.every(isItem)
 }

@@ -7,6 +7,7 @@ import type { ChunkedBody } from '../shared/chunked-body.ts'
 import { digestOf } from '../shared/digest.ts'
 import { givesWayToHeld } from '../shared/precedence.ts'
 import { decodePayload, encodePayload } from '../shared/record-payload.ts'
+import { withVaryList } from '../shared/vary-lists.ts'
 import { keptUntil, type StoreTime } from '../store-time.ts'
 import { keepBody, retireBody } from './body-removal.ts'
 import type { DatabaseHandle } from './database-handle.ts'
@@ -20,8 +21,7 @@ import {
   namespaceOf,
   readKeyRow,
   recordNameOf,
-  tagDigestOf,
-  withList
+  tagDigestOf
 } from './layout.ts'
 import { recordUse } from './recency.ts'
 import { encodeRecord, type RecordHead } from './record-layout.ts'
@@ -141,6 +141,6 @@ function putRecord(batch: Batch, name: Buffer, bytes: Buffer, vary: readonly str
   void tables.records.put(name, bytes)
   const keyName = keyNameIn(name)
   const lists = readKeyRow(tables.keys, keyName)?.lists ?? []
-  void tables.keys.put(keyName, encodeKeyRow({ lastChange: batch.change(), lists: withList(lists, vary) }))
+  void tables.keys.put(keyName, encodeKeyRow({ lastChange: batch.change(), lists: withVaryList(lists, vary) }))
   recordUse(tables, name, Date.now())
 }

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 import { digestOf } from '../shared/digest.ts'
+import { parseVaryLists, type VaryLists } from '../shared/vary-lists.ts'
 import type { Table } from './tables.ts'
 
 /** Bytes of the digests that name keys, variants and tags. What they name is verified where it matters. */
@@ -10,7 +11,6 @@ const NAMESPACE_BYTES = 4
 /** Bytes of body in a chunk: with its checksum and LMDB's own header it fills whole pages. */
 export const CHUNK_BYTES = 262_144 - 32
 
-const MAX_LISTS = 8
 const KEY_HEAD_BYTES = 12
 const PAIR_BYTES = 20
 
@@ -73,7 +73,7 @@ export interface KeyRow {
   /** The number of the change in which any of its records was last written or removed. */
   readonly lastChange: number
   /** The lists of Vary field names of its records, most recent first. */
-  readonly lists: readonly (readonly string[])[]
+  readonly lists: VaryLists
 }
 
 /** CRC-32 of what follows, the number of the change, the lists as JSON: nothing for one list without names. */
@@ -92,27 +92,8 @@ export function readKeyRow(keys: Table, keyName: Uint8Array): KeyRow | undefined
   if (bytes === undefined) return undefined
   const row = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   if (row.length < KEY_HEAD_BYTES || crc32(row.subarray(4)) !== row.readUInt32LE(0)) return undefined
-  const lists = row.length === KEY_HEAD_BYTES ? [[]] : parseLists(row.toString('utf8', KEY_HEAD_BYTES))
+  const lists = row.length === KEY_HEAD_BYTES ? [[]] : parseVaryLists(row.toString('utf8', KEY_HEAD_BYTES))
   return lists === undefined ? undefined : { lastChange: row.readDoubleLE(4), lists }
-}
-
-/** The lists with `list` first. */
-export function withList(
-  lists: readonly (readonly string[])[],
-  list: readonly string[]
-): readonly (readonly string[])[] {
-  const others = lists.filter(names => names.length !== list.length || names.some((name, i) => name !== list[i]))
-  return [list, ...others].slice(0, MAX_LISTS)
-}
-
-function parseLists(text: string): readonly (readonly string[])[] | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    const isList = (list: unknown) => Array.isArray(list) && list.every(name => typeof name === 'string')
-    return Array.isArray(value) && value.every(isList) ? (value as string[][]) : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /** Two numbers that are stored under a name, after a checksum of the name and of both. */

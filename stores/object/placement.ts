@@ -4,14 +4,13 @@ import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.
 import { digestOf, tagDigestOf, variantName } from '../file/names.ts'
 import { encodeRecordFile, type RecordHead } from '../file/record-file.ts'
 import { attempt } from '../shared/attempt.ts'
+import { isSameVaryList, withVaryList } from '../shared/vary-lists.ts'
 import { keptUntil } from '../store-time.ts'
 import type { ObjectPosition } from './deletions.ts'
 import { bodyPath, recordPath } from './object-names.ts'
 import { isLive, type Parts } from './parts.ts'
 import { MAX_RECORD_BYTES } from './records.ts'
 
-/** Lists of selecting fields that a key remembers. */
-const MAX_LISTS = 8
 const MAX_ATTEMPTS = 3
 
 /** A body that has come whole. */
@@ -159,7 +158,7 @@ export class Placement {
     if (primary.variantDigest === head.variantDigest || !isLive(this.#parts, primary)) {
       return { name: key, lists: primary.lists, replaced: primary, isFirst: false }
     }
-    const isKnown = primary.lists.some(list => list.join() === head.vary.join())
+    const isKnown = primary.lists.some(list => isSameVaryList(list, head.vary))
     if (!isKnown) await this.#addList(key, head.vary)
     const name = variantName(key, head.variantDigest)
     const replaced = await this.#parts.records.readHead(name)
@@ -172,7 +171,7 @@ export class Placement {
     const primary = await records.read(key)
     if (primary?.parsed === undefined) return
     const { head, recordStart } = primary.parsed
-    const lists = [vary, ...head.lists].slice(0, MAX_LISTS)
+    const lists = withVaryList(head.lists, vary)
     await calls.put(recordPath(key), encodeRecordFile({ ...head, lists }, primary.bytes.subarray(recordStart)))
   }
 

@@ -4,7 +4,8 @@
 export const GRACE_MS = 60_000
 /** How long the chunks of a body wait for the next one, or for their record. */
 export const STAGING_MS = 600_000
-/** Lists of selecting fields that are kept of a key, and so looked up at once. */
+/** Lists of selecting fields that are kept of a key. More than MAX_VARY_LISTS: one command looks up all of them, and what
+ * is stored with so many has to stay readable. */
 export const MAX_LISTS = 16
 /** As many deletions are remembered; what began before those that are forgotten is refused. */
 const MAX_DELETIONS = 50_000

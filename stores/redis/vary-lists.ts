@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { isVaryLists } from '../shared/vary-lists.ts'
 import { MAX_LISTS } from './lua.ts'
 
 /** What the hash of a key says of itself, other than its responses. */
@@ -21,7 +22,7 @@ export function parseVaryLists(bytes: Buffer): VaryLists | undefined {
   try {
     const lists = encoded.map(list => JSON.parse(list) as unknown)
     // Not the view that the client gives, which keeps alive all that came with it.
-    return lists.every(isList) ? { bytes: Buffer.from(bytes), count: Number(count), lists } : undefined
+    return isVaryLists(lists) ? { bytes: Buffer.from(bytes), count: Number(count), lists } : undefined
   } catch {
     return undefined
   }
@@ -30,8 +31,4 @@ export function parseVaryLists(bytes: Buffer): VaryLists | undefined {
 /** One list, as it stands in Redis. */
 export function encodeVary(names: readonly string[]): string {
   return JSON.stringify(names)
-}
-
-function isList(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every(name => typeof name === 'string')
 }

@@ -1,9 +1,10 @@
+import { isSameVaryList, isVaryLists, MAX_VARY_LISTS, type VaryLists, withVaryList } from '../shared/vary-lists.ts'
 import type { CacheKey } from '../store.ts'
 import type { UndiciResult, UndiciValue } from './contract.ts'
 
 /** The lists of Vary field names seen for a key, most recent first. */
 export interface Lists {
-  readonly lists: readonly (readonly string[])[]
+  readonly lists: VaryLists
   /** When the store drops them, in milliseconds since the epoch. */
   readonly deleteAt: number
 }
@@ -11,7 +12,6 @@ export interface Lists {
 /** The field that holds them, as JSON. */
 const LISTS = 'undici-http-cache-lists'
 
-const MAX_LISTS = 8
 /** They are kept for longer than the response they are written for, or each later one would write them anew. */
 const KEEP_MS = 7 * 86_400_000
 
@@ -19,13 +19,12 @@ const NONE: Lists = { lists: [], deleteAt: -Infinity }
 
 /** Whether they name `list`, for as long as a response that is dropped at `deleteAt`. */
 export function covers(known: Lists, list: readonly string[], deleteAt: number): boolean {
-  return known.deleteAt >= deleteAt && known.lists.some(names => names.join() === list.join())
+  return known.deleteAt >= deleteAt && known.lists.some(names => isSameVaryList(names, list))
 }
 
 /** The lists with one more, as undici's stores keep them. */
 export function toListsValue(key: CacheKey, known: Lists, list: readonly string[], deleteAt: number): UndiciValue {
-  const others = known.lists.filter(names => names.join() !== list.join())
-  const lists = [list, ...others].slice(0, MAX_LISTS)
+  const lists = withVaryList(known.lists, list)
   const now = Date.now()
   return {
     statusCode: 200,
@@ -45,13 +44,9 @@ export function readLists(result: UndiciResult | undefined, key: CacheKey): List
   try {
     const read: { key?: unknown; lists?: unknown } = JSON.parse(text)
     if (read.key !== key || !Array.isArray(read.lists)) return NONE
-    const lists = read.lists.slice(0, MAX_LISTS)
-    return lists.every(isList) ? { lists, deleteAt: result.deleteAt } : NONE
+    const lists = read.lists.slice(0, MAX_VARY_LISTS)
+    return isVaryLists(lists) ? { lists, deleteAt: result.deleteAt } : NONE
   } catch {
     return NONE
   }
-}
-
-function isList(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every(name => typeof name === 'string')
 }
