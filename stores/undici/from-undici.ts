@@ -12,9 +12,9 @@ import type { BodyWriter, CacheStore, Lookup, MaybePromise, PutOptions, Stored, 
 import { StoreTime } from '../store-time.ts'
 import { discard, heldPieces, readAll, readPieces, writeAll } from './body.ts'
 import type { UndiciCacheStore, UndiciKey, UndiciResult, UndiciValue } from './contract.ts'
-import { covers, type Lists, readLists, toListsValue } from './lists.ts'
-import { placeOfLists, placeOfResponse } from './place.ts'
+import { placeOfLists, placeOfResponse } from './layout.ts'
 import { deleteAtOf, emptyValue, recordOf, toEntry, toValue } from './value.ts'
+import { covers, type Lists, readLists, toListsValue } from './vary-lists.ts'
 
 export interface FromUndiciSettings {
   readonly maxEntrySizeBytes: number
