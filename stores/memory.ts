@@ -10,7 +10,7 @@ import { Blocks } from './blocks.ts'
 import { sliceBlocks } from './body-range.ts'
 import { sizeInMemory } from './memory/size.ts'
 import { closedError } from './shared/closed-error.ts'
-import { Tombstones } from './shared/recent-deletions.ts'
+import { DeletionLog } from './shared/deletion-log.ts'
 import { isSameVaryList, MAX_VARY_LISTS } from './shared/vary-lists.ts'
 import type { Body, BodyWriter, CacheStore, Lookup, PutOptions, Stored, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
@@ -78,7 +78,7 @@ export class MemoryStore implements CacheStore {
   readonly #keys = new Map<CacheKey, KeySlots>()
   readonly #byTag = new Map<string, Set<Slot>>()
   readonly #recency: LRUCache<Slot, Slot>
-  readonly #tombstones = new Tombstones()
+  readonly #deletions = new DeletionLog()
   readonly #time = new StoreTime()
   #arrivals = 0
   #closed = false
@@ -108,7 +108,7 @@ export class MemoryStore implements CacheStore {
   }
 
   get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Lookup {
-    const { position } = this.#tombstones
+    const { position } = this.#deletions
     const slots = this.#keys.get(key)
     if (slots === undefined) return new LookupInMemory(NOTHING, false, position)
     const stored: Stored[] = []
@@ -123,8 +123,8 @@ export class MemoryStore implements CacheStore {
 
   put(entry: Entry, options: PutOptions = {}): BodyWriter | undefined {
     this.#assertOpen()
-    const asOf = typeof options.asOf === 'number' ? options.asOf : this.#tombstones.position
-    if (this.#tombstones.covers(entry, asOf)) return undefined
+    const asOf = typeof options.asOf === 'number' ? options.asOf : this.#deletions.position
+    if (this.#deletions.covers(entry, asOf)) return undefined
     const arrival = ++this.#arrivals
     // Given up as soon as it is of no use: a response can go on for long after that.
     let blocks: Blocks | undefined = new Blocks()
@@ -136,7 +136,7 @@ export class MemoryStore implements CacheStore {
       commit: finished => {
         const collected = blocks
         blocks = undefined
-        if (collected === undefined || this.#closed || this.#tombstones.covers(finished, asOf)) return false
+        if (collected === undefined || this.#closed || this.#deletions.covers(finished, asOf)) return false
         return this.#store(finished, arrival, collected.finish())
       },
       abort: () => {
@@ -149,7 +149,7 @@ export class MemoryStore implements CacheStore {
     this.#assertOpen()
     const slot = this.#keys.get(entry.key)?.variants.get(from)
     if (slot === undefined || slot.entryId !== entry.id) return false
-    if (typeof asOf === 'number' && this.#tombstones.covers(entry, asOf)) return false
+    if (typeof asOf === 'number' && this.#deletions.covers(entry, asOf)) return false
     const record = this.#decode(slot)
     if (record === undefined) return false
     if (from !== entry.variantKey) this.#recency.delete(slot)
@@ -162,7 +162,7 @@ export class MemoryStore implements CacheStore {
   }
 
   delete(key: CacheKey): void {
-    this.#tombstones.add('key', key)
+    this.#deletions.add('key', key)
     const slots = this.#keys.get(key)
     if (slots === undefined) return
     for (const slot of [...slots.variants.values()]) this.#recency.delete(slot)
@@ -170,12 +170,12 @@ export class MemoryStore implements CacheStore {
 
   deleteByTag(tag: string): void {
     const carried = checkedTag(tag)
-    this.#tombstones.add('tag', carried)
+    this.#deletions.add('tag', carried)
     for (const slot of [...(this.#byTag.get(carried) ?? [])]) this.#recency.delete(slot)
   }
 
   clear(): void {
-    this.#tombstones.addAll()
+    this.#deletions.addClear()
     this.#recency.clear()
   }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { textDigestOf } from '../shared/digest.ts'
 import type { CacheKey, VariantKey } from '../store.ts'
 import type { UndiciKey } from './contract.ts'
 
@@ -8,15 +8,15 @@ const METHOD = 'UNDICI-HTTP-CACHE'
 
 const URI = /^(https?:\/\/[^/|]+)(\/.*)$/s
 
-/** Where one variant of a key is kept. A digest, for the selecting fields may be credentials; and as a method, for stores
- * look at all the variants that one method has. */
-export function placeOfResponse(key: CacheKey, variantKey: VariantKey): UndiciKey {
-  const digest = createHash('sha256').update(variantKey, 'utf16le').digest('hex')
+/** The key, for undici's store, of one variant of a cache key. A digest, for the selecting fields may be credentials; as a
+ * method, for stores look at all the variants that one method has. */
+export function responseKeyOf(key: CacheKey, variantKey: VariantKey): UndiciKey {
+  const digest = textDigestOf(variantKey, 'hex')
   return { ...uriOf(key), method: `${METHOD}-${digest}`, headers: {} }
 }
 
-/** Where a key's lists of Vary field names are kept. */
-export function placeOfLists(key: CacheKey): UndiciKey {
+/** The key, for undici's store, of a cache key's lists of Vary field names. */
+export function listsKeyOf(key: CacheKey): UndiciKey {
   return { ...uriOf(key), method: `${METHOD}-LISTS`, headers: {} }
 }
 

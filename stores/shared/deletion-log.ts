@@ -3,15 +3,14 @@ import type { Entry } from '../../lib/rfc9111/types.ts'
 /** Names can be long: so many characters of them are remembered, at most. */
 const MAX_CHARACTERS = 4_194_304
 
-/** Remembers deletions, so that what was asked for before one is not stored after it. Bounded: where deletions have been
- * forgotten, whatever is older than the last of them counts as deleted. */
-export class Tombstones {
+/** The deletions of a store within one process, in their order: what was asked for before a deletion is not stored after it.
+ * Bounded: where deletions have been forgotten, whatever was asked for before the last of them counts as deleted. */
+export class DeletionLog {
   readonly #max: number
   readonly #positions = new Map<string, number>()
   #characters = 0
   #position = 0
-  /** Everything asked for before it is refused. */
-  #floor = 0
+  #forgottenUpTo = 0
 
   constructor(max = 10_000) {
     this.#max = max
@@ -31,12 +30,13 @@ export class Tombstones {
       if (this.#positions.size <= this.#max && this.#characters <= MAX_CHARACTERS) return
       this.#positions.delete(oldest)
       this.#characters -= oldest.length
-      this.#floor = position
+      this.#forgottenUpTo = position
     }
   }
 
-  addAll(): void {
-    this.#floor = ++this.#position
+  /** Adds the deletion of everything. */
+  addClear(): void {
+    this.#forgottenUpTo = ++this.#position
     this.#positions.clear()
     this.#characters = 0
   }
@@ -44,7 +44,7 @@ export class Tombstones {
   /** Whether a deletion that reaches `entry` came after position `asOf`. */
   covers(entry: Entry, asOf: number): boolean {
     if (asOf >= this.#position) return false
-    if (asOf < this.#floor || this.#isAfter(`key ${entry.key}`, asOf)) return true
+    if (asOf < this.#forgottenUpTo || this.#isAfter(`key ${entry.key}`, asOf)) return true
     return entry.tags.some(tag => this.#isAfter(`tag ${tag}`, asOf))
   }
 
