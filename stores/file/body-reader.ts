@@ -2,8 +2,8 @@ import { Buffer } from 'node:buffer'
 import { CacheError } from '../../lib/errors.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { attempt } from '../shared/attempt.ts'
+import { bodyFileBytes, bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, openFrame } from '../shared/body-format.ts'
 import { isAbsent } from '../shared/file-errors.ts'
-import { bodyFileBytes, bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, openFrame } from './body-file.ts'
 import { type FileHandle, type FileSystem, readFully, TO_READ } from './file-system.ts'
 
 export interface BodySource {

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { attempt } from '../shared/attempt.ts'
-import { bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, sealFrame } from './body-file.ts'
+import { bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, sealFrame } from '../shared/body-format.ts'
+import { randomName } from '../shared/entry-names.ts'
 import { writeFully } from './file-system.ts'
-import { randomName } from './names.ts'
 import type { Temporary, Tree } from './tree.ts'
 
 /** Writes a body into a temporary file, chunk by chunk, one chunk being written while the next is collected. */

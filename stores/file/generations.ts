@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { join } from 'node:path'
 import { attempt } from '../shared/attempt.ts'
+import { randomName } from '../shared/entry-names.ts'
 import { isAbsent, isMissing, isTaken } from '../shared/file-errors.ts'
 import { DeletionView, LINE_BYTES, LOG_HEADER_BYTES } from './deletion-view.ts'
 import {
@@ -13,7 +14,6 @@ import {
   TO_READ,
   writeFully
 } from './file-system.ts'
-import { randomName } from './names.ts'
 import type { Tree } from './tree.ts'
 
 const FOLDER = /^log-(\d{8})$/

@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path'
 import { attempt } from '../shared/attempt.ts'
+import { isRecordName, keyNameOf, partsOfBodyName, randomName } from '../shared/entry-names.ts'
 import { ignoreAbsent, isAbsent } from '../shared/file-errors.ts'
 import type { DirectoryEntry } from './file-system.ts'
-import { isRecordName, keyNameOf, partsOfBodyName, randomName } from './names.ts'
 import type { Tree } from './tree.ts'
 
 const SHARD = /^[\da-f]{2}$/

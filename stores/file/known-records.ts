@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { StoredRecord } from '../../serializers/serializer.ts'
-import type { ParsedHead, RecordHead } from './record-file.ts'
+import type { ParsedHead, RecordHead } from '../shared/record-format.ts'
 
 /** What may be kept in memory of records that were read. */
 const MAX_BYTES = 4_194_304

@@ -1,6 +1,6 @@
 import type { Entry } from '../../lib/rfc9111/types.ts'
+import type { Parts } from './context.ts'
 import { listKeys, listShards } from './key-files.ts'
-import type { Parts } from './parts.ts'
 
 /** All that is stored, a shard at a time. */
 export async function* listStored({ tree, records, deletions }: Parts): AsyncGenerator<Entry> {

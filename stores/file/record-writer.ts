@@ -1,9 +1,9 @@
 import type { Buffer } from 'node:buffer'
 import { attempt } from '../shared/attempt.ts'
+import { bodyFileBytes } from '../shared/body-format.ts'
 import { ignoreAbsent, isMissing } from '../shared/file-errors.ts'
-import { bodyFileBytes } from './body-file.ts'
+import { MAX_RECORD_BYTES } from '../shared/record-format.ts'
 import { writeFully } from './file-system.ts'
-import { MAX_RECORD_BYTES } from './record-file.ts'
 import { roomFor } from './room.ts'
 import type { Tree } from './tree.ts'
 

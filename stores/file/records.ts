@@ -3,10 +3,17 @@ import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.
 import { type BytesSerializer, decodesCopies } from '../../serializers/serializer-option.ts'
 import { attempt } from '../shared/attempt.ts'
 import { isAbsent } from '../shared/file-errors.ts'
+import {
+  headBytes,
+  MAX_RECORD_BYTES,
+  type ParsedHead,
+  parseHead,
+  type RecordHead,
+  recordOf
+} from '../shared/record-format.ts'
 import { Semaphore } from '../shared/semaphore.ts'
 import { type FileHandle, type FileStats, readFully, TO_READ } from './file-system.ts'
 import { isSameFile, type KnownRecord, KnownRecords } from './known-records.ts'
-import { headBytes, MAX_RECORD_BYTES, type ParsedHead, parseHead, type RecordHead, recordOf } from './record-file.ts'
 import type { Tree } from './tree.ts'
 
 /** Of files read at the same time: more wait, and run neither out of descriptors nor into memory. */

@@ -1,11 +1,11 @@
 import { nextTurn } from '../../lib/event-loop.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { attempt } from '../shared/attempt.ts'
+import { digestOf, isRecordName, keyNameOf, tagDigestOf, variantName } from '../shared/entry-names.ts'
 import { ignoreAbsent, isMissing } from '../shared/file-errors.ts'
+import { encodeRecordFile, parseHead, type RecordHead } from '../shared/record-format.ts'
+import { HOLLOW_MS, type Parts } from './context.ts'
 import { openFolder, removeFolder } from './key-files.ts'
-import { digestOf, isRecordName, keyNameOf, tagDigestOf, variantName } from './names.ts'
-import { HOLLOW_MS, type Parts } from './parts.ts'
-import { encodeRecordFile, parseHead, type RecordHead } from './record-file.ts'
 import { stampPath } from './stamp.ts'
 
 /** Takes away what is stored. That it counts as deleted is for the log to say; this makes room. */

@@ -1,9 +1,9 @@
 import { dirname, join, sep } from 'node:path'
 import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs } from '../../lib/event-loop.ts'
+import { bodyName, randomName } from '../shared/entry-names.ts'
 import { isMissing, isThereAlready } from '../shared/file-errors.ts'
 import { DIRECTORY_MODE, FILE_MODE, type FileHandle, type FileSystem, TO_CREATE, TO_READ } from './file-system.ts'
-import { bodyName, randomName } from './names.ts'
 
 /** The layout of the files, part of the storage path: another version is a clean miss. */
 const LAYOUT_VERSION = 1

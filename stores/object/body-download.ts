@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { CacheError } from '../../lib/errors.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
-import { bodyFileBytes, bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, openFrame } from '../file/body-file.ts'
 import { attempt } from '../shared/attempt.ts'
+import { bodyFileBytes, bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, openFrame } from '../shared/body-format.ts'
 import { assertBytes, type Calls, endIterator } from './calls.ts'
 import type { Use } from './use.ts'
 

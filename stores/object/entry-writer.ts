@@ -3,8 +3,8 @@ import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { BodyWriter } from '../store.ts'
 import { BodyUpload } from './body-upload.ts'
+import type { Parts } from './context.ts'
 import type { ObjectPosition } from './deletions.ts'
-import type { Parts } from './parts.ts'
 import type { Placement } from './placement.ts'
 
 /** Larger bodies get an object of their own. */

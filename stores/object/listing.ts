@@ -1,5 +1,5 @@
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { isLive, type Parts } from './parts.ts'
+import { isLive, type Parts } from './context.ts'
 import { groupsOf } from './walk.ts'
 
 /** All that is stored, key by key. */

@@ -1,10 +1,10 @@
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
-import { digestOf, variantName } from '../file/names.ts'
-import type { RecordHead } from '../file/record-file.ts'
+import { digestOf, variantName } from '../shared/entry-names.ts'
+import type { RecordHead } from '../shared/record-format.ts'
 import type { Body, Lookup, Position, Stored } from '../store.ts'
 import { openBody } from './body-download.ts'
+import { isLive, type Parts } from './context.ts'
 import { bodyPath } from './object-names.ts'
-import { isLive, type Parts } from './parts.ts'
 import type { FoundRecord } from './records.ts'
 import type { Removal } from './removal.ts'
 

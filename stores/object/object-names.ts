@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { optionError } from '../../lib/errors.ts'
-import { bodyName, digestOf, isRecordName, keyNameOf, partsOfBodyName } from '../file/names.ts'
+import { bodyName, digestOf, isRecordName, keyNameOf, partsOfBodyName } from '../shared/entry-names.ts'
 
 /** Beside the store's root: `e/` has the records and bodies of keys, those of one key one behind the other; `d/` says of
  * keys that they were deleted, and `m/` has the marks of deletions that reach more than one. Shards are for file systems. */

@@ -1,14 +1,14 @@
 import type { Buffer } from 'node:buffer'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
-import { digestOf, tagDigestOf, variantName } from '../file/names.ts'
-import { encodeRecordFile, type RecordHead } from '../file/record-file.ts'
 import { attempt } from '../shared/attempt.ts'
+import { digestOf, tagDigestOf, variantName } from '../shared/entry-names.ts'
+import { encodeRecordFile, type RecordHead } from '../shared/record-format.ts'
 import { isSameVaryList, withVaryList } from '../shared/vary-lists.ts'
 import { keptUntil } from '../store-time.ts'
+import { isLive, type Parts } from './context.ts'
 import type { ObjectPosition } from './deletions.ts'
 import { bodyPath, recordPath } from './object-names.ts'
-import { isLive, type Parts } from './parts.ts'
 import { MAX_RECORD_BYTES } from './records.ts'
 
 const MAX_ATTEMPTS = 3

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import type { StoredRecord } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
-import { headBytes, type ParsedHead, parseHead, type RecordHead, recordOf } from '../file/record-file.ts'
+import { headBytes, type ParsedHead, parseHead, type RecordHead, recordOf } from '../shared/record-format.ts'
 import type { Calls } from './calls.ts'
 import { recordPath } from './object-names.ts'
 

@@ -1,7 +1,7 @@
-import type { RecordHead } from '../file/record-file.ts'
+import type { RecordHead } from '../shared/record-format.ts'
+import { isLive, type Parts } from './context.ts'
 import { KEPT_MS, NEVER } from './deletions.ts'
 import { bodyPath, recordPath, timeOfId } from './object-names.ts'
-import { isLive, type Parts } from './parts.ts'
 import type { Removal } from './removal.ts'
 import { type KeyGroup, walkKeys } from './walk.ts'
 

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { FileStore } from 'undici-http-cache/stores/file'
 import { DeletionView, encodeLine, LINE_BYTES, LOG_HEADER_BYTES } from '../../../stores/file/deletion-view.ts'
-import { digestOf } from '../../../stores/file/names.ts'
+import { digestOf } from '../../../stores/shared/entry-names.ts'
 import { finished, noise } from '../responses.ts'
 import { entryOf, find, get, KEY, openStore, put, read, recordsOf, variantKey } from './support.ts'
 

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
-import { parseVaryLists, type VaryLists } from '../shared/vary-lists.ts'
+import { parseVaryLists, type VaryLists } from './vary-lists.ts'
 
 /** Layout of a record file, numbers little-endian:
  *

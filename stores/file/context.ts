@@ -1,7 +1,7 @@
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import type { Background } from '../shared/background-tasks.ts'
 import type { KeyedMutex } from '../shared/keyed-mutex.ts'
 import type { StoreTime } from '../store-time.ts'
-import type { Background } from './background.ts'
 import type { Deletions } from './deletions.ts'
 import type { RecordWriter } from './record-writer.ts'
 import type { Records } from './records.ts'
