@@ -1,18 +1,17 @@
-import { isUint8Array } from 'node:util/types'
 import { LRUCache } from 'lru-cache'
 import { byteLimit, positiveInteger } from '../lib/option-checks.ts'
-import { givesWay, isLesser } from '../lib/rfc9111/precedence.ts'
-import type { ByteRange, CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
+import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { ObjectSerializer } from '../serializers/object.ts'
 import { RECORD_VERSION, type Serializer, type StoredRecord } from '../serializers/serializer.ts'
 import { acceptSerializer } from '../serializers/serializer-option.ts'
 import { Blocks } from './blocks.ts'
-import { sliceBlocks } from './body-range.ts'
 import { sizeInMemory } from './memory/size.ts'
+import { type Slot, SlotIndex } from './memory/slot-index.ts'
+import { LookupInMemory, StoredInMemory } from './memory/stored.ts'
 import { closedError } from './shared/closed-error.ts'
 import { DeletionLog } from './shared/deletion-log.ts'
-import { isSameVaryList, MAX_VARY_LISTS } from './shared/vary-lists.ts'
-import type { Body, BodyWriter, CacheStore, Lookup, PutOptions, Stored, UpdateOptions } from './store.ts'
+import { givesWayToHeld } from './shared/precedence.ts'
+import type { BodyWriter, CacheStore, Lookup, PutOptions, Stored, UpdateOptions } from './store.ts'
 import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
 
@@ -23,41 +22,6 @@ export interface MemoryStoreOptions {
   readonly maxEntrySizeBytes?: number
   /** How records are kept; plain objects by default, which makes a hit cheapest. */
   readonly serializer?: Serializer
-}
-
-/** One stored response. */
-interface Slot {
-  readonly key: CacheKey
-  readonly variantKey: VariantKey
-  readonly entryId: string
-  /** The place of its response among all that came, counted here: clocks can be set back. */
-  readonly arrival: number
-  readonly expiresAtMs: number
-  readonly tags: readonly string[]
-  readonly encoded: unknown
-  readonly sizeBytes: number
-  /** The Vary field names that select it. */
-  readonly names: readonly string[]
-  /** The same, of all that they select. */
-  readonly list: VaryList
-  /** A body in several pieces; one that fits into one is part of the record. */
-  readonly blocks: readonly Uint8Array[] | undefined
-  /** What lookups find, where it need not be decoded each time. */
-  readonly stored: StoredInMemory | undefined
-}
-
-/** A list of Vary field names that selects stored responses of one key. */
-interface VaryList {
-  /** Those of one of these responses, the last stored of them at first: nothing is kept that is not counted as its. */
-  names: readonly string[]
-  slotCount: number
-}
-
-/** What is stored for one key. */
-interface KeySlots {
-  /** Most recent first. */
-  lists: readonly VaryList[]
-  readonly variants: Map<VariantKey, Slot>
 }
 
 const MEBIBYTE = 1_048_576
@@ -75,8 +39,7 @@ export class MemoryStore implements CacheStore {
   readonly suggestedTimeoutMs = 250
   readonly #serializer: Serializer
   readonly #keepsRecords: boolean
-  readonly #keys = new Map<CacheKey, KeySlots>()
-  readonly #byTag = new Map<string, Set<Slot>>()
+  readonly #index = new SlotIndex()
   readonly #recency: LRUCache<Slot, Slot>
   readonly #deletions = new DeletionLog()
   readonly #time = new StoreTime()
@@ -93,7 +56,7 @@ export class MemoryStore implements CacheStore {
     this.#recency = new LRUCache<Slot, Slot>({
       maxSize: maxSizeBytes,
       sizeCalculation: slot => slot.sizeBytes,
-      dispose: slot => this.#forget(slot)
+      dispose: slot => this.#index.remove(slot)
     })
   }
 
@@ -109,7 +72,7 @@ export class MemoryStore implements CacheStore {
 
   get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Lookup {
     const { position } = this.#deletions
-    const slots = this.#keys.get(key)
+    const slots = this.#index.ofKey(key)
     if (slots === undefined) return new LookupInMemory(NOTHING, false, position)
     const stored: Stored[] = []
     for (const list of slots.lists) {
@@ -147,7 +110,7 @@ export class MemoryStore implements CacheStore {
 
   update(entry: Entry, { asOf, from = entry.variantKey }: UpdateOptions = {}): boolean {
     this.#assertOpen()
-    const slot = this.#keys.get(entry.key)?.variants.get(from)
+    const slot = this.#index.of(entry.key, from)
     if (slot === undefined || slot.entryId !== entry.id) return false
     if (typeof asOf === 'number' && this.#deletions.covers(entry, asOf)) return false
     const record = this.#decode(slot)
@@ -157,13 +120,13 @@ export class MemoryStore implements CacheStore {
   }
 
   remove({ key, variantKey, id }: Entry): void {
-    const slot = this.#keys.get(key)?.variants.get(variantKey)
+    const slot = this.#index.of(key, variantKey)
     if (slot?.entryId === id) this.#recency.delete(slot)
   }
 
   delete(key: CacheKey): void {
     this.#deletions.add('key', key)
-    const slots = this.#keys.get(key)
+    const slots = this.#index.ofKey(key)
     if (slots === undefined) return
     for (const slot of [...slots.variants.values()]) this.#recency.delete(slot)
   }
@@ -171,7 +134,7 @@ export class MemoryStore implements CacheStore {
   deleteByTag(tag: string): void {
     const carried = checkedTag(tag)
     this.#deletions.add('tag', carried)
-    for (const slot of [...(this.#byTag.get(carried) ?? [])]) this.#recency.delete(slot)
+    for (const slot of this.#index.withTag(carried)) this.#recency.delete(slot)
   }
 
   clear(): void {
@@ -197,7 +160,7 @@ export class MemoryStore implements CacheStore {
   }
 
   #store(entry: Entry, arrival: number, blocks: readonly Uint8Array[]): boolean {
-    const held = this.#keys.get(entry.key)?.variants.get(entry.variantKey)
+    const held = this.#index.of(entry.key, entry.variantKey)
     if (held !== undefined && this.#givesWay(entry, arrival, held)) return false
     const recordWith = (body: Uint8Array): StoredRecord => ({ version: RECORD_VERSION, entry, body })
     if (blocks.length <= 1) return this.#insert(recordWith(blocks[0] ?? new Uint8Array()), arrival, undefined)
@@ -205,12 +168,8 @@ export class MemoryStore implements CacheStore {
     return this.#insert(recordWith(new Uint8Array(Buffer.concat(blocks))), arrival, undefined)
   }
 
-  /** A slow response does not replace one that was asked for after it arrived, nor less than a body the body. */
   #givesWay(entry: Entry, arrival: number, held: Slot): boolean {
-    const isHeldLater = held.arrival > arrival
-    if (!isHeldLater && !isLesser(entry)) return false
-    const found = this.#read(held)
-    return found !== undefined && givesWay(entry, found.entry, isHeldLater)
+    return givesWayToHeld(entry, held.arrival > arrival, () => this.#read(held)?.entry)
   }
 
   #insert(record: StoredRecord, arrival: number, blocks: readonly Uint8Array[] | undefined): boolean {
@@ -219,9 +178,9 @@ export class MemoryStore implements CacheStore {
     const sizeBytes = sizeInMemory(record, encoded, blocks)
     const stored = this.#keepsRecords ? new StoredInMemory(record.entry, blocks ?? record.body) : undefined
     this.#time.note(record.entry)
-    const replaced = this.#keys.get(key)?.variants.get(variantKey)
+    const replaced = this.#index.of(key, variantKey)
     if (replaced !== undefined) this.#recency.delete(replaced)
-    const list = this.#listOf(key, names)
+    const list = this.#index.listOf(key, names)
     const slot = {
       key,
       variantKey,
@@ -239,55 +198,8 @@ export class MemoryStore implements CacheStore {
     this.#recency.set(slot, slot)
     // lru-cache takes nothing that is larger than the whole.
     if (!this.#recency.has(slot)) return false
-    this.#remember(slot)
+    for (const surplus of this.#index.add(slot)) this.#recency.delete(surplus)
     return true
-  }
-
-  #listOf(key: CacheKey, vary: readonly string[]): VaryList {
-    const known = this.#keys.get(key)?.lists.find(({ names }) => isSameVaryList(names, vary))
-    return known ?? { names: vary, slotCount: 0 }
-  }
-
-  #remember(slot: Slot): void {
-    let slots = this.#keys.get(slot.key)
-    if (slots === undefined) {
-      slots = { lists: [], variants: new Map() }
-      this.#keys.set(slot.key, slots)
-    }
-    slots.variants.set(slot.variantKey, slot)
-    const { list } = slot
-    list.names = slot.names
-    list.slotCount++
-    if (list !== slots.lists[0]) {
-      slots.lists = [list, ...slots.lists.filter(other => other !== list)]
-      if (slots.lists.length > MAX_VARY_LISTS) this.#dropOldestList(slots)
-    }
-    for (const tag of slot.tags) {
-      const tagged = this.#byTag.get(tag)
-      if (tagged === undefined) this.#byTag.set(tag, new Set([slot]))
-      else tagged.add(slot)
-    }
-  }
-
-  /** With what only a lookup by that list would find. */
-  #dropOldestList(slots: KeySlots): void {
-    const oldest = slots.lists[MAX_VARY_LISTS]
-    for (const slot of [...slots.variants.values()]) if (slot.list === oldest) this.#recency.delete(slot)
-  }
-
-  /** Called for whatever leaves: replaced, deleted or evicted. */
-  #forget(slot: Slot): void {
-    const slots = this.#keys.get(slot.key)
-    if (slots?.variants.get(slot.variantKey) === slot) {
-      slots.variants.delete(slot.variantKey)
-      if (slots.variants.size === 0) this.#keys.delete(slot.key)
-      else forgetList(slots, slot)
-    }
-    for (const tag of slot.tags) {
-      const tagged = this.#byTag.get(tag)
-      tagged?.delete(slot)
-      if (tagged?.size === 0) this.#byTag.delete(tag)
-    }
   }
 
   #read(slot: Slot): Stored | undefined {
@@ -312,46 +224,5 @@ export class MemoryStore implements CacheStore {
       this.#recency.delete(slot)
       return undefined
     }
-  }
-}
-
-function forgetList(slots: KeySlots, { list, names }: Slot): void {
-  if (--list.slotCount === 0) slots.lists = slots.lists.filter(other => other !== list)
-  if (list.slotCount === 0 || list.names !== names) return
-  for (const other of slots.variants.values()) {
-    if (other.list !== list) continue
-    list.names = other.names
-    return
-  }
-}
-
-class LookupInMemory implements Lookup {
-  readonly stored: readonly Stored[]
-  readonly otherVariants: boolean
-  readonly #position: number
-
-  constructor(stored: readonly Stored[], otherVariants: boolean, position: number) {
-    this.stored = stored
-    this.otherVariants = otherVariants
-    this.#position = position
-  }
-
-  asOf(): number {
-    return this.#position
-  }
-}
-
-class StoredInMemory implements Stored {
-  readonly entry: Entry
-  readonly #body: Uint8Array | readonly Uint8Array[] | undefined
-
-  constructor(entry: Entry, body: Uint8Array | readonly Uint8Array[] | undefined) {
-    this.entry = entry
-    this.#body = body
-  }
-
-  open(range?: ByteRange): Body | undefined {
-    if (range === undefined || this.#body === undefined) return this.#body
-    return sliceBlocks(isUint8Array(this.#body) ? [this.#body] : this.#body, range)
   }
 }
