@@ -94,7 +94,8 @@ export class HttpCache {
   handle(next: Dispatch, given: DispatchOptions, handler: AnyHandler): boolean {
     const opts = withOrigin(withRereadableHeaders(given), this.settings.origin)
     const client = toDownstreamHandler(handler, (opts as CacheDispatchOptions)[OUTCOME])
-    const context: FlightContext = { next, opts, client, progress: FIRST }
+    const storeDeadline = this.#services.guard.newDeadline()
+    const context: FlightContext = { next, opts, client, progress: FIRST, storeDeadline }
     const excluded = this.#reasonToKeepOut(opts)
     if (excluded !== undefined) return this.#bypass(context, excluded)
     const understood = toRequest(opts, this.settings, this.#knownOrigins)
@@ -115,7 +116,7 @@ export class HttpCache {
 
   /** Looks the request up in the store, and does what the engine decides. */
   #lookUp(context: FlightContext, request: Request): boolean {
-    const lookup = this.#services.guard.get(request.key, names => variantKey(request, names), context)
+    const lookup = this.#services.guard.get(request.key, names => variantKey(request, names), context.storeDeadline)
     const asked = isPromise(lookup) ? this.#coalescer.withUnderWay(context, request) : context
     return this.#pending.when(asked, lookup, (found, later) => this.#obey(later, request, found))
   }
@@ -206,14 +207,20 @@ export class HttpCache {
       case 'complete':
       case 'miss': {
         if (found.deeper !== undefined) {
-          const deeper = this.#services.guard.deeper(found, request.key, names => variantKey(request, names), context)
+          const deeper = this.#services.guard.deeper(
+            found,
+            request.key,
+            names => variantKey(request, names),
+            context.storeDeadline
+          )
           return this.#pending.when(context, deeper, (other, later) => this.#obey(later, request, other))
         }
         const revalidation = decision.kind === 'revalidate' ? decision.revalidation : NO_REVALIDATION
         const completion = decision.kind === 'complete' ? decision.completion : undefined
         const { forward, reason } = decision
         const known = context.progress.kind === 'leader' ? context.progress.asOf : undefined
-        return this.#pending.when(context, known ?? this.#services.guard.asOf(found, context), (asOf, later) => {
+        const position = known ?? this.#services.guard.asOf(found, context.storeDeadline)
+        return this.#pending.when(context, position, (asOf, later) => {
           const plan = { forward, reason, revalidation, stored: found.stored, completion, asOf }
           return this.#coalescer.fetchOrWait(later, request, plan)
         })
@@ -236,11 +243,11 @@ export class HttpCache {
     const { client } = context
     if (client === undefined) return true
     const stored = found.stored.find(({ entry }) => entry === answer.entry)
-    const opened = this.#services.bodies.open(answer, stored, context)
+    const opened = this.#services.bodies.open(answer, stored, context.storeDeadline)
     const kept = isPromise(opened) ? asItStands(context) : context
     this.#services.replay.serve(client, answer, opened, outcome, kept, request, () => {
       if (requestDirectives(request.fields).onlyIfCached) return void this.#refuse(kept, 'only-if-cached')
-      this.#pending.when(kept, this.#services.guard.asOf(found, kept), (asOf, later) => {
+      this.#pending.when(kept, this.#services.guard.asOf(found, kept.storeDeadline), (asOf, later) => {
         const plan = { ...planFor('miss', 'body-vanished'), asOf, found: found.stored }
         const follows = later.progress.kind === 'leader' ? afterWaiting(later, 'response') : later
         return this.#coalescer.fetchOrWait(follows, request, plan)

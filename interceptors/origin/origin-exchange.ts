@@ -9,7 +9,6 @@ import { type ForwardPlan, optionsToSend, storedOf } from '../request/forward-pl
 import type { RequestContext } from '../request/request-context.ts'
 import type { Flight } from '../single-flight/flight.ts'
 import type { BackgroundExchange } from '../single-flight/origin-port.ts'
-import { pause } from '../store-access/store-deadline.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { LinesHead } from '../undici/lines-head.ts'
 import { asDispatchHandler, type OriginEvents, OriginHandler, SendingOriginHandler } from '../undici/origin-handler.ts'
@@ -96,7 +95,7 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
 
   #dispatch(): boolean {
     const { next, client } = this.#context
-    pause(this.#context)
+    this.#context.storeDeadline.pause()
     try {
       this.#requestTimeMs = this.#services.settings.now()
       const opts = optionsToSend(this.#context, this.#request, this.#plan)
@@ -209,7 +208,7 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
       client.detach()
       const { bodies, replay } = this.#services
       if (decision.kind === 'gateway-timeout') return replay.gatewayTimeout(client, decision.reason)
-      const opened = bodies.open(decision.answer, storedOf(this.#plan, decision.answer.entry), {})
+      const opened = bodies.open(decision.answer, storedOf(this.#plan, decision.answer.entry))
       const outcome = staleOutcome(decision.answer, decision.reason)
       replay.serve(client, decision.answer, opened, outcome, this.#context, request, () => client.fail(error))
     }

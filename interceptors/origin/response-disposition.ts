@@ -164,7 +164,7 @@ export class ResponseDisposition {
     const stored = storedOf(plan, part)
     const range = inStoredBody(part, { start: wanted.start, end: missing.start })
     if (stored === undefined || range === undefined) return this.#refetch()
-    const beginning = await StoredBeginning.open(services.guard, stored, range, context)
+    const beginning = await StoredBeginning.open(services.guard, stored, range, context.storeDeadline)
     if (beginning === undefined) {
       if (!delivery.isOver) this.#refetch()
       return
@@ -199,7 +199,7 @@ export class ResponseDisposition {
   ): MaybePromise<void> {
     const { services, context, plan, delivery, handler } = this.#options
     const { client } = context
-    const opened = client === undefined ? undefined : services.bodies.open(answer, storedOf(plan, answer.entry), {})
+    const opened = client === undefined ? undefined : services.bodies.open(answer, storedOf(plan, answer.entry))
     return mapMaybe<OpenBody | undefined, void>(opened, body => {
       if (client !== undefined && body === undefined) return vanished()
       handler.discard()

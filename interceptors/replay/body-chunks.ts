@@ -3,7 +3,7 @@ import { nextTurn } from '../../lib/event-loop.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import type { Stored } from '../../stores/store.ts'
 import { damageIn, heldPieces, isDamage, release } from '../store-access/body-checks.ts'
-import { isLate, type Patience } from '../store-access/store-deadline.ts'
+import { isLate, type StoreDeadline } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 
 /** Larger pieces are handed out in steps of this size, so many of them in a turn of the event loop. */
@@ -17,13 +17,13 @@ export async function* storedPieces(
   guard: StoreGuard,
   stored: Stored,
   range: ByteRange,
-  patience: Patience = {}
+  deadline = guard.newDeadline()
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const body = await guard.open(stored, range, patience)
+  const body = await guard.open(stored, range, deadline)
   if (body === undefined) throw new CacheError('ERR_CACHE_BODY', 'a stored body is gone')
   let steps = 0
   for await (const piece of heldPieces(body) ??
-    readPieces(guard, stored, body as AsyncIterable<Uint8Array>, range, patience)) {
+    readPieces(guard, stored, body as AsyncIterable<Uint8Array>, range, deadline)) {
     for (let start = 0; start < piece.byteLength; start += STEP_BYTES) {
       yield piece.subarray(start, start + STEP_BYTES)
       if (++steps % STEPS_PER_TURN === 0) await nextTurn()
@@ -37,13 +37,13 @@ async function* readPieces(
   { entry }: Stored,
   body: AsyncIterable<Uint8Array>,
   { start, end }: ByteRange,
-  patience: Patience
+  deadline: StoreDeadline
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let remainingBytes = end - start
   const iterator = guard.iterate(body)
   try {
     for (let isFirst = true; ; isFirst = false) {
-      const next = await guard.read(iterator, isFirst ? patience : undefined)
+      const next = await guard.read(iterator, isFirst ? deadline : undefined)
       const damage = damageIn(next, remainingBytes)
       if (damage !== undefined) {
         guard.report(damage, 'read')

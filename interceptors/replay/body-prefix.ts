@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import type { Stored } from '../../stores/store.ts'
 import { DamagedBody } from '../store-access/body-checks.ts'
-import type { Patience } from '../store-access/store-deadline.ts'
+import type { StoreDeadline } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import { storedPieces } from './body-chunks.ts'
 
@@ -35,9 +35,9 @@ export class StoredBeginning {
     guard: StoreGuard,
     stored: Stored,
     range: ByteRange,
-    patience: Patience
+    deadline: StoreDeadline
   ): Promise<StoredBeginning | undefined> {
-    const pieces = storedPieces(guard, stored, range, patience)
+    const pieces = storedPieces(guard, stored, range, deadline)
     try {
       return new StoredBeginning(pieces, await pieces.next(), range.end - range.start)
     } catch {

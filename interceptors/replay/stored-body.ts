@@ -10,7 +10,7 @@ import type { Body, MaybePromise, Stored } from '../../stores/store.ts'
 import type { OwnRequest } from '../origin/subscriber.ts'
 import type { RequestContext } from '../request/request-context.ts'
 import { damageIn, heldPieces, release } from '../store-access/body-checks.ts'
-import type { Patience } from '../store-access/store-deadline.ts'
+import type { StoreDeadline } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
@@ -47,17 +47,21 @@ export class StoredBodies {
     this.#guard = guard
   }
 
-  /** Opens an answer's body and reads its first piece; undefined where it cannot be had, within the `patience` there is. */
-  open(answer: Content, stored: Stored | undefined, patience: Patience): MaybePromise<OpenBody | undefined> {
+  /** Opens an answer's body and reads its first piece; undefined where it cannot be had, by `deadline`. */
+  open(
+    answer: Content,
+    stored: Stored | undefined,
+    deadline = this.#guard.newDeadline()
+  ): MaybePromise<OpenBody | undefined> {
     if (answer.body === 'none') return playerOf(NO_PIECES, true)
     if (stored === undefined) return undefined
     const range = answer.body === 'whole' ? undefined : inStoredBody(answer.entry, answer.body)
     if (range === undefined && answer.body !== 'whole') return undefined
-    const body = this.#guard.open(stored, range, patience)
+    const body = this.#guard.open(stored, range, deadline)
     const isOwn = stored.take !== undefined
     return isPromise(body)
-      ? body.then(opened => this.#begin(opened, answer, isOwn, patience))
-      : this.#begin(body, answer, isOwn, patience)
+      ? body.then(opened => this.#begin(opened, answer, isOwn, deadline))
+      : this.#begin(body, answer, isOwn, deadline)
   }
 
   /** Gives one who has got the beginning of a response the rest of it, and calls `goOn` with what it has then if the store
@@ -75,7 +79,7 @@ export class StoredBodies {
     )
     if (same === undefined) return false
     const { completeLength = 0, trailers } = same.entry
-    const opened = await this.open({ entry: same.entry, body: { start: offset, end: completeLength } }, same, {})
+    const opened = await this.open({ entry: same.entry, body: { start: offset, end: completeLength } }, same)
     if (opened === undefined) return false
     const own = hash?.copy()
     const onLost: OnLost = (deliveredBytes, _error, isDoubtful) => {
@@ -90,19 +94,19 @@ export class StoredBodies {
     body: Body | undefined,
     answer: Content,
     isOwn: boolean,
-    patience: Patience
+    deadline: StoreDeadline
   ): MaybePromise<OpenBody | undefined> {
     if (body === undefined) return undefined
     const pieces = heldPieces(body)
     if (pieces !== undefined) return playerOf(pieces, isOwn)
-    return this.#beginReading(body as AsyncIterable<Uint8Array>, answer, isOwn, patience)
+    return this.#beginReading(body as AsyncIterable<Uint8Array>, answer, isOwn, deadline)
   }
 
   async #beginReading(
     body: AsyncIterable<Uint8Array>,
     answer: Content,
     isOwn: boolean,
-    patience: Patience
+    deadline: StoreDeadline
   ): Promise<OpenBody | undefined> {
     const onDamage: OnDamage = unreported => {
       if (unreported !== undefined) this.#guard.report(unreported, 'read')
@@ -113,7 +117,7 @@ export class StoredBodies {
       const opened = this.#guard.iterate(body)
       iterator = opened
       const readNext = (reading: AsyncIterator<Uint8Array>) => this.#guard.read(reading)
-      const first = await this.#guard.read(opened, patience)
+      const first = await this.#guard.read(opened, deadline)
       const byteLength = contentLength(answer)
       const damage = damageIn(first, byteLength)
       if (damage !== undefined) {

@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici'
 import type { Request } from '../../lib/rfc9111/types.ts'
 import type { Position } from '../../stores/store.ts'
 import type { OUTCOME, OutcomeHolder } from '../outcome/outcome.ts'
-import type { Patience } from '../store-access/store-deadline.ts'
+import type { StoreDeadline } from '../store-access/store-deadline.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { copyOptions, type DispatchOptions, withFields } from './request-mapping.ts'
 
@@ -15,12 +15,13 @@ export interface CacheDispatchOptions extends DispatchOptions {
 }
 
 /** One request as it came: where it would go, and who asked. */
-export interface RequestContext<F extends FlightState = FlightState> extends Patience {
+export interface RequestContext<F extends FlightState = FlightState> {
   readonly next: Dispatch
   readonly opts: DispatchOptions
   /** undefined: nobody waits for the response; it is fetched in the background. */
   readonly client: DownstreamHandler | undefined
   readonly progress: Progress<F>
+  readonly storeDeadline: StoreDeadline
 }
 
 /** A request to the origin that others wait for, as far as a request's context has to know it. */

@@ -53,7 +53,7 @@ export class BackgroundRefresh {
     const name = flightName(request, context.opts) ?? request.key
     const isUnderWay = () => this.#isClosed || flights.find(name) !== undefined || this.#isRefreshing(what)
     if (isUnderWay() || this.#planned.has(what) || this.#inVain.has(what)) return
-    const inBackground = { ...context, client: undefined }
+    const inBackground = { ...context, client: undefined, storeDeadline: guard.newDeadline() }
     if (!guard.givesLeases || !guard.isKnown(plan.asOf)) {
       this.#refresh(what, inBackground, request, plan, flights.start(name, request.key))
       return

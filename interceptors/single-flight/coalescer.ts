@@ -7,7 +7,7 @@ import { hitOutcome } from '../outcome/outcome.ts'
 import { type ForwardPlan, mayAskAgain } from '../request/forward-plan.ts'
 import type { PendingRequests } from '../request/pending-requests.ts'
 import { afterWaiting, asItStands, hasWaitedForResponse } from '../request/request-context.ts'
-import { pause, remainingMs, withDeadline } from '../store-access/store-deadline.ts'
+import { withDeadline } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
 import { startOnce } from '../undici/downstream-handler.ts'
@@ -91,7 +91,7 @@ export class Coalescer {
     const { settings } = this.#services
     const { pending, lookUp } = this.#ports
     const timeoutMs = settings.storeTimeoutMs
-    const settled = withDeadline(result, timeoutMs, 'commit', undefined, remainingMs(context, timeoutMs)).catch(
+    const settled = withDeadline(result, timeoutMs, 'commit', undefined, context.storeDeadline.remainingMs()).catch(
       () => {}
     )
     return pending.when(context, settled, (_, later) => lookUp(afterWaiting(later, 'store'), request))
@@ -101,7 +101,7 @@ export class Coalescer {
     const { client } = context
     const { settings } = this.#services
     if (client === undefined) return true
-    pause(context)
+    context.storeDeadline.pause()
     const kept = asItStands(context)
     startOnce(client)
     if (client.isFinished) return true
@@ -155,7 +155,7 @@ export class Coalescer {
     if (client === undefined) return true
     const { flights, guard, settings } = this.#services
     const flight = flights.start(name, request.key)
-    pause(context)
+    context.storeDeadline.pause()
     const leading = (asOf: Position): FlightContext['progress'] => ({ kind: 'leader', flight, asOf })
     const kept: FlightContext = { ...asItStands(context), progress: leading(undefined) }
     startOnce(client)

@@ -3,54 +3,52 @@ import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs } from '../../lib/event-loop.ts'
 import { propertyOf } from '../../lib/foreign-values.ts'
 
-/** By so much a timer may be early. */
+/** How much too early a timer may fire. */
 const EARLY_MS = 2
-/** An answer that is seen so long after the deadline was there before: this process stood still, and not the store. */
+/** An answer that is seen so long after the deadline came before it: this process stood still, not the store. */
 const STOOD_STILL_MS = 25
 
-/** How long a request waits for a store of which it makes several calls: for all of them no longer than for one. */
-interface Deadline {
-  /** By monotonicMs(). */
-  atMs: number
-  /** Since when it waits for something else. */
-  pausedAtMs: number | undefined
-  isRenewed: boolean
-}
+/** The time that one request gives the store: for all calls that it makes one after the other, no more than for one. The time
+ * runs from the first call that is not answered at once. */
+export class StoreDeadline {
+  readonly timeoutMs: number
+  /** By monotonicMs(); undefined: the request has not had to wait yet. */
+  #atMs: number | undefined
+  /** Since when the request waits for something else. */
+  #pausedAtMs: number | undefined
+  #isRenewed = false
 
-export interface Patience {
-  /** When it goes on without the store, by monotonicMs(); undefined: it has not had to wait yet. */
-  storeDeadline?: Deadline | undefined
-}
-
-/** How long a store has from now on; the time runs from the first of the calls that is not answered at once.
- * Milliseconds, >= 0. */
-export function remainingMs(patience: Patience | undefined, timeoutMs: number): number {
-  if (patience === undefined) return timeoutMs
-  const nowMs = monotonicMs()
-  if (patience.storeDeadline === undefined) {
-    patience.storeDeadline = { atMs: nowMs + timeoutMs, pausedAtMs: undefined, isRenewed: false }
-    return timeoutMs
+  constructor(timeoutMs: number) {
+    this.timeoutMs = timeoutMs
   }
-  const deadline = patience.storeDeadline
-  if (deadline.pausedAtMs !== undefined) deadline.atMs += nowMs - deadline.pausedAtMs
-  deadline.pausedAtMs = undefined
-  const leftMs = deadline.atMs - nowMs
-  return leftMs > EARLY_MS ? leftMs : 0
-}
 
-/** What the request waits for from now on is not the store; until the next call. */
-export function pause({ storeDeadline }: Patience): void {
-  if (storeDeadline !== undefined) storeDeadline.pausedAtMs ??= monotonicMs()
-}
+  /** Returns how long the store has from now on. Milliseconds, >= 0. */
+  remainingMs(): number {
+    const nowMs = monotonicMs()
+    if (this.#atMs === undefined) {
+      this.#atMs = nowMs + this.timeoutMs
+      return this.timeoutMs
+    }
+    if (this.#pausedAtMs !== undefined) this.#atMs += nowMs - this.#pausedAtMs
+    this.#pausedAtMs = undefined
+    const leftMs = this.#atMs - nowMs
+    return leftMs > EARLY_MS ? leftMs : 0
+  }
 
-/** Has the time begin anew, once, where an answer came in time, and is only seen long after it. */
-export function answered(patience: Patience | undefined, timeoutMs: number): void {
-  const deadline = patience?.storeDeadline
-  if (deadline === undefined || deadline.isRenewed) return
-  const nowMs = monotonicMs()
-  if (nowMs - deadline.atMs < STOOD_STILL_MS) return
-  deadline.atMs = nowMs + timeoutMs
-  deadline.isRenewed = true
+  /** Stops the time until the next call: the request waits for something else than the store. */
+  pause(): void {
+    if (this.#atMs !== undefined) this.#pausedAtMs ??= monotonicMs()
+  }
+
+  /** Notes that a call has been answered in time. Where that is seen only long after the deadline, the time begins anew, once:
+   * it was this process that stood still. */
+  noteAnswer(): void {
+    if (this.#atMs === undefined || this.#isRenewed) return
+    const nowMs = monotonicMs()
+    if (nowMs - this.#atMs < STOOD_STILL_MS) return
+    this.#atMs = nowMs + this.timeoutMs
+    this.#isRenewed = true
+  }
 }
 
 /** Settles as the promise does; rejects with a CacheError, ERR_CACHE_TIMEOUT, where that takes longer than `timeoutMs`,

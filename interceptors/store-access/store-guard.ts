@@ -25,7 +25,7 @@ import { checkedBody, checkedLease, checkedLookup, checkedWriter } from './contr
 import { OwedDeletions } from './pending-deletions.ts'
 import { OwedPurges } from './pending-purges.ts'
 import { PendingWrites } from './pending-writes.ts'
-import { answered, isLate, type Patience, remainingMs, tooLate, withDeadline } from './store-deadline.ts'
+import { isLate, StoreDeadline, tooLate, withDeadline } from './store-deadline.ts'
 import type { StoreRefusal } from './store-refusal.ts'
 
 /** Empty pieces of a body that are read in a turn of the event loop. */
@@ -82,6 +82,11 @@ export class StoreGuard {
     this.#owedPurges = new OwedPurges(store, (error, operation) => this.report(error, operation))
   }
 
+  /** The time that a new request gives the store. */
+  newDeadline(): StoreDeadline {
+    return new StoreDeadline(this.#settings.storeTimeoutMs)
+  }
+
   get givesLeases(): boolean {
     return givesLeases(this.#store)
   }
@@ -94,13 +99,13 @@ export class StoreGuard {
   get(
     key: CacheKey,
     variantOf: (fieldNames: readonly string[]) => VariantKey,
-    patience?: Patience
+    deadline?: StoreDeadline
   ): MaybePromise<Lookup> {
-    if (this.#owed.has(key)) return this.#getAfterDeleting(key, variantOf, patience)
+    if (this.#owed.has(key)) return this.#getAfterDeleting(key, variantOf, deadline)
     if (!this.#breakers.get.allows()) return NOTHING.givenUp
     const get = () =>
       mapMaybe(this.#store.get(key, variantOf), lookup => this.#readable(checkedLookup(lookup, key, variantOf)))
-    return this.#attempt<Lookup>('get', NOTHING, get, undefined, patience)
+    return this.#attempt<Lookup>('get', NOTHING, get, undefined, deadline)
   }
 
   /** What a tier further away holds. Where that one fails, the nearer ones are asked all the same. */
@@ -108,12 +113,12 @@ export class StoreGuard {
     lookup: Lookup,
     key: CacheKey,
     variantOf: (fieldNames: readonly string[]) => VariantKey,
-    patience?: Patience
+    deadline?: StoreDeadline
   ): MaybePromise<Lookup> {
     if (!this.#breakers.deeper.allows()) return NOTHING.givenUp
     const ask = () =>
       mapMaybe(lookup.deeper?.() ?? NOTHING.failed, found => this.#readable(checkedLookup(found, key, variantOf)))
-    return this.#attempt<Lookup>('deeper', NOTHING, ask, undefined, patience)
+    return this.#attempt<Lookup>('deeper', NOTHING, ask, undefined, deadline)
   }
 
   /** The first of what is stored, in the nearest tier that has one, that `isWanted`. */
@@ -154,36 +159,40 @@ export class StoreGuard {
   }
 
   /** Where the store's order of events stands now that a request is about to begin. */
-  asOf(lookup: Lookup, patience?: Patience): MaybePromise<Position> {
+  asOf(lookup: Lookup, deadline?: StoreDeadline): MaybePromise<Position> {
     if (!this.#breakers.asOf.allows()) return UNKNOWN.givenUp
-    return this.#attempt('asOf', UNKNOWN, () => lookup.asOf(), undefined, patience)
+    return this.#attempt('asOf', UNKNOWN, () => lookup.asOf(), undefined, deadline)
   }
 
   /** So much of the stored body, all of it by default, and of that length; undefined where it cannot be had. Bytes of the
    * caller's own where the store can give them: where `stored` has `take`. */
-  open(stored: Stored, range?: ByteRange, patience?: Patience): MaybePromise<Body | undefined> {
+  open(stored: Stored, range?: ByteRange, deadline?: StoreDeadline): MaybePromise<Body | undefined> {
     const { open: opening, read: reading } = this.#breakers
     if (!opening.allows() || !reading.allows()) return undefined
-    if (range !== undefined && !this.#store.capabilities.ranges) return this.#openToCut(stored, range, patience)
-    return this.#open(stored, range, patience)
+    if (range !== undefined && !this.#store.capabilities.ranges) return this.#openToCut(stored, range, deadline)
+    return this.#open(stored, range, deadline)
   }
 
   /** For a store that opens nothing but whole bodies: those that are at hand are cut here. */
-  #openToCut(stored: Stored, range: ByteRange, patience: Patience | undefined): MaybePromise<Body | undefined> {
-    return mapMaybe(this.#open(stored, undefined, patience), body => {
+  #openToCut(stored: Stored, range: ByteRange, deadline: StoreDeadline | undefined): MaybePromise<Body | undefined> {
+    return mapMaybe(this.#open(stored, undefined, deadline), body => {
       if (body === undefined || !(Symbol.asyncIterator in body)) return body && sliceBlocks([body].flat(), range)
       release(body[Symbol.asyncIterator]())
       return undefined
     })
   }
 
-  #open(stored: Stored, range: ByteRange | undefined, patience: Patience | undefined): MaybePromise<Body | undefined> {
+  #open(
+    stored: Stored,
+    range: ByteRange | undefined,
+    deadline: StoreDeadline | undefined
+  ): MaybePromise<Body | undefined> {
     const byteLength = range === undefined ? storedBytes(stored.entry) : range.end - range.start
     const open = () =>
       mapMaybe(stored.take === undefined ? stored.open(range) : stored.take(range), body =>
         checkedBody(body, byteLength)
       )
-    return this.#attempt<Body | undefined>('open', NONE, open, releaseLate, patience)
+    return this.#attempt<Body | undefined>('open', NONE, open, releaseLate, deadline)
   }
 
   /** Begins with a body that comes in pieces; throws what the store does. */
@@ -197,9 +206,12 @@ export class StoreGuard {
   }
 
   /** The next step of a body that comes in pieces, empty ones apart; rejects where it fails, is none or takes too long. */
-  async read(iterator: AsyncIterator<Uint8Array>, patience: Patience = {}): Promise<IteratorResult<Uint8Array>> {
+  async read(
+    iterator: AsyncIterator<Uint8Array>,
+    deadline: StoreDeadline = this.newDeadline()
+  ): Promise<IteratorResult<Uint8Array>> {
     const { storeTimeoutMs } = this.#settings
-    const longest = remainingMs(patience, storeTimeoutMs)
+    const longest = deadline.remainingMs()
     try {
       let remaining = longest
       for (let emptyCount = 0; ; emptyCount++) {
@@ -208,12 +220,12 @@ export class StoreGuard {
         const read = Promise.resolve(iterator.next())
         const next = await withDeadline(read, storeTimeoutMs, 'read', undefined, remaining)
         if (typeof next !== 'object' || next === null) throw new DamagedBody('goes on with nothing')
-        answered(patience, storeTimeoutMs)
+        deadline.noteAnswer()
         if (next.done === true || !isEmpty(next.value)) {
           this.#breakers.read.succeeded()
           return next
         }
-        remaining = remainingMs(patience, storeTimeoutMs)
+        remaining = deadline.remainingMs()
         if (remaining === 0) throw tooLate(storeTimeoutMs, 'read')
       }
     } catch (error) {
@@ -331,26 +343,26 @@ export class StoreGuard {
   #getAfterDeleting(
     key: CacheKey,
     variantOf: (fieldNames: readonly string[]) => VariantKey,
-    patience: Patience | undefined
+    deadline: StoreDeadline | undefined
   ): MaybePromise<Lookup> {
     // The time runs from here: what is left when it is deleted is the lookup's.
-    remainingMs(patience, this.#settings.storeTimeoutMs)
+    deadline?.remainingMs()
     const underWay = this.#owed.underWay(key)
     if (underWay !== undefined && this.#breakers.delete.isOpen) return NOTHING.givenUp
     return mapMaybe(underWay ?? this.delete(key), succeeded => {
-      if (succeeded) return this.get(key, variantOf, patience)
-      return remainingMs(patience, this.#settings.storeTimeoutMs) > 0 ? NOTHING.failed : NOTHING.givenUp
+      if (succeeded) return this.get(key, variantOf, deadline)
+      return (deadline?.remainingMs() ?? Infinity) > 0 ? NOTHING.failed : NOTHING.givenUp
     })
   }
 
-  /** Runs one call of the store. `late` gets a result that came after the deadline; without `patience`, the call has one of
+  /** Runs one call of the store. `late` gets a result that came after the deadline; without `deadline`, the call has one of
    * its own. */
   #attempt<T>(
     operation: Call,
     instead: Instead<T>,
     call: () => MaybePromise<T>,
     late?: (result: T) => void,
-    patience?: Patience
+    deadline?: StoreDeadline
   ): MaybePromise<T> {
     try {
       const result = call()
@@ -358,7 +370,7 @@ export class StoreGuard {
         this.#breakers[operation]?.succeeded()
         return result
       }
-      return this.#settle(operation, instead, result, late, patience)
+      return this.#settle(operation, instead, result, late, deadline)
     } catch (error) {
       return this.#failed(operation, instead, error)
     }
@@ -369,14 +381,14 @@ export class StoreGuard {
     instead: Instead<T>,
     promise: Promise<T>,
     late: ((result: T) => void) | undefined,
-    patience: Patience | undefined
+    deadline: StoreDeadline | undefined
   ): Promise<T> {
     const { storeTimeoutMs } = this.#settings
     if (CHANGES.has(operation)) this.#changes.add(promise)
-    const remaining = remainingMs(patience, storeTimeoutMs)
+    const remaining = deadline?.remainingMs() ?? storeTimeoutMs
     try {
       const result = await withDeadline(promise, storeTimeoutMs, nameOf(operation), late, remaining)
-      answered(patience, storeTimeoutMs)
+      deadline?.noteAnswer()
       this.#breakers[operation]?.succeeded()
       return result
     } catch (error) {
