@@ -3,7 +3,7 @@ import type { Entry, FieldLines } from '../../lib/rfc9111/types.ts'
 import type { StoredRecord } from '../../serializers/serializer.ts'
 
 /* Measured as the growth of the heap by thousands of responses, some just stored, some served as well, which adds what the
- * engine remembers of each; test/stores/memory-size.test.ts measures again. */
+ * engine remembers of each; test/performance/memory-size.test.ts measures again. */
 const SLOT_BYTES = 1000
 const ENTRY_BYTES = 1450
 const LINE_BYTES = 166

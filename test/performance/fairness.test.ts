@@ -5,9 +5,9 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
+import { CachedAgent } from '../interceptor/cached-agent.ts'
 import { AsyncStore } from '../stores/async-store.ts'
 import { startOrigin } from '../support/origin.ts'
-import { CachedAgent } from './cached-agent.ts'
 
 const CLIENTS = 64
 const TURNS = 150

@@ -15,7 +15,7 @@ import { effectiveDirectives } from '../../lib/rfc9111/targeted.ts'
 import type { Entry, FieldLines, Request } from '../../lib/rfc9111/types.ts'
 import { revalidationOf } from '../../lib/rfc9111/validation.ts'
 import { selectingFieldNames, variantKey } from '../../lib/rfc9111/vary.ts'
-import { DEFAULTS, NOW_MS, ORIGIN } from './rules/scene.ts'
+import { DEFAULTS, NOW_MS, ORIGIN } from '../rfc9111/rules/scene.ts'
 
 /** What one pass takes of 10,000 against 1,000; it is 10 where time is in proportion, 100 where it grows with the square. */
 const MOST = 35
