@@ -2,11 +2,11 @@ import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import type { Background } from '../shared/background-tasks.ts'
 import type { KeyedMutex } from '../shared/keyed-mutex.ts'
 import type { StoreTime } from '../store-time.ts'
-import type { Deletions } from './deletions.ts'
+import type { Deletions } from './deletion-log.ts'
+import type { Tree } from './folders.ts'
+import type { Uses } from './recency.ts'
+import type { Records } from './record-reader.ts'
 import type { RecordWriter } from './record-writer.ts'
-import type { Records } from './records.ts'
-import type { Tree } from './tree.ts'
-import type { Uses } from './uses.ts'
 
 /** What the parts of a store share. */
 export interface Parts {

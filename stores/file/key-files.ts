@@ -3,7 +3,7 @@ import { attempt } from '../shared/attempt.ts'
 import { isRecordName, keyNameOf, partsOfBodyName, randomName } from '../shared/entry-names.ts'
 import { ignoreAbsent, isAbsent } from '../shared/file-errors.ts'
 import type { DirectoryEntry } from './file-system.ts'
-import type { Tree } from './tree.ts'
+import type { Tree } from './folders.ts'
 
 const SHARD = /^[\da-f]{2}$/
 /** What is being written. */

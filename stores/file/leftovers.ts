@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { attempt } from '../shared/attempt.ts'
+import type { Tree } from './folders.ts'
 import { openFolder, removeFolder, TEMPORARY } from './key-files.ts'
 import { STALE_MS } from './sweep.ts'
-import type { Tree } from './tree.ts'
 
 const TRASH = /^trash-[\da-f]{32}$/
 const DRAFT = /^new-[\da-f]{32}$/

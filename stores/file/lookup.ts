@@ -5,9 +5,9 @@ import type { RecordHead } from '../shared/record-format.ts'
 import type { Body, Lookup, MaybePromise, Position, Stored } from '../store.ts'
 import { openBody } from './body-reader.ts'
 import { HOLLOW_MS, type Parts } from './context.ts'
-import type { LogPosition } from './deletion-view.ts'
-import type { Records } from './records.ts'
-import type { Removal } from './removal.ts'
+import type { Removal } from './delete.ts'
+import type { LogPosition } from './deletion-log-view.ts'
+import type { Records } from './record-reader.ts'
 
 const NO_BYTES = new Uint8Array()
 

@@ -4,8 +4,8 @@ import { bodyFileBytes } from '../shared/body-format.ts'
 import { ignoreAbsent, isMissing } from '../shared/file-errors.ts'
 import { MAX_RECORD_BYTES } from '../shared/record-format.ts'
 import { writeFully } from './file-system.ts'
+import type { Tree } from './folders.ts'
 import { roomFor } from './room.ts'
-import type { Tree } from './tree.ts'
 
 const MAX_ATTEMPTS = 10
 

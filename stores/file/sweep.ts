@@ -4,9 +4,9 @@ import { partsOfBodyName } from '../shared/entry-names.ts'
 import type { RecordHead } from '../shared/record-format.ts'
 import { Ages } from './ages.ts'
 import { HOLLOW_MS, type Parts } from './context.ts'
+import type { Removal } from './delete.ts'
 import type { FileStats } from './file-system.ts'
 import { type KeyFiles, listKeys, listShards } from './key-files.ts'
-import type { Removal } from './removal.ts'
 import { roomFor } from './room.ts'
 
 /** What lies about for so long has been left behind. */

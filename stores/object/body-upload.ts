@@ -3,8 +3,8 @@ import { CacheError } from '../../lib/errors.ts'
 import { attempt } from '../shared/attempt.ts'
 import { bodyFileBytes, bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, sealFrame } from '../shared/body-format.ts'
 import type { Parts } from './context.ts'
-import { bodyPath, newId } from './object-names.ts'
-import type { Use } from './use.ts'
+import type { Use } from './driver-use.ts'
+import { bodyPath, newId } from './layout.ts'
 
 /** Writes a body into an object of its own, in chunks with checksums: one is being taken by the driver, one waits, one is
  * being collected. */

@@ -3,10 +3,10 @@ import type { Background } from '../shared/background-tasks.ts'
 import type { KeyedMutex } from '../shared/keyed-mutex.ts'
 import type { RecordHead } from '../shared/record-format.ts'
 import type { StoreTime } from '../store-time.ts'
-import type { Calls } from './calls.ts'
-import type { Deletions } from './deletions.ts'
-import type { Marks } from './marks.ts'
-import type { Records } from './records.ts'
+import type { Deletions } from './deletion-log.ts'
+import type { Marks } from './deletion-marks.ts'
+import type { Calls } from './driver-calls.ts'
+import type { Records } from './record-reader.ts'
 
 /** What the parts of a store share. */
 export interface Parts {

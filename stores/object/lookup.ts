@@ -2,11 +2,11 @@ import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/t
 import { digestOf, variantName } from '../shared/entry-names.ts'
 import type { RecordHead } from '../shared/record-format.ts'
 import type { Body, Lookup, Position, Stored } from '../store.ts'
-import { openBody } from './body-download.ts'
+import { openBody } from './body-reader.ts'
 import { isLive, type Parts } from './context.ts'
-import { bodyPath } from './object-names.ts'
-import type { FoundRecord } from './records.ts'
-import type { Removal } from './removal.ts'
+import type { Removal } from './delete.ts'
+import { bodyPath } from './layout.ts'
+import type { FoundRecord } from './record-reader.ts'
 
 /** A list of selecting field names, and which variant it makes of the request. */
 interface Selection {

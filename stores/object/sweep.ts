@@ -1,8 +1,8 @@
 import type { RecordHead } from '../shared/record-format.ts'
 import { isLive, type Parts } from './context.ts'
-import { KEPT_MS, NEVER } from './deletions.ts'
-import { bodyPath, recordPath, timeOfId } from './object-names.ts'
-import type { Removal } from './removal.ts'
+import type { Removal } from './delete.ts'
+import { KEPT_MS, NEVER } from './deletion-log.ts'
+import { bodyPath, recordPath, timeOfId } from './layout.ts'
 import { type KeyGroup, walkKeys } from './walk.ts'
 
 /** Goes through all that is stored, and removes what is of no use. */

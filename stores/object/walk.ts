@@ -1,5 +1,5 @@
-import type { Calls } from './calls.ts'
-import { DELETED_KEYS, deletedKeyOf, ENTRIES, parseEntryPath } from './object-names.ts'
+import type { Calls } from './driver-calls.ts'
+import { DELETED_KEYS, deletedKeyOf, ENTRIES, parseEntryPath } from './layout.ts'
 
 /** Keys that are looked at at the same time. */
 const AT_ONCE = 16

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { join } from 'node:path'
 import type { Parts } from './context.ts'
 import { readFully, TO_READ, writeFully } from './file-system.ts'
-import type { Tree } from './tree.ts'
+import type { Tree } from './folders.ts'
 
 const MAX_BYTES = 20
 

@@ -3,7 +3,7 @@ import { attempt } from '../shared/attempt.ts'
 import { bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, sealFrame } from '../shared/body-format.ts'
 import { randomName } from '../shared/entry-names.ts'
 import { writeFully } from './file-system.ts'
-import type { Temporary, Tree } from './tree.ts'
+import type { Temporary, Tree } from './folders.ts'
 
 /** Writes a body into a temporary file, chunk by chunk, one chunk being written while the next is collected. */
 export class BodySink {

@@ -3,8 +3,8 @@ import { CacheError } from '../../lib/errors.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { attempt } from '../shared/attempt.ts'
 import { bodyFileBytes, bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, openFrame } from '../shared/body-format.ts'
-import { assertBytes, type Calls, endIterator } from './calls.ts'
-import type { Use } from './use.ts'
+import { assertBytes, type Calls, endIterator } from './driver-calls.ts'
+import type { Use } from './driver-use.ts'
 
 export interface BodySource {
   readonly calls: Calls

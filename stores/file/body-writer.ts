@@ -4,10 +4,10 @@ import { Blocks } from '../blocks.ts'
 import { attempt } from '../shared/attempt.ts'
 import { isMissing } from '../shared/file-errors.ts'
 import type { BodyWriter } from '../store.ts'
-import { BodySink } from './body-sink.ts'
-import type { LogPosition } from './deletion-view.ts'
-import type { Placement } from './placement.ts'
-import type { Tree } from './tree.ts'
+import { BodySink } from './body-file-writer.ts'
+import type { Placement } from './commit.ts'
+import type { LogPosition } from './deletion-log-view.ts'
+import type { Tree } from './folders.ts'
 
 /** Larger bodies get a file of their own. */
 const MAX_INLINE_BYTES = 65_536

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs } from '../../lib/event-loop.ts'
 import { isAbsent } from '../shared/file-errors.ts'
-import { DeletionView, encodeLine, LINE_BYTES, type LogPosition } from './deletion-view.ts'
+import { Generations } from './deletion-log-files.ts'
+import { DeletionView, encodeLine, LINE_BYTES, type LogPosition } from './deletion-log-view.ts'
 import { type FileStats, TO_APPEND } from './file-system.ts'
-import { Generations } from './generations.ts'
-import type { Tree } from './tree.ts'
+import type { Tree } from './folders.ts'
 
 const MAX_ATTEMPTS = 20
 /** How old a look at the log may be for a reader, and how long a deletion takes at the least. */

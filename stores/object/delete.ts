@@ -2,7 +2,7 @@ import type { Entry } from '../../lib/rfc9111/types.ts'
 import { digestOf, keyNameOf, variantName } from '../shared/entry-names.ts'
 import { encodeRecordFile, type RecordHead } from '../shared/record-format.ts'
 import type { Parts } from './context.ts'
-import { bodyPath, parseEntryPath, recordPath } from './object-names.ts'
+import { bodyPath, parseEntryPath, recordPath } from './layout.ts'
 
 /** Removes what is stored for a key. */
 export class Removal {

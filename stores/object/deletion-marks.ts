@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { Calls } from './calls.ts'
-import { MARKS } from './object-names.ts'
+import type { Calls } from './driver-calls.ts'
+import { MARKS } from './layout.ts'
 
 const NAME = /^(\d{15})-(all|tag)-([\da-f]{32}|)-[\da-f]{8}$/
 const ORDINAL_DIGITS = 15

@@ -5,7 +5,7 @@ import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { attempt } from '../shared/attempt.ts'
 import { closedError } from '../shared/closed-error.ts'
 import type { DriverCapabilities, ObjectBody, ObjectDriver } from './driver.ts'
-import { Use } from './use.ts'
+import { Use } from './driver-use.ts'
 
 /** Speaks to a driver, which may hang, throw and answer what it likes. Names are relative to the store's. */
 export class Calls {

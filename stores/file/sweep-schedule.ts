@@ -3,10 +3,10 @@ import { monotonicMs, soon } from '../../lib/event-loop.ts'
 import { attempt } from '../shared/attempt.ts'
 import { closedError } from '../shared/closed-error.ts'
 import type { Parts } from './context.ts'
+import type { Removal } from './delete.ts'
 import { removeLeftovers } from './leftovers.ts'
-import type { Removal } from './removal.ts'
-import { readStamp, writeStamp } from './stamp.ts'
 import { Sweep } from './sweep.ts'
+import { readStamp, writeStamp } from './sweep-result.ts'
 
 const INTERVAL_MS = 3_600_000
 const FIRST_DELAY_MS = 1000

@@ -6,7 +6,7 @@ import { ignoreAbsent, isMissing } from '../shared/file-errors.ts'
 import { encodeRecordFile, parseHead, type RecordHead } from '../shared/record-format.ts'
 import { HOLLOW_MS, type Parts } from './context.ts'
 import { openFolder, removeFolder } from './key-files.ts'
-import { stampPath } from './stamp.ts'
+import { stampPath } from './sweep-result.ts'
 
 /** Takes away what is stored. That it counts as deleted is for the log to say; this makes room. */
 export class Removal {

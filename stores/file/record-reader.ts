@@ -13,8 +13,8 @@ import {
 } from '../shared/record-format.ts'
 import { Semaphore } from '../shared/semaphore.ts'
 import { type FileHandle, type FileStats, readFully, TO_READ } from './file-system.ts'
+import type { Tree } from './folders.ts'
 import { isSameFile, type KnownRecord, KnownRecords } from './known-records.ts'
-import type { Tree } from './tree.ts'
 
 /** Of files read at the same time: more wait, and run neither out of descriptors nor into memory. */
 const MAX_OPEN = 64

@@ -3,9 +3,9 @@ import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { BodyWriter } from '../store.ts'
 import { BodyUpload } from './body-upload.ts'
+import type { Placement } from './commit.ts'
 import type { Parts } from './context.ts'
-import type { ObjectPosition } from './deletions.ts'
-import type { Placement } from './placement.ts'
+import type { ObjectPosition } from './deletion-log.ts'
 
 /** Larger bodies get an object of their own. */
 const MAX_INLINE_BYTES = 65_536

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { monotonicMs } from '../../lib/event-loop.ts'
-import type { Calls } from './calls.ts'
-import type { Marks } from './marks.ts'
-import { deletedKeyPath, idOf, newId, timeOfId } from './object-names.ts'
+import type { Marks } from './deletion-marks.ts'
+import type { Calls } from './driver-calls.ts'
+import { deletedKeyPath, idOf, newId, timeOfId } from './layout.ts'
 
 /** Traces of deletions are kept for a day, and responses that took half as long to come are refused. */
 export const KEPT_MS = 86_400_000

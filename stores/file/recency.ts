@@ -1,7 +1,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { monotonicMs } from '../../lib/event-loop.ts'
 import { attempt } from '../shared/attempt.ts'
-import type { Tree } from './tree.ts'
+import type { Tree } from './folders.ts'
 
 const FLUSH_INTERVAL_MS = 600_000
 /** A timer that is so late has been lost. */

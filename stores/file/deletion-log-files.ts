@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { attempt } from '../shared/attempt.ts'
 import { randomName } from '../shared/entry-names.ts'
 import { isAbsent, isMissing, isTaken } from '../shared/file-errors.ts'
-import { DeletionView, LINE_BYTES, LOG_HEADER_BYTES } from './deletion-view.ts'
+import { DeletionView, LINE_BYTES, LOG_HEADER_BYTES } from './deletion-log-view.ts'
 import {
   DIRECTORY_MODE,
   FILE_MODE,
@@ -14,7 +14,7 @@ import {
   TO_READ,
   writeFully
 } from './file-system.ts'
-import type { Tree } from './tree.ts'
+import type { Tree } from './folders.ts'
 
 const FOLDER = /^log-(\d{8})$/
 const PIECE_BYTES = 2048 * LINE_BYTES

@@ -2,8 +2,8 @@ import type { Buffer } from 'node:buffer'
 import type { StoredRecord } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import { headBytes, type ParsedHead, parseHead, type RecordHead, recordOf } from '../shared/record-format.ts'
-import type { Calls } from './calls.ts'
-import { recordPath } from './object-names.ts'
+import type { Calls } from './driver-calls.ts'
+import { recordPath } from './layout.ts'
 
 /** A larger record is not stored, and is damaged where there is one. */
 export const MAX_RECORD_BYTES = 4_194_304

@@ -7,9 +7,9 @@ import { encodeRecordFile, type RecordHead } from '../shared/record-format.ts'
 import { isSameVaryList, withVaryList } from '../shared/vary-lists.ts'
 import { keptUntil } from '../store-time.ts'
 import { isLive, type Parts } from './context.ts'
-import type { ObjectPosition } from './deletions.ts'
-import { bodyPath, recordPath } from './object-names.ts'
-import { MAX_RECORD_BYTES } from './records.ts'
+import type { ObjectPosition } from './deletion-log.ts'
+import { bodyPath, recordPath } from './layout.ts'
+import { MAX_RECORD_BYTES } from './record-reader.ts'
 
 const MAX_ATTEMPTS = 3
 

@@ -8,7 +8,7 @@ import { encodeRecordFile, type ParsedHead, parseHead, type RecordHead } from '.
 import { isSameVaryList, withVaryList } from '../shared/vary-lists.ts'
 import { keptUntil } from '../store-time.ts'
 import type { Parts } from './context.ts'
-import type { LogPosition } from './deletion-view.ts'
+import type { LogPosition } from './deletion-log-view.ts'
 import type { ReceivedBody } from './record-writer.ts'
 
 const MAX_ARRIVALS = 1000
