@@ -3,23 +3,23 @@ import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
 import type { Serializer } from '../serializers/serializer.ts'
 import { acceptBytesSerializer } from '../serializers/serializer-option.ts'
-import { EntryWriter } from './file/body-writer.ts'
-import { Placement } from './file/commit.ts'
-import type { Parts } from './file/context.ts'
-import { Removal } from './file/delete.ts'
-import { Deletions } from './file/deletion-log.ts'
+import { FileBodyWriter } from './file/body-writer.ts'
+import { Commit } from './file/commit.ts'
+import type { FileContext } from './file/context.ts'
+import { Deletion } from './file/delete.ts'
+import { DeletionLog } from './file/deletion-log.ts'
 import { LogPosition } from './file/deletion-log-view.ts'
 import { type FileSystem, METHODS } from './file/file-system.ts'
-import { Tree } from './file/folders.ts'
+import { Folders } from './file/folders.ts'
 import { listStored } from './file/listing.ts'
-import { Finder } from './file/lookup.ts'
+import { FileLookup } from './file/lookup.ts'
 import { nativeFileSystem } from './file/native-file-system.ts'
-import { Uses } from './file/recency.ts'
-import { Records } from './file/record-reader.ts'
+import { Recency } from './file/recency.ts'
+import { RecordReader } from './file/record-reader.ts'
 import { RecordWriter } from './file/record-writer.ts'
-import { Sweeper } from './file/sweep-schedule.ts'
+import { SweepSchedule } from './file/sweep-schedule.ts'
 import { OpenWriters } from './open-writers.ts'
-import { Background } from './shared/background-tasks.ts'
+import { BackgroundTasks } from './shared/background-tasks.ts'
 import { closedError } from './shared/closed-error.ts'
 import { acceptDirectory, acceptFileSystem, cacheDirectory } from './shared/file-options.ts'
 import { KeyedMutex } from './shared/keyed-mutex.ts'
@@ -72,12 +72,12 @@ export class FileStore implements CacheStore {
   readonly suggestedTimeoutMs = 1000
   /** Where this store's files are: a folder in `directory` that is named after the serializer. */
   readonly path: string
-  readonly #parts: Parts
-  readonly #finder: Finder
-  readonly #placement: Placement
-  readonly #removal: Removal
-  readonly #sweeper: Sweeper
-  readonly #writers = new Set<EntryWriter>()
+  readonly #context: FileContext
+  readonly #lookup: FileLookup
+  readonly #commit: Commit
+  readonly #deletion: Deletion
+  readonly #sweeps: SweepSchedule
+  readonly #writers = new Set<FileBodyWriter>()
   readonly #open = new OpenWriters('FileStore')
   #arrivals = 0
   #closing: Promise<void> | undefined
@@ -92,33 +92,33 @@ export class FileStore implements CacheStore {
     const fs = options.fs === undefined ? nativeFileSystem : acceptFileSystem<FileSystem>(options.fs, METHODS)
     const serializer =
       options.serializer === undefined ? new MessagePackSerializer() : acceptBytesSerializer(options.serializer)
-    const tree = new Tree(
+    const folders = new Folders(
       fs,
       directory === undefined ? cacheDirectory() : acceptDirectory(directory),
       serializer.name,
       fsync
     )
     this.maxEntrySizeBytes = Math.min(maxEntrySizeBytes, maxSizeBytes)
-    this.path = tree.storage
-    this.#parts = {
+    this.path = folders.storage
+    this.#context = {
       serializer,
-      tree,
-      records: new Records(tree, serializer),
-      writer: new RecordWriter(tree, byteLength => this.#sweeper.added(byteLength)),
-      deletions: new Deletions(tree),
+      folders,
+      records: new RecordReader(folders, serializer),
+      writer: new RecordWriter(folders, byteLength => this.#sweeps.added(byteLength)),
+      deletions: new DeletionLog(folders),
       mutex: new KeyedMutex(),
-      uses: new Uses(tree),
-      background: new Background(),
+      recency: new Recency(folders),
+      background: new BackgroundTasks(),
       time: new StoreTime()
     }
-    this.#removal = new Removal(this.#parts)
-    this.#placement = new Placement(this.#parts)
-    this.#finder = new Finder(this.#parts, this.#removal)
-    this.#sweeper = new Sweeper(this.#parts, this.#removal, maxSizeBytes)
+    this.#deletion = new Deletion(this.#context)
+    this.#commit = new Commit(this.#context)
+    this.#lookup = new FileLookup(this.#context, this.#deletion)
+    this.#sweeps = new SweepSchedule(this.#context, this.#deletion, maxSizeBytes)
   }
 
   async get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
-    return this.#isClosed ? NOTHING : this.#finder.find(key, variantOf)
+    return this.#isClosed ? NOTHING : this.#lookup.find(key, variantOf)
   }
 
   /** Declined, too, while a sweep has yet to make room for what is there already. */
@@ -128,13 +128,13 @@ export class FileStore implements CacheStore {
 
   async #begin(options: PutOptions): Promise<BodyWriter | undefined> {
     const arrival = ++this.#arrivals
-    if (this.#sweeper.isFull) return undefined
-    const position = options.asOf === undefined ? await this.#parts.deletions.now() : options.asOf
+    if (this.#sweeps.isFull) return undefined
+    const position = options.asOf === undefined ? await this.#context.deletions.now() : options.asOf
     if (!(position instanceof LogPosition)) return undefined
-    const { tree } = this.#parts
-    const writer: EntryWriter = new EntryWriter({
-      tree,
-      placement: this.#placement,
+    const { folders } = this.#context
+    const writer: FileBodyWriter = new FileBodyWriter({
+      folders,
+      commit: this.#commit,
       position,
       maxBytes: this.maxEntrySizeBytes,
       arrival,
@@ -147,45 +147,45 @@ export class FileStore implements CacheStore {
   async update(entry: Entry, { asOf, from }: UpdateOptions = {}): Promise<boolean> {
     this.#assertOpen()
     if (asOf !== undefined && !(asOf instanceof LogPosition)) return false
-    if (!(await this.#parts.tree.isThere())) return false
-    return this.#placement.freshen(entry, asOf, from)
+    if (!(await this.#context.folders.isThere())) return false
+    return this.#commit.freshen(entry, asOf, from)
   }
 
   async remove(entry: Entry): Promise<void> {
     this.#assertOpen()
-    if (await this.#parts.tree.isThere()) await this.#removal.removeEntry(entry)
+    if (await this.#context.folders.isThere()) await this.#deletion.removeEntry(entry)
   }
 
   async delete(key: CacheKey): Promise<void> {
     this.#assertOpen()
-    await this.#removal.deleteKey(key)
+    await this.#deletion.deleteKey(key)
   }
 
   /** In effect at once; the files go with the next sweep. */
   async deleteByTag(tag: string): Promise<void> {
     this.#assertOpen()
-    await this.#removal.deleteTag(checkedTag(tag))
-    this.#sweeper.request(DELAY_AFTER_TAG_MS)
+    await this.#deletion.deleteTag(checkedTag(tag))
+    this.#sweeps.request(DELAY_AFTER_TAG_MS)
   }
 
   /** In effect at once; waits until the files are gone. */
   async clear(): Promise<void> {
     this.#assertOpen()
-    await this.#removal.clear()
-    this.#sweeper.cleared()
+    await this.#deletion.clear()
+    this.#sweeps.cleared()
   }
 
   /** All that is stored, with the digests of variant keys in the place of variant keys. */
   async *entries(): AsyncGenerator<Entry> {
     this.#assertOpen()
-    yield* listStored(this.#parts)
+    yield* listStored(this.#context)
   }
 
   /** Removes at once what is deleted, expired or left behind, and what is too much: all that happens by itself in the
    * background as well, once an hour and when there is too much. */
   async sweep(): Promise<void> {
     this.#assertOpen()
-    await this.#sweeper.run()
+    await this.#sweeps.run()
   }
 
   /** Waits for what is being stored, at most five seconds for what is not complete yet, which is then forgotten. The files
@@ -199,9 +199,9 @@ export class FileStore implements CacheStore {
     await this.#open.close()
     this.#isClosed = true
     await Promise.allSettled([...this.#writers].map(writer => writer.close()))
-    await this.#sweeper.close()
-    await this.#parts.background.idle()
-    await this.#parts.uses.flush()
+    await this.#sweeps.close()
+    await this.#context.background.idle()
+    await this.#context.recency.flush()
   }
 
   #assertOpen(): void {

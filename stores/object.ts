@@ -3,21 +3,21 @@ import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
 import { MessagePackSerializer } from '../serializers/message-pack.ts'
 import type { Serializer } from '../serializers/serializer.ts'
 import { acceptBytesSerializer } from '../serializers/serializer-option.ts'
-import { EntryWriter, expectedBytesOf } from './object/body-writer.ts'
-import { Placement } from './object/commit.ts'
-import type { Parts } from './object/context.ts'
-import { Removal } from './object/delete.ts'
-import { Deletions, ObjectPosition } from './object/deletion-log.ts'
-import { Marks } from './object/deletion-marks.ts'
+import { expectedBytesOf, ObjectBodyWriter } from './object/body-writer.ts'
+import { Commit } from './object/commit.ts'
+import type { ObjectContext } from './object/context.ts'
+import { Deletion } from './object/delete.ts'
+import { DeletionLog, ObjectPosition } from './object/deletion-log.ts'
+import { DeletionMarks } from './object/deletion-marks.ts'
 import { acceptDriver, type ObjectDriver } from './object/driver.ts'
-import { Calls } from './object/driver-calls.ts'
+import { DriverCalls } from './object/driver-calls.ts'
 import { acceptPrefix } from './object/layout.ts'
 import { listStored } from './object/listing.ts'
-import { Finder } from './object/lookup.ts'
-import { Records } from './object/record-reader.ts'
+import { ObjectLookup } from './object/lookup.ts'
+import { RecordReader } from './object/record-reader.ts'
 import { Sweep } from './object/sweep.ts'
 import { OpenWriters } from './open-writers.ts'
-import { Background } from './shared/background-tasks.ts'
+import { BackgroundTasks } from './shared/background-tasks.ts'
 import { closedError } from './shared/closed-error.ts'
 import { digestOf, tagDigestOf } from './shared/entry-names.ts'
 import { KeyedMutex } from './shared/keyed-mutex.ts'
@@ -64,7 +64,7 @@ const IN_MEMORY_BYTES = 8_388_608
  * removed. Nothing of a request's credentials is written: a variant key is kept as a digest, which `entries()` gives in its
  * place.
  *
- * Deletions win, without clocks and locks. Within a process this is exact: once `delete`, `deleteByTag` or `clear` has
+ * DeletionLog win, without clocks and locks. Within a process this is exact: once `delete`, `deleteByTag` or `clear` has
  * resolved, nothing is found that was asked for before. Among processes it holds for what is being stored, too: `commit`
  * looks for deletions before it makes a response visible, and once more after that, and takes it back. In between, which
  * takes two requests to the storage, other processes may find it; where its process ends in between, until the next
@@ -84,12 +84,12 @@ export class ObjectStore implements CacheStore {
   readonly capabilities: Capabilities
   readonly maxEntrySizeBytes: number
   readonly suggestedTimeoutMs = 2000
-  readonly #parts: Parts
-  readonly #finder: Finder
-  readonly #placement: Placement
-  readonly #removal: Removal
+  readonly #context: ObjectContext
+  readonly #lookup: ObjectLookup
+  readonly #commit: Commit
+  readonly #deletion: Deletion
   readonly #sweep: Sweep
-  readonly #writers = new Set<EntryWriter>()
+  readonly #writers = new Set<ObjectBodyWriter>()
   readonly #open = new OpenWriters('ObjectStore')
   #closing: Promise<void> | undefined
   #isClosed = false
@@ -103,29 +103,29 @@ export class ObjectStore implements CacheStore {
     positiveInteger('timeoutMs', timeoutMs, 'milliseconds')
     const serializer =
       options.serializer === undefined ? new MessagePackSerializer() : acceptBytesSerializer(options.serializer)
-    const calls = new Calls(driver, `${acceptPrefix(prefix)}${serializer.name}/`, timeoutMs)
-    const marks = new Marks(calls)
+    const calls = new DriverCalls(driver, `${acceptPrefix(prefix)}${serializer.name}/`, timeoutMs)
+    const marks = new DeletionMarks(calls)
     this.capabilities = { tags: true, ranges, shared }
     this.maxEntrySizeBytes = maxEntrySizeBytes
-    this.#parts = {
+    this.#context = {
       calls,
       serializer,
       marks,
-      records: new Records(calls, serializer),
-      deletions: new Deletions(calls, marks),
+      records: new RecordReader(calls, serializer),
+      deletions: new DeletionLog(calls, marks),
       mutex: new KeyedMutex(),
-      background: new Background(),
+      background: new BackgroundTasks(),
       uploading: new Set(),
       time: new StoreTime()
     }
-    this.#removal = new Removal(this.#parts)
-    this.#placement = new Placement(this.#parts)
-    this.#finder = new Finder(this.#parts, this.#removal)
-    this.#sweep = new Sweep(this.#parts, this.#removal)
+    this.#deletion = new Deletion(this.#context)
+    this.#commit = new Commit(this.#context)
+    this.#lookup = new ObjectLookup(this.#context, this.#deletion)
+    this.#sweep = new Sweep(this.#context, this.#deletion)
   }
 
   async get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
-    return this.#finder.find(key, variantOf)
+    return this.#lookup.find(key, variantOf)
   }
 
   async put(entry: Entry, options: PutOptions = {}): Promise<BodyWriter | undefined> {
@@ -134,12 +134,12 @@ export class ObjectStore implements CacheStore {
 
   async #begin(entry: Entry, options: PutOptions): Promise<BodyWriter | undefined> {
     const key = digestOf(entry.key)
-    const position = options.asOf === undefined ? await this.#parts.deletions.now(key) : options.asOf
+    const position = options.asOf === undefined ? await this.#context.deletions.now(key) : options.asOf
     this.#assertOpen()
     if (!(position instanceof ObjectPosition) || position.key !== key) return undefined
-    const writer: EntryWriter = new EntryWriter({
-      parts: this.#parts,
-      placement: this.#placement,
+    const writer: ObjectBodyWriter = new ObjectBodyWriter({
+      context: this.#context,
+      commit: this.#commit,
       position,
       maxBytes: this.maxEntrySizeBytes,
       expectedBytes: expectedBytesOf(entry),
@@ -151,15 +151,15 @@ export class ObjectStore implements CacheStore {
 
   async update(entry: Entry, { asOf, from }: UpdateOptions = {}): Promise<boolean> {
     if (asOf !== undefined && !(asOf instanceof ObjectPosition && asOf.key === digestOf(entry.key))) return false
-    return this.#placement.freshen(entry, asOf, from)
+    return this.#commit.freshen(entry, asOf, from)
   }
 
   async remove(entry: Entry): Promise<void> {
-    await this.#removal.removeEntry(entry)
+    await this.#deletion.removeEntry(entry)
   }
 
   async delete(key: CacheKey): Promise<void> {
-    await this.#removal.deleteKey(digestOf(key))
+    await this.#deletion.deleteKey(digestOf(key))
   }
 
   /** Goes through all that is stored: in effect at once for this process, for others as it goes. */
@@ -174,7 +174,7 @@ export class ObjectStore implements CacheStore {
 
   /** All that is stored, with the digests of variant keys in the place of variant keys. Reads every record. */
   async *entries(): AsyncGenerator<Entry> {
-    yield* listStored(this.#parts)
+    yield* listStored(this.#context)
   }
 
   /** Removes what has expired, was deleted or belongs to nothing, and traces of deletions that are older than a day. Reads
@@ -194,8 +194,8 @@ export class ObjectStore implements CacheStore {
     await this.#open.close()
     this.#isClosed = true
     await Promise.all([...this.#writers].map(writer => writer.abort()))
-    await this.#parts.background.idle()
-    this.#parts.calls.close()
+    await this.#context.background.idle()
+    this.#context.calls.close()
   }
 
   #assertOpen(): void {

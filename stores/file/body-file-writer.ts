@@ -3,12 +3,12 @@ import { attempt } from '../shared/attempt.ts'
 import { bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, sealFrame } from '../shared/body-format.ts'
 import { randomName } from '../shared/entry-names.ts'
 import { writeFully } from './file-system.ts'
-import type { Temporary, Tree } from './folders.ts'
+import type { Folders, Temporary } from './folders.ts'
 
 /** Writes a body into a temporary file, chunk by chunk, one chunk being written while the next is collected. */
-export class BodySink {
+export class BodyFileWriter {
   readonly id = randomName()
-  readonly #tree: Tree
+  readonly #folders: Folders
   readonly #seed = bodySeed(this.id)
   readonly #opened: Promise<Temporary>
   #frame: Buffer = Buffer.allocUnsafeSlow(FRAME_BYTES)
@@ -19,9 +19,9 @@ export class BodySink {
   #isClosed = false
   #isAborted = false
 
-  constructor(tree: Tree, generation: number) {
-    this.#tree = tree
-    this.#opened = tree.openTemporary(generation)
+  constructor(folders: Folders, generation: number) {
+    this.#folders = folders
+    this.#opened = folders.openTemporary(generation)
     // Whoever writes next is told.
     this.#opened.catch(() => {})
   }
@@ -37,7 +37,7 @@ export class BodySink {
     await this.#writing
     const { handle, path } = await this.#opened
     if (this.#filled > 0) await this.#writeFrame(this.#frame)
-    await this.#tree.syncFile(handle)
+    await this.#folders.syncFile(handle)
     this.#isClosed = true
     await handle.close()
     return path
@@ -52,7 +52,7 @@ export class BodySink {
     if (opened === undefined) return
     if (!this.#isClosed) await attempt(() => opened.handle.close())
     this.#isClosed = true
-    await attempt(() => this.#tree.fs.unlink(opened.path))
+    await attempt(() => this.#folders.fs.unlink(opened.path))
   }
 
   /** Returns how many bytes there was room for. */

@@ -4,17 +4,17 @@ import { Blocks } from '../blocks.ts'
 import { attempt } from '../shared/attempt.ts'
 import { isMissing } from '../shared/file-errors.ts'
 import type { BodyWriter } from '../store.ts'
-import { BodySink } from './body-file-writer.ts'
-import type { Placement } from './commit.ts'
+import { BodyFileWriter } from './body-file-writer.ts'
+import type { Commit } from './commit.ts'
 import type { LogPosition } from './deletion-log-view.ts'
-import type { Tree } from './folders.ts'
+import type { Folders } from './folders.ts'
 
 /** Larger bodies get a file of their own. */
 const MAX_INLINE_BYTES = 65_536
 
-export interface EntryWriterOptions {
-  readonly tree: Tree
-  readonly placement: Placement
+export interface FileBodyWriterOptions {
+  readonly folders: Folders
+  readonly commit: Commit
   readonly position: LogPosition
   readonly maxBytes: number
   /** The place of this response among all that came. */
@@ -24,15 +24,15 @@ export interface EntryWriterOptions {
 }
 
 /** Takes one body: keeps it while it is small, writes it to a temporary file once it is not. */
-export class EntryWriter implements BodyWriter {
-  readonly #options: EntryWriterOptions
+export class FileBodyWriter implements BodyWriter {
+  readonly #options: FileBodyWriterOptions
   #pieces = new Blocks()
-  #sink: BodySink | undefined
+  #file: BodyFileWriter | undefined
   #byteLength = 0
   #isOver = false
   #committing: Promise<boolean> | undefined
 
-  constructor(options: EntryWriterOptions) {
+  constructor(options: FileBodyWriterOptions) {
     this.#options = options
   }
 
@@ -40,9 +40,9 @@ export class EntryWriter implements BodyWriter {
     if (this.#isOver) return undefined
     this.#byteLength += chunk.byteLength
     if (this.#byteLength > this.#options.maxBytes) return this.abort()
-    if (this.#sink === undefined) this.#pieces.push(chunk)
+    if (this.#file === undefined) this.#pieces.push(chunk)
     if (this.#byteLength <= MAX_INLINE_BYTES) return undefined
-    const writing = this.#sink === undefined ? this.#spill() : this.#sink.write(chunk)
+    const writing = this.#file === undefined ? this.#spill() : this.#file.write(chunk)
     return writing?.catch(error => this.#fail(error))
   }
 
@@ -58,7 +58,7 @@ export class EntryWriter implements BodyWriter {
     this.#isOver = true
     this.#pieces = new Blocks()
     this.#options.onOver()
-    await this.#sink?.abort()
+    await this.#file?.abort()
   }
 
   /** Has what is being committed come to its end, and forgets the rest. */
@@ -68,15 +68,15 @@ export class EntryWriter implements BodyWriter {
   }
 
   async #commit(entry: Entry): Promise<boolean> {
-    const { placement, position, arrival } = this.#options
+    const { commit, position, arrival } = this.#options
     let stored = false
     try {
-      stored = await placement.place(entry, await this.#finish(), position, arrival)
+      stored = await commit.place(entry, await this.#finish(), position, arrival)
     } catch (error) {
       if (!(await this.#isRetired(error))) throw error
     } finally {
       this.#options.onOver()
-      if (!stored) await this.#sink?.abort()
+      if (!stored) await this.#file?.abort()
     }
     return stored
   }
@@ -89,22 +89,22 @@ export class EntryWriter implements BodyWriter {
 
   /** Whether it is no fault, but came too late: a sweep has ended what was begun so long ago. */
   async #isRetired(error: unknown): Promise<boolean> {
-    const { tree, position } = this.#options
-    return isMissing(error) && (await tree.isRetired(position.generation))
+    const { folders, position } = this.#options
+    return isMissing(error) && (await folders.isRetired(position.generation))
   }
 
   async #spill(): Promise<void> {
-    const { tree, position } = this.#options
+    const { folders, position } = this.#options
     const pieces = this.#pieces
     this.#pieces = new Blocks()
-    this.#sink = new BodySink(tree, position.generation)
-    for (const piece of pieces.finish()) await this.#sink.write(piece)
+    this.#file = new BodyFileWriter(folders, position.generation)
+    for (const piece of pieces.finish()) await this.#file.write(piece)
   }
 
   async #finish() {
     const byteLength = this.#byteLength
-    if (this.#sink !== undefined) {
-      return { kind: 'file', path: await this.#sink.finish(), id: this.#sink.id, byteLength } as const
+    if (this.#file !== undefined) {
+      return { kind: 'file', path: await this.#file.finish(), id: this.#file.id, byteLength } as const
     }
     const pieces = this.#pieces.finish()
     const bytes = pieces.length === 1 ? pieces[0] : undefined

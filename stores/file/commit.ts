@@ -7,7 +7,7 @@ import { digestOf, tagDigestOf, variantName } from '../shared/entry-names.ts'
 import { encodeRecordFile, type ParsedHead, parseHead, type RecordHead } from '../shared/record-format.ts'
 import { isSameVaryList, withVaryList } from '../shared/vary-lists.ts'
 import { keptUntil } from '../store-time.ts'
-import type { Parts } from './context.ts'
+import type { FileContext } from './context.ts'
 import type { LogPosition } from './deletion-log-view.ts'
 import type { ReceivedBody } from './record-writer.ts'
 
@@ -32,13 +32,13 @@ interface Moving {
 /** Puts records in their places: the first variant of a key under the name of the key, others under names of their own,
  * with their lists of selecting fields in the head of the first. So the only variant is found with one read, any other
  * with two. */
-export class Placement {
-  readonly #parts: Parts
+export class Commit {
+  readonly #context: FileContext
   /** The place, among all responses that came, of those that were stored last; by key and variant. */
   readonly #arrivals = new Map<string, number>()
 
-  constructor(parts: Parts) {
-    this.#parts = parts
+  constructor(context: FileContext) {
+    this.#context = context
   }
 
   /** Stores a response. False where a deletion, or a response that came later, was faster. */
@@ -46,8 +46,8 @@ export class Placement {
     const key = digestOf(entry.key)
     const variant = digestOf(entry.variantKey)
     const tags = entry.tags.map(tagDigestOf)
-    return this.#parts.mutex.run(key, async () => {
-      const { records, deletions, writer, time } = this.#parts
+    return this.#context.mutex.run(key, async () => {
+      const { records, deletions, writer, time } = this.#context
       const [primary] = await Promise.all([
         records.readHead(key),
         deletions.refresh(),
@@ -77,8 +77,8 @@ export class Placement {
     const key = digestOf(entry.key)
     const variant = digestOf(from)
     const tags = entry.tags.map(tagDigestOf)
-    return this.#parts.mutex.run(key, async () => {
-      const { records, deletions, writer, time } = this.#parts
+    return this.#context.mutex.run(key, async () => {
+      const { records, deletions, writer, time } = this.#context
       const [primary] = await Promise.all([records.readWhole(key), deletions.refresh()])
       const position = asOf ?? deletions.position
       if (position === undefined || primary === undefined) return false
@@ -105,7 +105,7 @@ export class Placement {
 
   /** Puts a response under another variant key, its body's file with it: the first record of a key stays where it is. */
   async #move({ name, head, record, primary, key }: Moving, entry: Entry, position: LogPosition): Promise<boolean> {
-    const { tree, writer, time } = this.#parts
+    const { folders, writer, time } = this.#context
     const variant = digestOf(entry.variantKey)
     const { vary } = entry
     const isFirst = name === key
@@ -116,11 +116,13 @@ export class Placement {
     const moved = { ...head, variantDigest: variant, vary, lists: place.lists }
     const { body } = head
     const file =
-      isFirst || body === undefined ? undefined : { kind: 'file' as const, path: tree.bodyPath(name, body.id), ...body }
+      isFirst || body === undefined
+        ? undefined
+        : { kind: 'file' as const, path: folders.bodyPath(name, body.id), ...body }
     if (!(await writer.put(place.name, this.#encode(moved, entry, record.body), position.generation, file)))
       return false
     time.note(entry)
-    if (!isFirst) await attempt(() => tree.fs.unlink(tree.recordPath(name)))
+    if (!isFirst) await attempt(() => folders.fs.unlink(folders.recordPath(name)))
     await this.#tidy(key, variant, place)
     return true
   }
@@ -134,7 +136,7 @@ export class Placement {
     primary: RecordHead | undefined
   ): Promise<boolean> {
     if (!isHeldLater && !isLesser(entry)) return false
-    const { records, deletions, time } = this.#parts
+    const { records, deletions, time } = this.#context
     const name = primary?.variantDigest === variant ? key : variantName(key, variant)
     const found = await records.read(name, head => {
       return head.variantDigest === variant && !deletions.covers(head, key, head.tags)
@@ -150,7 +152,7 @@ export class Placement {
     primary: ParsedHead | undefined,
     position: LogPosition
   ): Promise<Place | undefined> {
-    const { deletions, records } = this.#parts
+    const { deletions, records } = this.#context
     if (primary === undefined || deletions.covers(primary.head, key, [])) {
       return { name: key, lists: [], replaced: primary?.head }
     }
@@ -165,18 +167,18 @@ export class Placement {
 
   /** Has the first record of the key say that others are selected by these fields. */
   async #addList(key: string, vary: readonly string[], { generation }: LogPosition): Promise<boolean> {
-    const bytes = await this.#parts.records.readWhole(key)
+    const bytes = await this.#context.records.readWhole(key)
     const parsed = bytes === undefined ? undefined : parseHead(bytes)
     if (bytes === undefined || parsed === undefined) return false
     const { head, recordStart } = parsed
     const lists = withVaryList(head.lists, vary)
-    return this.#parts.writer.put(key, encodeRecordFile({ ...head, lists }, bytes.subarray(recordStart)), generation)
+    return this.#context.writer.put(key, encodeRecordFile({ ...head, lists }, bytes.subarray(recordStart)), generation)
   }
 
   /** Credentials can be part of a variant key: only its digest is kept. */
   #encode(head: RecordHead, entry: Entry, body: Uint8Array | undefined): Buffer {
     const kept = { ...entry, variantKey: `sha256-${head.variantDigest}` }
-    return encodeRecordFile(head, this.#parts.serializer.encode({ version: RECORD_VERSION, entry: kept, body }))
+    return encodeRecordFile(head, this.#context.serializer.encode({ version: RECORD_VERSION, entry: kept, body }))
   }
 
   #arrived(variant: string, arrival: number): void {
@@ -191,10 +193,10 @@ export class Placement {
 
   /** Removes what the new record has replaced. */
   async #tidy(key: string, variant: string, { name, lists, replaced }: Place): Promise<void> {
-    const { tree, background } = this.#parts
+    const { folders, background } = this.#context
     const old = replaced?.body
-    if (old !== undefined) background.run(() => tree.fs.unlink(tree.bodyPath(name, old.id)))
+    if (old !== undefined) background.run(() => folders.fs.unlink(folders.bodyPath(name, old.id)))
     // From the time when another variant was the first.
-    if (lists.length > 0) await attempt(() => tree.fs.unlink(tree.recordPath(variantName(key, variant))))
+    if (lists.length > 0) await attempt(() => folders.fs.unlink(folders.recordPath(variantName(key, variant))))
   }
 }

@@ -1,24 +1,24 @@
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
-import type { Background } from '../shared/background-tasks.ts'
+import type { BackgroundTasks } from '../shared/background-tasks.ts'
 import type { KeyedMutex } from '../shared/keyed-mutex.ts'
 import type { StoreTime } from '../store-time.ts'
-import type { Deletions } from './deletion-log.ts'
-import type { Tree } from './folders.ts'
-import type { Uses } from './recency.ts'
-import type { Records } from './record-reader.ts'
+import type { DeletionLog } from './deletion-log.ts'
+import type { Folders } from './folders.ts'
+import type { Recency } from './recency.ts'
+import type { RecordReader } from './record-reader.ts'
 import type { RecordWriter } from './record-writer.ts'
 
-/** What the parts of a store share. */
-export interface Parts {
+/** What the files of this folder share. */
+export interface FileContext {
   readonly serializer: BytesSerializer
-  readonly tree: Tree
-  readonly records: Records
+  readonly folders: Folders
+  readonly records: RecordReader
   readonly writer: RecordWriter
-  readonly deletions: Deletions
+  readonly deletions: DeletionLog
   /** Changes to what is stored for a key are made one after the other, by the name of the key. */
   readonly mutex: KeyedMutex
-  readonly uses: Uses
-  readonly background: Background
+  readonly recency: Recency
+  readonly background: BackgroundTasks
   readonly time: StoreTime
 }
 

@@ -4,21 +4,21 @@ import { attempt } from '../shared/attempt.ts'
 import { digestOf, isRecordName, keyNameOf, tagDigestOf, variantName } from '../shared/entry-names.ts'
 import { ignoreAbsent, isMissing } from '../shared/file-errors.ts'
 import { encodeRecordFile, parseHead, type RecordHead } from '../shared/record-format.ts'
-import { HOLLOW_MS, type Parts } from './context.ts'
+import { type FileContext, HOLLOW_MS } from './context.ts'
 import { openFolder, removeFolder } from './key-files.ts'
 import { stampPath } from './sweep-result.ts'
 
 /** Takes away what is stored. That it counts as deleted is for the log to say; this makes room. */
-export class Removal {
-  readonly #parts: Parts
+export class Deletion {
+  readonly #context: FileContext
 
-  constructor(parts: Parts) {
-    this.#parts = parts
+  constructor(context: FileContext) {
+    this.#context = context
   }
 
   /** Deletes all variants of a key. The first record's files are gone on return, the others' soon after. */
   async deleteKey(key: string): Promise<void> {
-    const { deletions, records, mutex, background } = this.#parts
+    const { deletions, records, mutex, background } = this.#context
     const name = digestOf(key)
     await deletions.add('key', name, () =>
       mutex.run(name, async () => {
@@ -30,28 +30,28 @@ export class Removal {
   }
 
   async deleteTag(tag: string): Promise<void> {
-    await this.#parts.deletions.add('tag', tagDigestOf(tag))
+    await this.#context.deletions.add('tag', tagDigestOf(tag))
   }
 
   /** Deletes everything; returns when the files are gone. */
   async clear(): Promise<void> {
-    const { deletions, tree } = this.#parts
+    const { deletions, folders } = this.#context
     await deletions.add('all')
-    const trash = tree.trash()
+    const trash = folders.trash()
     try {
-      await tree.requireOwn(tree.entries)
-      await tree.fs.rename(tree.entries, trash)
+      await folders.requireOwn(folders.entries)
+      await folders.fs.rename(folders.entries, trash)
     } catch (error) {
       if (!isMissing(error)) throw error
       return
     }
-    await attempt(() => tree.fs.unlink(stampPath(tree)))
-    await removeFolder(tree, trash, nextTurn)
+    await attempt(() => folders.fs.unlink(stampPath(folders)))
+    await removeFolder(folders, trash, nextTurn)
   }
 
   /** Removes a record whose bytes are not those that were written, if that is still so. */
   async removeDamaged(name: string): Promise<void> {
-    const { records, mutex } = this.#parts
+    const { records, mutex } = this.#context
     await mutex.run(keyNameOf(name), async () => {
       const bytes = await records.readWhole(name)
       const parsed = bytes === undefined ? undefined : parseHead(bytes)
@@ -62,7 +62,7 @@ export class Removal {
 
   /** Removes a record whose body is damaged or missing, if it is still its body. */
   async removeWithBody(name: string, bodyId: string): Promise<void> {
-    const { records, mutex } = this.#parts
+    const { records, mutex } = this.#context
     await mutex.run(keyNameOf(name), async () => {
       const head = (await records.readHead(name))?.parsed?.head
       if (head?.body?.id === bodyId) await this.unlink(name, head)
@@ -71,7 +71,7 @@ export class Removal {
 
   /** Removes one response, if it is still stored. */
   async removeEntry({ key, variantKey, id }: Entry): Promise<void> {
-    const { records, mutex } = this.#parts
+    const { records, mutex } = this.#context
     const keyName = digestOf(key)
     const variant = digestOf(variantKey)
     await mutex.run(keyName, async () => {
@@ -89,37 +89,37 @@ export class Removal {
 
   /** Leaves of the first record of a key only what others are found by. Within a turn of the key. */
   async hollow(name: string, head: RecordHead): Promise<void> {
-    const { tree, writer, deletions } = this.#parts
+    const { folders, writer, deletions } = this.#context
     const { generation } = deletions.position ?? (await deletions.now())
     await writer.prepare(name, generation)
     const hollow = { ...head, tags: [], keptUntilMs: HOLLOW_MS, body: undefined }
     await writer.put(name, encodeRecordFile(hollow, new Uint8Array()), generation)
-    if (head.body !== undefined) await ignoreAbsent(tree.fs.unlink(tree.bodyPath(name, head.body.id)))
+    if (head.body !== undefined) await ignoreAbsent(folders.fs.unlink(folders.bodyPath(name, head.body.id)))
   }
 
   async unlink(name: string, head: RecordHead | undefined): Promise<void> {
-    const { tree } = this.#parts
+    const { folders } = this.#context
     try {
-      await tree.requireOwn(tree.shardPath(name))
+      await folders.requireOwn(folders.shardPath(name))
     } catch (error) {
       // Cleared away, and the record with it.
       if (isMissing(error)) return
       throw error
     }
-    await ignoreAbsent(tree.fs.unlink(tree.recordPath(name)))
-    if (head?.body !== undefined) await ignoreAbsent(tree.fs.unlink(tree.bodyPath(name, head.body.id)))
+    await ignoreAbsent(folders.fs.unlink(folders.recordPath(name)))
+    if (head?.body !== undefined) await ignoreAbsent(folders.fs.unlink(folders.bodyPath(name, head.body.id)))
   }
 
   /** Returns the head of what it has removed. */
   async #removeDeleted(name: string, head: RecordHead | undefined): Promise<RecordHead | undefined> {
-    if (head !== undefined && !this.#parts.deletions.covers(head, keyNameOf(name), head.tags)) return undefined
+    if (head !== undefined && !this.#context.deletions.covers(head, keyNameOf(name), head.tags)) return undefined
     await this.unlink(name, head)
     return head
   }
 
   async #removeVariants(key: string): Promise<void> {
-    const { tree, records, mutex } = this.#parts
-    for await (const { name } of await openFolder(tree, tree.shardPath(key))) {
+    const { folders, records, mutex } = this.#context
+    for await (const { name } of await openFolder(folders, folders.shardPath(key))) {
       if (!isRecordName(name) || keyNameOf(name) !== key || name === key) continue
       await mutex.run(key, async () => {
         const found = await records.readHead(name)

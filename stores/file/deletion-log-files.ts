@@ -14,22 +14,22 @@ import {
   TO_READ,
   writeFully
 } from './file-system.ts'
-import type { Tree } from './folders.ts'
+import type { Folders } from './folders.ts'
 
 const FOLDER = /^log-(\d{8})$/
 const PIECE_BYTES = 2048 * LINE_BYTES
 
 /** The folders of the logs of deletions, numbered. Each holds one log, and what was begun to be written while that log
  * was the last: without its folder, it can no longer be put in place. */
-export class Generations {
-  readonly #tree: Tree
+export class LogFiles {
+  readonly #folders: Folders
 
-  constructor(tree: Tree) {
-    this.#tree = tree
+  constructor(folders: Folders) {
+    this.#folders = folders
   }
 
   logPath(generation: number): string {
-    return join(this.#tree.logFolder(generation), 'deletions')
+    return join(this.#folders.logFolder(generation), 'deletions')
   }
 
   /** Those whose folders are there, in ascending order, and the last number that is taken, if by something else. */
@@ -37,8 +37,8 @@ export class Generations {
     const folders: number[] = []
     let last = 0
     try {
-      await this.#tree.requireOwn(this.#tree.storage)
-      for await (const entry of await this.#tree.fs.opendir(this.#tree.storage)) {
+      await this.#folders.requireOwn(this.#folders.storage)
+      for await (const entry of await this.#folders.fs.opendir(this.#folders.storage)) {
         const number = FOLDER.exec(entry.name)?.[1]
         if (number === undefined) continue
         last = Math.max(last, Number(number))
@@ -53,7 +53,7 @@ export class Generations {
   /** undefined where there is no such log. */
   async stat(generation: number): Promise<FileStats | undefined> {
     try {
-      const stats = await this.#tree.fs.lstat(this.logPath(generation))
+      const stats = await this.#folders.fs.lstat(this.logPath(generation))
       return stats.isFile() ? stats : undefined
     } catch (error) {
       if (isAbsent(error)) return undefined
@@ -94,8 +94,8 @@ export class Generations {
 
   /** Begins a generation with this log, whole or not at all. Nothing happens where another process has done so. */
   async publish(generation: number, pieces: Iterable<Uint8Array>): Promise<void> {
-    const { fs, storage } = this.#tree
-    await this.#tree.prepare()
+    const { fs, storage } = this.#folders
+    await this.#folders.prepare()
     const draft = join(storage, `new-${randomName()}`)
     const log = join(draft, 'deletions')
     await fs.mkdir(draft, { recursive: false, mode: DIRECTORY_MODE })
@@ -107,14 +107,14 @@ export class Generations {
           await writeFully(handle, piece, position)
           position += piece.byteLength
         }
-        await this.#tree.syncFile(handle)
+        await this.#folders.syncFile(handle)
       } finally {
         await handle.close()
       }
-      await this.#tree.syncFolder(draft)
+      await this.#folders.syncFolder(draft)
       if ((await this.stat(generation)) === undefined) {
-        await fs.rename(draft, this.#tree.logFolder(generation))
-        await this.#tree.syncFolder(storage)
+        await fs.rename(draft, this.#folders.logFolder(generation))
+        await this.#folders.syncFolder(storage)
         return
       }
     } catch (error) {
@@ -135,7 +135,7 @@ export class Generations {
     for (const generation of (await this.list()).folders) {
       if (generation >= before) break
       try {
-        await this.#tree.fs.rename(this.#tree.logFolder(generation), this.#tree.trash())
+        await this.#folders.fs.rename(this.#folders.logFolder(generation), this.#folders.trash())
       } catch (error) {
         // Another process may have been faster.
         if (!isMissing(error)) succeeded = false
@@ -146,7 +146,7 @@ export class Generations {
 
   async #open(generation: number): Promise<FileHandle | undefined> {
     try {
-      return await this.#tree.fs.open(this.logPath(generation), TO_READ)
+      return await this.#folders.fs.open(this.logPath(generation), TO_READ)
     } catch (error) {
       if (isAbsent(error)) return undefined
       throw error

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs } from '../../lib/event-loop.ts'
 import { isAbsent } from '../shared/file-errors.ts'
-import { Generations } from './deletion-log-files.ts'
+import { LogFiles } from './deletion-log-files.ts'
 import { DeletionView, encodeLine, LINE_BYTES, type LogPosition } from './deletion-log-view.ts'
 import { type FileStats, TO_APPEND } from './file-system.ts'
-import type { Tree } from './folders.ts'
+import type { Folders } from './folders.ts'
 
 const MAX_ATTEMPTS = 20
 /** How old a look at the log may be for a reader, and how long a deletion takes at the least. */
@@ -18,9 +18,9 @@ const MAX_LINES = 65_536
  * A record says where the log stood when its request began. It is there only as long as the log says of no deletion after
  * that which reaches it: so a deletion is one line appended, wins whatever else goes on, and needs no lock and no clock.
  * Every reader looks at the length of the log; readers at the same time, and shortly after, share that look. */
-export class Deletions {
-  readonly #tree: Tree
-  readonly #generations: Generations
+export class DeletionLog {
+  readonly #folders: Folders
+  readonly #files: LogFiles
   #view: DeletionView | undefined
   #file: FileStats | undefined
   /** The last number that was taken when there was no log. */
@@ -30,9 +30,9 @@ export class Deletions {
   #running: Promise<void> | undefined
   #queued: Promise<void> | undefined
 
-  constructor(tree: Tree) {
-    this.#tree = tree
-    this.#generations = new Generations(tree)
+  constructor(folders: Folders) {
+    this.#folders = folders
+    this.#files = new LogFiles(folders)
   }
 
   /** As of the last refresh; undefined where nothing has been stored yet. */
@@ -86,7 +86,7 @@ export class Deletions {
       if (view.lineCount > MAX_LINES) await this.#seal(view)
       return monotonicMs()
     }
-    throw new CacheError('ERR_CACHE_STORE', `the log of deletions in ${this.#tree.storage} cannot be written`)
+    throw new CacheError('ERR_CACHE_STORE', `the log of deletions in ${this.#folders.storage} cannot be written`)
   }
 
   /** Ends what was begun before the current log. Returns the ordinal that nothing which is yet to be put in place can be
@@ -95,7 +95,7 @@ export class Deletions {
     await this.refresh()
     const view = this.#view
     if (view === undefined) return undefined
-    return (await this.#generations.retire(view.generation)) ? view.base : undefined
+    return (await this.#files.retire(view.generation)) ? view.base : undefined
   }
 
   /** Says that nothing is left of what was deleted before `ordinal`, and begins another log after `maxLines`. */
@@ -129,21 +129,21 @@ export class Deletions {
       if (this.#view !== undefined) return this.#view
       // Not after another that has begun since: who began that one will not look for this one.
       const generation = this.#lastTaken + 1
-      await this.#generations.publish(generation, DeletionView.begin(generation).next(generation))
+      await this.#files.publish(generation, DeletionView.begin(generation).next(generation))
     }
-    throw new CacheError('ERR_CACHE_STORE', `there is no log of deletions to be had in ${this.#tree.storage}`)
+    throw new CacheError('ERR_CACHE_STORE', `there is no log of deletions to be had in ${this.#folders.storage}`)
   }
 
   async #catchUp(): Promise<void> {
     const view = this.#view
     if (view === undefined) return this.#discover()
-    const stats = await this.#generations.stat(view.generation)
+    const stats = await this.#files.stat(view.generation)
     if (stats === undefined || !isSame(stats, this.#file)) return this.#discover()
     if (stats.size === view.sizeBytes && stats.mtimeMs === this.#file?.mtimeMs) return
     // Changed in place, or cut short.
     if (stats.size <= view.sizeBytes) return this.#discover()
     this.#file = stats
-    await this.#generations.readOn(view)
+    await this.#files.readOn(view)
     if (view.isSealed) await this.#advance(view)
     else if (view.sizeBytes < stats.size) await this.#discover()
   }
@@ -151,9 +151,9 @@ export class Deletions {
   /** Finds the last log. One that is none, or of another make, leaves nothing to be found: who writes next begins a new
    * epoch. */
   async #discover(): Promise<void> {
-    const { folders, last } = await this.#generations.list()
-    const file = last === folders.at(-1) ? await this.#generations.stat(last) : undefined
-    const view = file === undefined ? undefined : await this.#generations.load(last)
+    const { folders, last } = await this.#files.list()
+    const file = last === folders.at(-1) ? await this.#files.stat(last) : undefined
+    const view = file === undefined ? undefined : await this.#files.load(last)
     this.#file = file
     this.#view = view
     this.#lastTaken = last
@@ -163,8 +163,8 @@ export class Deletions {
   /** Goes on from a sealed log to the next, which is begun here if whoever sealed it could not. */
   async #advance(sealed: DeletionView): Promise<void> {
     const generation = sealed.generation + 1
-    if ((await this.#generations.stat(generation)) === undefined) {
-      await this.#generations.publish(generation, sealed.next(generation))
+    if ((await this.#files.stat(generation)) === undefined) {
+      await this.#files.publish(generation, sealed.next(generation))
     }
     await this.#discover()
   }
@@ -176,11 +176,11 @@ export class Deletions {
 
   async #append(view: DeletionView, line: Uint8Array): Promise<boolean> {
     try {
-      await this.#tree.requireOwn(this.#tree.logFolder(view.generation))
-      const handle = await this.#tree.fs.open(this.#generations.logPath(view.generation), TO_APPEND)
+      await this.#folders.requireOwn(this.#folders.logFolder(view.generation))
+      const handle = await this.#folders.fs.open(this.#files.logPath(view.generation), TO_APPEND)
       try {
         await handle.write(line, 0, LINE_BYTES, null)
-        await this.#tree.syncFile(handle)
+        await this.#folders.syncFile(handle)
       } finally {
         await handle.close()
       }

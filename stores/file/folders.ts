@@ -34,7 +34,7 @@ interface Look {
  *       trash-cdef...                     what is being removed
  *       swept                             the size of it all, as of the last sweep
  */
-export class Tree {
+export class Folders {
   readonly fs: FileSystem
   readonly storage: string
   readonly entries: string

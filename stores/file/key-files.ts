@@ -3,7 +3,7 @@ import { attempt } from '../shared/attempt.ts'
 import { isRecordName, keyNameOf, partsOfBodyName, randomName } from '../shared/entry-names.ts'
 import { ignoreAbsent, isAbsent } from '../shared/file-errors.ts'
 import type { DirectoryEntry } from './file-system.ts'
-import type { Tree } from './folders.ts'
+import type { Folders } from './folders.ts'
 
 const SHARD = /^[\da-f]{2}$/
 /** What is being written. */
@@ -19,18 +19,18 @@ export interface KeyFiles {
 }
 
 /** The folders of entries that are there. */
-export async function listShards(tree: Tree): Promise<readonly string[]> {
+export async function listShards(folders: Folders): Promise<readonly string[]> {
   const shards: string[] = []
-  for await (const entry of await openFolder(tree, tree.entries)) {
+  for await (const entry of await openFolder(folders, folders.entries)) {
     if (SHARD.test(entry.name) && entry.isDirectory()) shards.push(entry.name)
   }
   return shards
 }
 
 /** The files of a shard, by key; others than this store's are left out. */
-export async function listKeys(tree: Tree, shard: string): Promise<readonly KeyFiles[]> {
+export async function listKeys(folders: Folders, shard: string): Promise<readonly KeyFiles[]> {
   const keys = new Map<string, KeyFiles>()
-  for await (const { name } of await openFolder(tree, tree.shardPath(shard))) {
+  for await (const { name } of await openFolder(folders, folders.shardPath(shard))) {
     const owner = isRecordName(name) ? name : partsOfBodyName(name)?.recordName
     if (owner === undefined || !owner.startsWith(shard)) continue
     const key = keyNameOf(owner)
@@ -44,23 +44,23 @@ export async function listKeys(tree: Tree, shard: string): Promise<readonly KeyF
 /** Removes of a folder, which has been put aside, what this store makes, and then the folder. Whatever else is in it was put
  * there by somebody else, and goes to `home`, with the entries. */
 export async function removeFolder(
-  tree: Tree,
+  folders: Folders,
   path: string,
   pause: () => Promise<void>,
-  home = tree.entries
+  home = folders.entries
 ): Promise<void> {
   let count = 0
-  for await (const entry of await openFolder(tree, path)) {
+  for await (const entry of await openFolder(folders, path)) {
     const { name } = entry
     const inner = join(path, name)
-    const isShard = home === tree.entries && SHARD.test(name)
-    if (isShard && entry.isDirectory()) await removeFolder(tree, inner, pause, join(home, name))
-    else if (isOwnName(name) && !entry.isDirectory()) await ignoreAbsent(tree.fs.unlink(inner))
-    else await attempt(() => putBack(tree, inner, join(home, name)))
+    const isShard = home === folders.entries && SHARD.test(name)
+    if (isShard && entry.isDirectory()) await removeFolder(folders, inner, pause, join(home, name))
+    else if (isOwnName(name) && !entry.isDirectory()) await ignoreAbsent(folders.fs.unlink(inner))
+    else await attempt(() => putBack(folders, inner, join(home, name)))
     if (++count % 16 === 0) await pause()
   }
   // What was put in meanwhile goes the next time.
-  await attempt(() => tree.fs.rmdir(path))
+  await attempt(() => folders.fs.rmdir(path))
 }
 
 function isOwnName(name: string): boolean {
@@ -68,20 +68,20 @@ function isOwnName(name: string): boolean {
 }
 
 /** Under another name if something is there already. */
-async function putBack(tree: Tree, from: string, to: string): Promise<void> {
-  await tree.makeFolders(dirname(to))
-  const isFree = (await attempt(() => tree.fs.lstat(to))) === undefined
-  await tree.fs.rename(from, isFree ? to : `${to}-${randomName()}`)
+async function putBack(folders: Folders, from: string, to: string): Promise<void> {
+  await folders.makeFolders(dirname(to))
+  const isFree = (await attempt(() => folders.fs.lstat(to))) === undefined
+  await folders.fs.rename(from, isFree ? to : `${to}-${randomName()}`)
 }
 
 /** What is in a folder, or nothing where there is no such folder. Rejects for a link to one. */
 export async function openFolder(
-  tree: Tree,
+  folders: Folders,
   path: string
 ): Promise<AsyncIterable<DirectoryEntry> | readonly DirectoryEntry[]> {
   try {
-    await tree.requireOwn(path)
-    return await tree.fs.opendir(path)
+    await folders.requireOwn(path)
+    return await folders.fs.opendir(path)
   } catch (error) {
     if (isAbsent(error)) return []
     throw error

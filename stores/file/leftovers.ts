@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { attempt } from '../shared/attempt.ts'
-import type { Tree } from './folders.ts'
+import type { Folders } from './folders.ts'
 import { openFolder, removeFolder, TEMPORARY } from './key-files.ts'
 import { STALE_MS } from './sweep.ts'
 
@@ -9,33 +9,33 @@ const DRAFT = /^new-[\da-f]{32}$/
 const LOG = /^log-\d{8}$/
 
 /** Removes what was to be removed, and what a process that came to a sudden end was writing. */
-export async function removeLeftovers(tree: Tree, pause: () => Promise<void>): Promise<void> {
-  for (const name of await namesOfFolders(tree)) {
-    const path = join(tree.storage, name)
-    if (TRASH.test(name)) await removeFolder(tree, path, pause)
-    else if (DRAFT.test(name) && (await isStale(tree, path))) await removeFolder(tree, path, pause)
-    else if (LOG.test(name)) await removeTemporaries(tree, path, pause)
+export async function removeLeftovers(folders: Folders, pause: () => Promise<void>): Promise<void> {
+  for (const name of await namesOfFolders(folders)) {
+    const path = join(folders.storage, name)
+    if (TRASH.test(name)) await removeFolder(folders, path, pause)
+    else if (DRAFT.test(name) && (await isStale(folders, path))) await removeFolder(folders, path, pause)
+    else if (LOG.test(name)) await removeTemporaries(folders, path, pause)
   }
 }
 
-async function namesOfFolders(tree: Tree): Promise<readonly string[]> {
+async function namesOfFolders(folders: Folders): Promise<readonly string[]> {
   const names: string[] = []
-  for await (const entry of await openFolder(tree, tree.storage)) {
+  for await (const entry of await openFolder(folders, folders.storage)) {
     if (entry.isDirectory()) names.push(entry.name)
   }
   return names
 }
 
-async function removeTemporaries(tree: Tree, folder: string, pause: () => Promise<void>): Promise<void> {
+async function removeTemporaries(folders: Folders, folder: string, pause: () => Promise<void>): Promise<void> {
   let count = 0
-  for await (const { name } of await openFolder(tree, folder)) {
+  for await (const { name } of await openFolder(folders, folder)) {
     const path = join(folder, name)
-    if (TEMPORARY.test(name) && (await isStale(tree, path))) await attempt(() => tree.fs.unlink(path))
+    if (TEMPORARY.test(name) && (await isStale(folders, path))) await attempt(() => folders.fs.unlink(path))
     if (++count % 16 === 0) await pause()
   }
 }
 
-async function isStale(tree: Tree, path: string): Promise<boolean> {
-  const stats = await attempt(() => tree.fs.lstat(path))
+async function isStale(folders: Folders, path: string): Promise<boolean> {
+  const stats = await attempt(() => folders.fs.lstat(path))
   return stats !== undefined && Date.now() - stats.mtimeMs > STALE_MS
 }

@@ -4,10 +4,10 @@ import { digestOf, variantName } from '../shared/entry-names.ts'
 import type { RecordHead } from '../shared/record-format.ts'
 import type { Body, Lookup, MaybePromise, Position, Stored } from '../store.ts'
 import { openBody } from './body-reader.ts'
-import { HOLLOW_MS, type Parts } from './context.ts'
-import type { Removal } from './delete.ts'
+import { type FileContext, HOLLOW_MS } from './context.ts'
+import type { Deletion } from './delete.ts'
 import type { LogPosition } from './deletion-log-view.ts'
-import type { Records } from './record-reader.ts'
+import type { RecordReader } from './record-reader.ts'
 
 const NO_BYTES = new Uint8Array()
 
@@ -18,30 +18,30 @@ interface Selection {
 }
 
 /** Finds what is stored. */
-export class Finder {
-  readonly #parts: Parts
-  readonly #removal: Removal
+export class FileLookup {
+  readonly #context: FileContext
+  readonly #deletion: Deletion
 
-  constructor(parts: Parts, removal: Removal) {
-    this.#parts = parts
-    this.#removal = removal
+  constructor(context: FileContext, deletion: Deletion) {
+    this.#context = context
+    this.#deletion = deletion
   }
 
   async find(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
-    const { tree, records, deletions } = this.#parts
-    if (!tree.isOurs && !(await tree.isThere())) return new FileLookup([], false, undefined, this.#parts)
+    const { folders, records, deletions } = this.#context
+    if (!folders.isOurs && !(await folders.isThere())) return new FoundInFiles([], false, undefined, this.#context)
     const name = digestOf(key)
     let selection: Selection | undefined
     const reading = records.read(name, head => {
       selection = select(head.vary, variantOf)
       return selection.digest === head.variantDigest && head.keptUntilMs !== HOLLOW_MS
     })
-    const looks = [deletions.glance(), tree.glance(tree.shardPath(name))].filter(look => look !== undefined)
+    const looks = [deletions.glance(), folders.glance(folders.shardPath(name))].filter(look => look !== undefined)
     const found = await (looks.length === 0 ? reading : Promise.all([reading, ...looks]).then(([record]) => record))
     const { position } = deletions
     if (found === 'damaged') this.#remove(name)
     if (found === undefined || found === 'damaged' || deletions.covers(found.head, name, [])) {
-      return new FileLookup([], false, position, this.#parts)
+      return new FoundInFiles([], false, position, this.#context)
     }
     const { head, record } = found
     const isLive = this.#isLive(name, head)
@@ -50,11 +50,11 @@ export class Finder {
     if (head.lists.length > 0) {
       const others = this.#otherSelections(head, selection, variantOf)
       await Promise.all(others.map(other => this.#findVariant(stored, name, key, other)))
-      if (stored.length > 0) this.#parts.uses.note(name)
+      if (stored.length > 0) this.#context.recency.note(name)
       stored.sort((a, b) => b.entry.responseTimeMs - a.entry.responseTimeMs)
     }
     const otherVariants = head.lists.length > 0 || (isLive && record === undefined)
-    return new FileLookup(stored, otherVariants, position, this.#parts)
+    return new FoundInFiles(stored, otherVariants, position, this.#context)
   }
 
   /** The variants that the request selects by lists other than that of the first record. */
@@ -74,14 +74,14 @@ export class Finder {
 
   async #findVariant(stored: Stored[], keyName: string, key: CacheKey, selection: Selection): Promise<void> {
     const name = variantName(keyName, selection.digest)
-    const found = await this.#parts.records.read(name, head => head.variantDigest === selection.digest)
+    const found = await this.#context.records.read(name, head => head.variantDigest === selection.digest)
     if (found === 'damaged') this.#remove(name)
     if (found === undefined || found === 'damaged' || found.record === undefined) return
     if (this.#isLive(keyName, found.head)) this.#add(stored, name, key, selection, found.head, found.record)
   }
 
   #isLive(keyName: string, head: RecordHead): boolean {
-    return !this.#parts.deletions.covers(head, keyName, head.tags)
+    return !this.#context.deletions.covers(head, keyName, head.tags)
   }
 
   #add(
@@ -93,15 +93,15 @@ export class Finder {
     record: StoredRecord
   ): void {
     // Another key with the same digest, or a file that was put in another's place.
-    if (record.entry.key !== key || this.#parts.time.hasExpired(record.entry)) return
+    if (record.entry.key !== key || this.#context.time.hasExpired(record.entry)) return
     const entry = withVariantKey(record.entry, variantKey)
-    this.#parts.uses.note(name)
-    if (body === undefined) stored.push(new StoredInRecord(entry, name, record.body ?? NO_BYTES, this.#parts.records))
-    else stored.push(new StoredInFile(entry, name, body, this.#parts, this.#removal))
+    this.#context.recency.note(name)
+    if (body === undefined) stored.push(new StoredInRecord(entry, name, record.body ?? NO_BYTES, this.#context.records))
+    else stored.push(new StoredInFile(entry, name, body, this.#context, this.#deletion))
   }
 
   #remove(name: string): void {
-    this.#parts.background.run(() => this.#removal.removeDamaged(name))
+    this.#context.background.run(() => this.#deletion.removeDamaged(name))
   }
 }
 
@@ -122,22 +122,27 @@ function withVariantKey(entry: Entry, variantKey: VariantKey): Entry {
   return whole
 }
 
-class FileLookup implements Lookup {
+class FoundInFiles implements Lookup {
   readonly stored: readonly Stored[]
   readonly otherVariants: boolean
   readonly #position: LogPosition | undefined
-  readonly #parts: Parts
+  readonly #context: FileContext
 
-  constructor(stored: readonly Stored[], otherVariants: boolean, position: LogPosition | undefined, parts: Parts) {
+  constructor(
+    stored: readonly Stored[],
+    otherVariants: boolean,
+    position: LogPosition | undefined,
+    context: FileContext
+  ) {
     this.stored = stored
     this.otherVariants = otherVariants
     this.#position = position
-    this.#parts = parts
+    this.#context = context
   }
 
   /** Known since the lookup; only where there was no log yet, one is begun. */
   asOf(): MaybePromise<Position> {
-    return this.#position ?? this.#parts.deletions.now()
+    return this.#position ?? this.#context.deletions.now()
   }
 }
 
@@ -145,10 +150,10 @@ class FileLookup implements Lookup {
 class StoredInRecord implements Stored {
   readonly entry: Entry
   readonly #name: string
-  readonly #records: Records
+  readonly #records: RecordReader
   #body: Uint8Array | undefined
 
-  constructor(entry: Entry, name: string, body: Uint8Array, records: Records) {
+  constructor(entry: Entry, name: string, body: Uint8Array, records: RecordReader) {
     this.entry = entry
     this.#name = name
     this.#body = body
@@ -184,15 +189,21 @@ class StoredInFile implements Stored {
   readonly entry: Entry
   readonly #name: string
   readonly #body: NonNullable<RecordHead['body']>
-  readonly #parts: Parts
-  readonly #removal: Removal
+  readonly #context: FileContext
+  readonly #deletion: Deletion
 
-  constructor(entry: Entry, name: string, body: NonNullable<RecordHead['body']>, parts: Parts, removal: Removal) {
+  constructor(
+    entry: Entry,
+    name: string,
+    body: NonNullable<RecordHead['body']>,
+    context: FileContext,
+    deletion: Deletion
+  ) {
     this.entry = entry
     this.#name = name
     this.#body = body
-    this.#parts = parts
-    this.#removal = removal
+    this.#context = context
+    this.#deletion = deletion
   }
 
   open(range?: ByteRange): Promise<Body | undefined> {
@@ -200,12 +211,12 @@ class StoredInFile implements Stored {
   }
 
   async take(range?: ByteRange): Promise<Body | undefined> {
-    const { tree, background } = this.#parts
+    const { folders, background } = this.#context
     const { id, byteLength } = this.#body
     const wanted = range ?? { start: 0, end: byteLength }
     if (wanted.end > byteLength) return undefined
     const name = this.#name
-    const onDamage = () => background.run(() => this.#removal.removeWithBody(name, id))
-    return openBody({ fs: tree.fs, path: tree.bodyPath(name, id), bodyId: id, byteLength, onDamage }, wanted)
+    const onDamage = () => background.run(() => this.#deletion.removeWithBody(name, id))
+    return openBody({ fs: folders.fs, path: folders.bodyPath(name, id), bodyId: id, byteLength, onDamage }, wanted)
   }
 }

@@ -1,7 +1,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { monotonicMs } from '../../lib/event-loop.ts'
 import { attempt } from '../shared/attempt.ts'
-import type { Tree } from './folders.ts'
+import type { Folders } from './folders.ts'
 
 const FLUSH_INTERVAL_MS = 600_000
 /** A timer that is so late has been lost. */
@@ -11,14 +11,14 @@ const BATCH = 16
 
 /** When entries were last used: noted in memory on a hit, and written to the files' modification times now and then, so
  * that it costs a hit next to nothing, and an entry one call in ten minutes. */
-export class Uses {
-  readonly #tree: Tree
+export class Recency {
+  readonly #folders: Folders
   #pending = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
   #dueAtMs = Infinity
 
-  constructor(tree: Tree) {
-    this.#tree = tree
+  constructor(folders: Folders) {
+    this.#folders = folders
   }
 
   note(recordName: string): void {
@@ -41,13 +41,16 @@ export class Uses {
     this.#dueAtMs = Infinity
     const uses = [...this.#pending]
     this.#pending = new Map()
-    if (uses.length === 0 || (await attempt(() => this.#tree.requireOwn(this.#tree.entries).then(() => true))) !== true)
+    if (
+      uses.length === 0 ||
+      (await attempt(() => this.#folders.requireOwn(this.#folders.entries).then(() => true))) !== true
+    )
       return
     for (let i = 0; i < uses.length; i += BATCH) {
       await Promise.all(
         uses.slice(i, i + BATCH).map(([name, usedAtMs]) => {
           const seconds = usedAtMs / 1000
-          return attempt(() => this.#tree.fs.lutimes(this.#tree.recordPath(name), seconds, seconds))
+          return attempt(() => this.#folders.fs.lutimes(this.#folders.recordPath(name), seconds, seconds))
         })
       )
     }

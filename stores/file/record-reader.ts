@@ -13,7 +13,7 @@ import {
 } from '../shared/record-format.ts'
 import { Semaphore } from '../shared/semaphore.ts'
 import { type FileHandle, type FileStats, readFully, TO_READ } from './file-system.ts'
-import type { Tree } from './folders.ts'
+import type { Folders } from './folders.ts'
 import { isSameFile, type KnownRecord, KnownRecords } from './known-records.ts'
 
 /** Of files read at the same time: more wait, and run neither out of descriptors nor into memory. */
@@ -28,16 +28,16 @@ const MAX_COPIED_BYTES = 16_384
 export type FoundRecord = { readonly head: RecordHead; readonly record: StoredRecord | undefined } | 'damaged'
 
 /** Reads record files: each with one read, where it is small. Bodies that it gives are kept by nobody else. */
-export class Records {
-  readonly #tree: Tree
+export class RecordReader {
+  readonly #folders: Folders
   readonly #serializer: BytesSerializer
   readonly #semaphore = new Semaphore(MAX_OPEN)
   readonly #buffers: Buffer[] = []
   readonly #headBuffers: Buffer[] = []
   readonly #known = new KnownRecords()
 
-  constructor(tree: Tree, serializer: BytesSerializer) {
-    this.#tree = tree
+  constructor(folders: Folders, serializer: BytesSerializer) {
+    this.#folders = folders
     this.#serializer = serializer
   }
 
@@ -136,7 +136,7 @@ export class Records {
   async #open<T>(name: string, use: (handle: FileHandle) => Promise<T>): Promise<T | undefined> {
     await this.#semaphore.acquire()
     try {
-      const handle = await this.#tree.fs.open(this.#tree.recordPath(name), TO_READ)
+      const handle = await this.#folders.fs.open(this.#folders.recordPath(name), TO_READ)
       try {
         return await use(handle)
       } finally {

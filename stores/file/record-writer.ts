@@ -4,7 +4,7 @@ import { bodyFileBytes } from '../shared/body-format.ts'
 import { ignoreAbsent, isMissing } from '../shared/file-errors.ts'
 import { MAX_RECORD_BYTES } from '../shared/record-format.ts'
 import { writeFully } from './file-system.ts'
-import type { Tree } from './folders.ts'
+import type { Folders } from './folders.ts'
 import { roomFor } from './room.ts'
 
 const MAX_ATTEMPTS = 10
@@ -16,18 +16,18 @@ export type ReceivedBody =
 
 /** Writes temporary files and renames them: what is found in its place is whole. */
 export class RecordWriter {
-  readonly #tree: Tree
+  readonly #folders: Folders
   readonly #onWritten: (byteLength: number) => void
 
   /** `onWritten` is told how much room has been taken, in bytes. */
-  constructor(tree: Tree, onWritten: (byteLength: number) => void) {
-    this.#tree = tree
+  constructor(folders: Folders, onWritten: (byteLength: number) => void) {
+    this.#folders = folders
     this.#onWritten = onWritten
   }
 
   /** Makes sure that nothing which is written from now on for that name comes to lie elsewhere. */
   async prepare(name: string, generation: number): Promise<void> {
-    await this.#tree.prepareShard(name, generation)
+    await this.#folders.prepareShard(name, generation)
   }
 
   /** Puts a record in its place, its body's file first; after `prepare`. False where the record is too large, or the
@@ -39,33 +39,33 @@ export class RecordWriter {
       const temporary = await this.#writeTemporary(bytes, generation)
       made.push(temporary)
       if (body?.kind === 'file') {
-        const path = this.#tree.bodyPath(name, body.id)
+        const path = this.#folders.bodyPath(name, body.id)
         await this.#move(body.path, path, name, generation)
         made.push(path)
         this.#onWritten(roomFor(bodyFileBytes(body.byteLength)))
       }
-      await this.#move(temporary, this.#tree.recordPath(name), name, generation)
-      await ignoreAbsent(this.#tree.syncFolder(this.#tree.shardPath(name)))
+      await this.#move(temporary, this.#folders.recordPath(name), name, generation)
+      await ignoreAbsent(this.#folders.syncFolder(this.#folders.shardPath(name)))
       this.#onWritten(roomFor(bytes.byteLength))
       return true
     } catch (error) {
-      for (const path of made) await attempt(() => this.#tree.fs.unlink(path))
-      if (isMissing(error) && (await this.#tree.isRetired(generation))) return false
+      for (const path of made) await attempt(() => this.#folders.fs.unlink(path))
+      if (isMissing(error) && (await this.#folders.isRetired(generation))) return false
       throw error
     }
   }
 
   async #writeTemporary(bytes: Buffer, generation: number): Promise<string> {
-    const { path, handle } = await this.#tree.createTemporary(generation)
+    const { path, handle } = await this.#folders.createTemporary(generation)
     try {
       try {
         await writeFully(handle, bytes, 0)
-        await this.#tree.syncFile(handle)
+        await this.#folders.syncFile(handle)
       } finally {
         await handle.close()
       }
     } catch (error) {
-      await attempt(() => this.#tree.fs.unlink(path))
+      await attempt(() => this.#folders.fs.unlink(path))
       throw error
     }
     return path
@@ -74,10 +74,10 @@ export class RecordWriter {
   /** Again where the folder was cleared away just then. */
   async #move(from: string, to: string, name: string, generation: number, attempts = MAX_ATTEMPTS): Promise<void> {
     try {
-      await this.#tree.fs.rename(from, to)
+      await this.#folders.fs.rename(from, to)
     } catch (error) {
       if (!isMissing(error) || attempts === 1) throw error
-      await this.#tree.prepareShard(name, generation)
+      await this.#folders.prepareShard(name, generation)
       await this.#move(from, to, name, generation, attempts - 1)
     }
   }

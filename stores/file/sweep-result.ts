@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { join } from 'node:path'
-import type { Parts } from './context.ts'
+import type { FileContext } from './context.ts'
 import { readFully, TO_READ, writeFully } from './file-system.ts'
-import type { Tree } from './folders.ts'
+import type { Folders } from './folders.ts'
 
 const MAX_BYTES = 20
 
@@ -12,13 +12,13 @@ export interface Stamp {
   readonly writtenAtMs: number
 }
 
-export function stampPath({ storage }: Tree): string {
+export function stampPath({ storage }: Folders): string {
   return join(storage, 'swept')
 }
 
 /** Rejects where there is none. */
-export async function readStamp(tree: Tree): Promise<Stamp> {
-  const handle = await tree.fs.open(stampPath(tree), TO_READ)
+export async function readStamp(folders: Folders): Promise<Stamp> {
+  const handle = await folders.fs.open(stampPath(folders), TO_READ)
   try {
     const digits = Buffer.alloc(MAX_BYTES)
     const byteLength = await readFully(handle, digits, 0)
@@ -30,14 +30,14 @@ export async function readStamp(tree: Tree): Promise<Stamp> {
   }
 }
 
-export async function writeStamp({ tree, deletions }: Parts, totalBytes: number): Promise<void> {
+export async function writeStamp({ folders, deletions }: FileContext, totalBytes: number): Promise<void> {
   const generation = deletions.position?.generation
   if (generation === undefined) return
-  const { path, handle } = await tree.openTemporary(generation)
+  const { path, handle } = await folders.openTemporary(generation)
   try {
     await writeFully(handle, Buffer.from(String(totalBytes)), 0)
   } finally {
     await handle.close()
   }
-  await tree.fs.rename(path, stampPath(tree))
+  await folders.fs.rename(path, stampPath(folders))
 }

@@ -2,8 +2,8 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import { monotonicMs, soon } from '../../lib/event-loop.ts'
 import { attempt } from '../shared/attempt.ts'
 import { closedError } from '../shared/closed-error.ts'
-import type { Parts } from './context.ts'
-import type { Removal } from './delete.ts'
+import type { FileContext } from './context.ts'
+import type { Deletion } from './delete.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { Sweep } from './sweep.ts'
 import { readStamp, writeStamp } from './sweep-result.ts'
@@ -19,14 +19,14 @@ const LATE_MS = 1000
 const TOLERANCE = 1.25
 const SHARE = 16
 const LEAST_BYTES = 4_194_304
-/** Deletions after which a sweep has another log begin. */
+/** DeletionLog after which a sweep has another log begin. */
 const MAX_LINES = 1024
 
 /** Says when to sweep: once an hour, and as soon as there is too much. In the background it goes on only as long as
  * something else keeps the process alive. */
-export class Sweeper {
-  readonly #parts: Parts
-  readonly #removal: Removal
+export class SweepSchedule {
+  readonly #context: FileContext
+  readonly #deletion: Deletion
   readonly #maxSizeBytes: number
   /** As of the last sweep, by whichever process. */
   #total: number | undefined
@@ -42,9 +42,9 @@ export class Sweeper {
   #isLearning = false
   #isClosed = false
 
-  constructor(parts: Parts, removal: Removal, maxSizeBytes: number) {
-    this.#parts = parts
-    this.#removal = removal
+  constructor(context: FileContext, deletion: Deletion, maxSizeBytes: number) {
+    this.#context = context
+    this.#deletion = deletion
     this.#maxSizeBytes = maxSizeBytes
   }
 
@@ -56,7 +56,7 @@ export class Sweeper {
   /** Tells of bytes that were written. */
   added(byteLength: number): void {
     this.#written += byteLength
-    if (this.#total === undefined && !this.#isLearning) this.#parts.background.run(() => this.#learn())
+    if (this.#total === undefined && !this.#isLearning) this.#context.background.run(() => this.#learn())
     this.#requestIfDue()
   }
 
@@ -124,19 +124,19 @@ export class Sweeper {
   }
 
   async #sweep(): Promise<void> {
-    const { tree, deletions } = this.#parts
-    if (!(await tree.isThere())) return
+    const { folders, deletions } = this.#context
+    if (!(await folders.isThere())) return
     const pause = () => this.#pause()
     const written = this.#written
     // In this order: what has been forgotten must neither lie there any more nor be able to come.
     const ordinal = await deletions.endOlder()
-    await removeLeftovers(tree, pause)
-    const total = await new Sweep(this.#parts, this.#removal, this.#maxSizeBytes, pause).run()
+    await removeLeftovers(folders, pause)
+    const total = await new Sweep(this.#context, this.#deletion, this.#maxSizeBytes, pause).run()
     if (ordinal !== undefined) await deletions.swept(ordinal, MAX_LINES)
     this.#total = total
     // Unless everything has been removed meanwhile.
     this.#counted = Math.max(this.#counted, written)
-    await attempt(() => writeStamp(this.#parts, total))
+    await attempt(() => writeStamp(this.#context, total))
     this.request(INTERVAL_MS)
     this.#requestIfDue()
   }
@@ -144,7 +144,7 @@ export class Sweeper {
   /** Spares a process the walk that another has just made. */
   async #learn(): Promise<void> {
     this.#isLearning = true
-    const stamp = await attempt(() => readStamp(this.#parts.tree))
+    const stamp = await attempt(() => readStamp(this.#context.folders))
     if (stamp === undefined || Date.now() - stamp.writtenAtMs > INTERVAL_MS) return this.request(FIRST_DELAY_MS)
     this.#total ??= stamp.totalBytes
     this.request(INTERVAL_MS)

@@ -3,8 +3,8 @@ import { bodyFileBytes } from '../shared/body-format.ts'
 import { partsOfBodyName } from '../shared/entry-names.ts'
 import type { RecordHead } from '../shared/record-format.ts'
 import { Ages } from './ages.ts'
-import { HOLLOW_MS, type Parts } from './context.ts'
-import type { Removal } from './delete.ts'
+import { type FileContext, HOLLOW_MS } from './context.ts'
+import type { Deletion } from './delete.ts'
 import type { FileStats } from './file-system.ts'
 import { type KeyFiles, listKeys, listShards } from './key-files.ts'
 import { roomFor } from './room.ts'
@@ -29,23 +29,23 @@ interface Occupant {
 /** One walk over all that is stored: takes away what is deleted, expired, damaged or left behind, and then, on a second
  * walk, what was not used for longest, until the rest keeps to the limit. Holds the names of one shard at a time. */
 export class Sweep {
-  readonly #parts: Parts
-  readonly #removal: Removal
+  readonly #context: FileContext
+  readonly #deletion: Deletion
   readonly #maxSizeBytes: number
   readonly #pause: () => Promise<void>
   readonly #nowMs = Date.now()
 
   /** `pause` lets others have their turn. */
-  constructor(parts: Parts, removal: Removal, maxSizeBytes: number, pause: () => Promise<void>) {
-    this.#parts = parts
-    this.#removal = removal
+  constructor(context: FileContext, deletion: Deletion, maxSizeBytes: number, pause: () => Promise<void>) {
+    this.#context = context
+    this.#deletion = deletion
     this.#maxSizeBytes = maxSizeBytes
     this.#pause = pause
   }
 
   /** Returns the bytes that are occupied in the end. */
   async run(): Promise<number> {
-    await this.#parts.uses.flush()
+    await this.#context.recency.flush()
     const ages = new Ages(this.#nowMs)
     let total = 0
     await this.#walk(async ({ stats, byteLength }) => {
@@ -74,7 +74,7 @@ export class Sweep {
     await this.#walk(async occupant => {
       found += occupant.byteLength
       const { mtimeMs } = occupant.stats
-      const its = ages.bucketOf(Math.max(mtimeMs, this.#parts.uses.pendingOf(occupant.name)))
+      const its = ages.bucketOf(Math.max(mtimeMs, this.#context.recency.pendingOf(occupant.name)))
       if (its > bucket) freed += await this.#remove(occupant)
       // Once there is room nothing more is to be sorted out.
       else if (its === bucket && remaining > 0 && atCutoff.push(occupant) >= MAX_SORTED) {
@@ -87,8 +87,8 @@ export class Sweep {
   }
 
   async #walk(visit: (occupant: Occupant) => Promise<void>): Promise<void> {
-    for (const shard of await listShards(this.#parts.tree)) {
-      const keys = await listKeys(this.#parts.tree, shard)
+    for (const shard of await listShards(this.#context.folders)) {
+      const keys = await listKeys(this.#context.folders, shard)
       for (let i = 0; i < keys.length; i += BATCH) {
         const found = await Promise.all(keys.slice(i, i + BATCH).map(files => this.#sweepKey(files)))
         for (const occupant of found.flat()) await visit(occupant)
@@ -102,12 +102,12 @@ export class Sweep {
     const left: Occupant[] = []
     // The key's own name, which says of the others, comes last: it has been changed before they are put in place.
     for (const name of records.sort().reverse()) {
-      const found = await this.#parts.records.readHead(name)
+      const found = await this.#context.records.readHead(name)
       if (found === undefined) continue
       const { stats } = found
       const head = found.parsed?.head
       const leads = head !== undefined && name === key && left.some(other => leadsTo(head, other.head))
-      if (leads && this.#isGone(key, head) && !this.#parts.deletions.covers(head, key, [])) {
+      if (leads && this.#isGone(key, head) && !this.#context.deletions.covers(head, key, [])) {
         left.push(await this.#hollow(key, head, stats))
       } else if (head === undefined || this.#isGone(key, head)) {
         await this.#removeUnchanged(key, name, head, stats)
@@ -129,14 +129,14 @@ export class Sweep {
 
   /** What is left of the first record of a key, whose response is gone: others are found by it. */
   async #hollow(key: string, head: RecordHead, seen: FileStats): Promise<Occupant> {
-    const { tree, mutex } = this.#parts
+    const { folders, mutex } = this.#context
     let stats = seen
     if (head.keptUntilMs !== HOLLOW_MS) {
       await mutex.run(key, async () => {
-        const now = await attempt(() => tree.fs.lstat(tree.recordPath(key)))
+        const now = await attempt(() => folders.fs.lstat(folders.recordPath(key)))
         if (now === undefined || now.ino !== seen.ino || now.mtimeMs !== seen.mtimeMs) return
-        await this.#removal.hollow(key, head)
-        stats = (await attempt(() => tree.fs.lstat(tree.recordPath(key)))) ?? seen
+        await this.#deletion.hollow(key, head)
+        stats = (await attempt(() => folders.fs.lstat(folders.recordPath(key)))) ?? seen
       })
     }
     return { key, name: key, head: { ...head, body: undefined }, stats, byteLength: roomFor(stats.size) }
@@ -146,14 +146,14 @@ export class Sweep {
   async #sweepBody(name: string, reachable: readonly Occupant[]): Promise<void> {
     const { recordName, bodyId } = partsOfBodyName(name) ?? {}
     if (reachable.some(({ name, head }) => name === recordName && head.body?.id === bodyId)) return
-    const { tree } = this.#parts
-    const path = tree.recordPath(name)
-    const stats = await attempt(() => tree.fs.lstat(path))
-    if (stats !== undefined && this.#isStale(stats)) await attempt(() => tree.fs.unlink(path))
+    const { folders } = this.#context
+    const path = folders.recordPath(name)
+    const stats = await attempt(() => folders.fs.lstat(path))
+    if (stats !== undefined && this.#isStale(stats)) await attempt(() => folders.fs.unlink(path))
   }
 
   #isGone(key: string, head: RecordHead): boolean {
-    return this.#parts.deletions.covers(head, key, head.tags) || head.keptUntilMs < this.#nowMs
+    return this.#context.deletions.covers(head, key, head.tags) || head.keptUntilMs < this.#nowMs
   }
 
   #isStale({ mtimeMs }: FileStats): boolean {
@@ -167,12 +167,12 @@ export class Sweep {
 
   /** Unless it has been replaced or used since it was looked at; true where it is gone. */
   async #removeUnchanged(key: string, name: string, head: RecordHead | undefined, seen: FileStats): Promise<boolean> {
-    const { tree, mutex } = this.#parts
+    const { folders, mutex } = this.#context
     return mutex.run(key, async () => {
-      const stats = await attempt(() => tree.fs.lstat(tree.recordPath(name)))
+      const stats = await attempt(() => folders.fs.lstat(folders.recordPath(name)))
       if (stats === undefined) return true
       if (stats.ino !== seen.ino || stats.mtimeMs !== seen.mtimeMs) return false
-      await this.#removal.unlink(name, head)
+      await this.#deletion.unlink(name, head)
       return true
     })
   }

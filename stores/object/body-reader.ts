@@ -3,11 +3,11 @@ import { CacheError } from '../../lib/errors.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { attempt } from '../shared/attempt.ts'
 import { bodyFileBytes, bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, openFrame } from '../shared/body-format.ts'
-import { assertBytes, type Calls, endIterator } from './driver-calls.ts'
-import type { Use } from './driver-use.ts'
+import { assertBytes, type DriverCalls, endIterator } from './driver-calls.ts'
+import type { DriverUse } from './driver-use.ts'
 
 export interface BodySource {
-  readonly calls: Calls
+  readonly calls: DriverCalls
   readonly path: string
   readonly bodyId: string
   readonly byteLength: number
@@ -16,10 +16,10 @@ export interface BodySource {
 }
 
 /** Ends what was opened and never read. */
-const forgotten = new FinalizationRegistry<Use>(use => use.abort(letGo()))
+const forgotten = new FinalizationRegistry<DriverUse>(use => use.abort(letGo()))
 
 /** Opens a body's object, or a range of it; undefined where there is none, or its first chunk is not what was written. */
-export async function openBody(source: BodySource, range: ByteRange): Promise<BodyDownload | undefined> {
+export async function openBody(source: BodySource, range: ByteRange): Promise<BodyReader | undefined> {
   const { calls, path, byteLength } = source
   const first = Math.floor(range.start / CHUNK_BYTES)
   const end = Math.min(Math.ceil(range.end / CHUNK_BYTES) * FRAME_BYTES, bodyFileBytes(byteLength))
@@ -27,7 +27,7 @@ export async function openBody(source: BodySource, range: ByteRange): Promise<Bo
   try {
     const pieces = await calls.open(path, { start: first * FRAME_BYTES, end }, use)
     if (pieces !== undefined) {
-      const download = new BodyDownload(source, range, pieces, use)
+      const download = new BodyReader(source, range, pieces, use)
       if (await download.begin()) return download
     }
   } catch (error) {
@@ -40,11 +40,11 @@ export async function openBody(source: BodySource, range: ByteRange): Promise<Bo
 }
 
 /** The chunks of a body, each verified before it is given. */
-export class BodyDownload implements AsyncIterableIterator<Uint8Array> {
+export class BodyReader implements AsyncIterableIterator<Uint8Array> {
   readonly #source: BodySource
   readonly #range: ByteRange
   readonly #pieces: AsyncIterator<Uint8Array>
-  readonly #use: Use
+  readonly #use: DriverUse
   readonly #seed: number
   #index: number
   #ahead: Uint8Array | undefined
@@ -52,7 +52,7 @@ export class BodyDownload implements AsyncIterableIterator<Uint8Array> {
   #turn: Promise<unknown> = Promise.resolve()
   #isOpen = true
 
-  constructor(source: BodySource, range: ByteRange, pieces: AsyncIterator<Uint8Array>, use: Use) {
+  constructor(source: BodySource, range: ByteRange, pieces: AsyncIterator<Uint8Array>, use: DriverUse) {
     this.#source = source
     this.#range = range
     this.#pieces = pieces

@@ -2,17 +2,17 @@ import { Buffer } from 'node:buffer'
 import { CacheError } from '../../lib/errors.ts'
 import { attempt } from '../shared/attempt.ts'
 import { bodyFileBytes, bodySeed, CHECKSUM_BYTES, CHUNK_BYTES, FRAME_BYTES, sealFrame } from '../shared/body-format.ts'
-import type { Parts } from './context.ts'
-import type { Use } from './driver-use.ts'
+import type { ObjectContext } from './context.ts'
+import type { DriverUse } from './driver-use.ts'
 import { bodyPath, newId } from './layout.ts'
 
 /** Writes a body into an object of its own, in chunks with checksums: one is being taken by the driver, one waits, one is
  * being collected. */
 export class BodyUpload {
   readonly id = newId()
-  readonly #parts: Parts
+  readonly #context: ObjectContext
   readonly #path: string
-  readonly #use: Use
+  readonly #use: DriverUse
   readonly #seed = bodySeed(this.id)
   readonly #putting: Promise<boolean>
   #frame = Buffer.allocUnsafeSlow(FRAME_BYTES)
@@ -25,13 +25,13 @@ export class BodyUpload {
   #onTaken: (() => void) | undefined
 
   /** `byteLength`: of the whole body, where that is known. */
-  constructor(parts: Parts, key: string, byteLength: number | undefined) {
-    this.#parts = parts
+  constructor(context: ObjectContext, key: string, byteLength: number | undefined) {
+    this.#context = context
     this.#path = bodyPath(key, this.id)
-    this.#use = parts.calls.begin()
-    parts.uploading.add(this.id)
+    this.#use = context.calls.begin()
+    context.uploading.add(this.id)
     const size = byteLength === undefined ? undefined : bodyFileBytes(byteLength)
-    this.#putting = parts.calls.upload(this.#path, this.#frames(), size, this.#use)
+    this.#putting = context.calls.upload(this.#path, this.#frames(), size, this.#use)
     // Whoever writes next is told.
     this.#putting.then(
       () => this.#isDrained || this.#use.abort(tooEarly()),
@@ -58,14 +58,14 @@ export class BodyUpload {
 
   /** The body belongs to a record now, or is gone. */
   settle(): void {
-    this.#parts.uploading.delete(this.id)
+    this.#context.uploading.delete(this.id)
   }
 
   /** Ends it, and removes what may have been made. */
   abort(): void {
     this.#use.abort(new CacheError('ERR_CACHE_STORE', 'the response is not stored'))
     this.#onFrame?.()
-    const { background, calls } = this.#parts
+    const { background, calls } = this.#context
     background.run(async () => {
       // A driver that does not listen is not waited for: what it makes then is an orphan, for a sweep.
       const rest = calls.begin()

@@ -3,16 +3,16 @@ import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { BodyWriter } from '../store.ts'
 import { BodyUpload } from './body-upload.ts'
-import type { Placement } from './commit.ts'
-import type { Parts } from './context.ts'
+import type { Commit } from './commit.ts'
+import type { ObjectContext } from './context.ts'
 import type { ObjectPosition } from './deletion-log.ts'
 
 /** Larger bodies get an object of their own. */
 const MAX_INLINE_BYTES = 65_536
 
-export interface EntryWriterOptions {
-  readonly parts: Parts
-  readonly placement: Placement
+export interface ObjectBodyWriterOptions {
+  readonly context: ObjectContext
+  readonly commit: Commit
   readonly position: ObjectPosition
   readonly maxBytes: number
   /** The length of the body that is to come, where it is known. */
@@ -22,14 +22,14 @@ export interface EntryWriterOptions {
 }
 
 /** Takes one body: keeps it while it is small, uploads it as it comes once it is not. */
-export class EntryWriter implements BodyWriter {
-  readonly #options: EntryWriterOptions
+export class ObjectBodyWriter implements BodyWriter {
+  readonly #options: ObjectBodyWriterOptions
   #pieces: Uint8Array[] = []
   #upload: BodyUpload | undefined
   #byteLength = 0
   #isOver = false
 
-  constructor(options: EntryWriterOptions) {
+  constructor(options: ObjectBodyWriterOptions) {
     this.#options = options
   }
 
@@ -47,10 +47,10 @@ export class EntryWriter implements BodyWriter {
   async commit(entry: Entry): Promise<boolean> {
     if (this.#isOver) return false
     this.#isOver = true
-    const { placement, position } = this.#options
+    const { commit, position } = this.#options
     let stored = false
     try {
-      stored = await placement.place(entry, await this.#finish(), position)
+      stored = await commit.place(entry, await this.#finish(), position)
     } finally {
       this.#options.onOver()
       if (stored) this.#upload?.settle()
@@ -80,11 +80,11 @@ export class EntryWriter implements BodyWriter {
   }
 
   async #spill(): Promise<BodyUpload> {
-    const { parts, position, expectedBytes, maxBytes } = this.#options
+    const { context, position, expectedBytes, maxBytes } = this.#options
     const pieces = this.#pieces
     this.#pieces = []
     const isKnown = expectedBytes !== undefined && expectedBytes <= maxBytes
-    const upload = new BodyUpload(parts, position.key, isKnown ? expectedBytes : undefined)
+    const upload = new BodyUpload(context, position.key, isKnown ? expectedBytes : undefined)
     this.#upload = upload
     for (const piece of pieces) await upload.write(piece)
     return upload

@@ -6,7 +6,7 @@ import { digestOf, tagDigestOf, variantName } from '../shared/entry-names.ts'
 import { encodeRecordFile, type RecordHead } from '../shared/record-format.ts'
 import { isSameVaryList, withVaryList } from '../shared/vary-lists.ts'
 import { keptUntil } from '../store-time.ts'
-import { isLive, type Parts } from './context.ts'
+import { isLive, type ObjectContext } from './context.ts'
 import type { ObjectPosition } from './deletion-log.ts'
 import { bodyPath, recordPath } from './layout.ts'
 import { MAX_RECORD_BYTES } from './record-reader.ts'
@@ -38,11 +38,11 @@ interface Moving {
 /** Puts records in their places: the first variant of a key under the name of the key, others under names of their own,
  * with their lists of selecting fields in the head of the first. So the only variant is found with one read, any other
  * with two. */
-export class Placement {
-  readonly #parts: Parts
+export class Commit {
+  readonly #context: ObjectContext
 
-  constructor(parts: Parts) {
-    this.#parts = parts
+  constructor(context: ObjectContext) {
+    this.#context = context
   }
 
   /** Stores a response. False where a deletion was faster. */
@@ -55,9 +55,9 @@ export class Placement {
     const object = body.kind === 'object' ? { id: body.id, byteLength: body.byteLength } : undefined
     const keptUntilMs = keptUntil(entry)
     const head = { variantDigest: variant, vary, lists: [], tags, keptUntilMs, epoch, ordinal, body: object }
-    return this.#parts.mutex.run(key, async () => {
+    return this.#context.mutex.run(key, async () => {
       for (let i = 0; i < MAX_ATTEMPTS; i++) {
-        const { deletions, records, calls } = this.#parts
+        const { deletions, records, calls } = this.#context
         const [primary, overtaken] = await Promise.all([records.readHead(key), deletions.hasOvertaken(position, tags)])
         if (overtaken) return false
         const { name, lists, replaced, isFirst } = await this.#placeFor(key, head, primary)
@@ -67,7 +67,7 @@ export class Placement {
         const isConditional = isFirst && calls.capabilities.ifAbsent
         const stored = await this.#put(name, bytes, isConditional, position, tags)
         if (stored === 'taken') continue
-        if (stored === 'kept') this.#parts.time.note(entry)
+        if (stored === 'kept') this.#context.time.note(entry)
         if (replaced?.body !== undefined) this.#discard(key, replaced.body.id)
         // From the time when another variant was the first.
         if (lists.length > 0) await attempt(() => calls.delete(recordPath(variantName(key, variant))))
@@ -82,14 +82,14 @@ export class Placement {
     const key = digestOf(entry.key)
     const variant = digestOf(from)
     const tags = entry.tags.map(tagDigestOf)
-    return this.#parts.mutex.run(key, async () => {
-      const { records, deletions } = this.#parts
+    return this.#context.mutex.run(key, async () => {
+      const { records, deletions } = this.#context
       const [primary, position] = await Promise.all([records.read(key), asOf ?? deletions.now(key)])
       const isPrimary = primary?.parsed?.head.variantDigest === variant
       const name = isPrimary ? key : variantName(key, variant)
       const found = primary === undefined || isPrimary ? primary : await records.read(name)
       const head = found?.parsed?.head
-      if (found === undefined || head?.variantDigest !== variant || !isLive(this.#parts, head)) return false
+      if (found === undefined || head?.variantDigest !== variant || !isLive(this.#context, head)) return false
       const record = records.decode(found)
       if (record?.entry.id !== entry.id || record.entry.key !== entry.key) return false
       if (await deletions.hasOvertaken(position, tags)) return false
@@ -102,14 +102,14 @@ export class Placement {
       const bytes = this.#encode(changed, entry, record.body)
       if (bytes.byteLength > MAX_RECORD_BYTES) return false
       if ((await this.#put(name, bytes, false, position, tags)) !== 'kept') return false
-      this.#parts.time.note(entry)
+      this.#context.time.note(entry)
       return true
     })
   }
 
   /** Puts a response under another variant key: the first record of a key stays where it is, and all bodies do. */
   async #move({ name, head, record, primary }: Moving, entry: Entry, position: ObjectPosition): Promise<boolean> {
-    const { calls, records } = this.#parts
+    const { calls, records } = this.#context
     const { key } = position
     const moved = { ...head, variantDigest: digestOf(entry.variantKey), vary: entry.vary }
     const other = variantName(key, moved.variantDigest)
@@ -118,7 +118,7 @@ export class Placement {
     const bytes = this.#encode({ ...moved, lists: place.lists }, entry, record.body)
     if (bytes.byteLength > MAX_RECORD_BYTES) return false
     if ((await this.#put(place.name, bytes, false, position, head.tags)) !== 'kept') return false
-    this.#parts.time.note(entry)
+    this.#context.time.note(entry)
     if (!isFirst) await calls.delete(recordPath(name))
     const replaced = place.name === key && head.lists.length > 0 ? await records.readHead(other) : undefined
     if (replaced !== undefined && replaced !== 'damaged') await calls.delete(recordPath(other))
@@ -137,7 +137,7 @@ export class Placement {
     position: ObjectPosition,
     tags: readonly string[]
   ): Promise<'kept' | 'overtaken' | 'taken'> {
-    const { deletions, calls } = this.#parts
+    const { deletions, calls } = this.#context
     const path = recordPath(name)
     let isOvertaken: boolean
     try {
@@ -155,19 +155,19 @@ export class Placement {
     if (primary === undefined || primary === 'damaged') {
       return { name: key, lists: [], replaced: undefined, isFirst: primary === undefined }
     }
-    if (primary.variantDigest === head.variantDigest || !isLive(this.#parts, primary)) {
+    if (primary.variantDigest === head.variantDigest || !isLive(this.#context, primary)) {
       return { name: key, lists: primary.lists, replaced: primary, isFirst: false }
     }
     const isKnown = primary.lists.some(list => isSameVaryList(list, head.vary))
     if (!isKnown) await this.#addList(key, head.vary)
     const name = variantName(key, head.variantDigest)
-    const replaced = await this.#parts.records.readHead(name)
+    const replaced = await this.#context.records.readHead(name)
     return { name, lists: [], replaced: replaced === 'damaged' ? undefined : replaced, isFirst: false }
   }
 
   /** Has the first record of the key say that others are selected by these fields. */
   async #addList(key: string, vary: readonly string[]): Promise<void> {
-    const { records, calls } = this.#parts
+    const { records, calls } = this.#context
     const primary = await records.read(key)
     if (primary?.parsed === undefined) return
     const { head, recordStart } = primary.parsed
@@ -178,11 +178,11 @@ export class Placement {
   /** Credentials can be part of a variant key: only its digest is kept. */
   #encode(head: RecordHead, entry: Entry, body: Uint8Array | undefined): Buffer {
     const kept = { ...entry, variantKey: `sha256-${head.variantDigest}` }
-    return encodeRecordFile(head, this.#parts.serializer.encode({ version: RECORD_VERSION, entry: kept, body }))
+    return encodeRecordFile(head, this.#context.serializer.encode({ version: RECORD_VERSION, entry: kept, body }))
   }
 
   #discard(key: string, bodyId: string): void {
-    const { background, calls } = this.#parts
+    const { background, calls } = this.#context
     background.run(() => calls.delete(bodyPath(key, bodyId)))
   }
 }

@@ -1,20 +1,20 @@
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import { digestOf, keyNameOf, variantName } from '../shared/entry-names.ts'
 import { encodeRecordFile, type RecordHead } from '../shared/record-format.ts'
-import type { Parts } from './context.ts'
+import type { ObjectContext } from './context.ts'
 import { bodyPath, parseEntryPath, recordPath } from './layout.ts'
 
 /** Removes what is stored for a key. */
-export class Removal {
-  readonly #parts: Parts
+export class Deletion {
+  readonly #context: ObjectContext
 
-  constructor(parts: Parts) {
-    this.#parts = parts
+  constructor(context: ObjectContext) {
+    this.#context = context
   }
 
   /** Removes every variant. What is being stored for the key in this process comes before, and is found, or after. */
   async deleteKey(key: string): Promise<void> {
-    const { mutex, deletions, calls, uploading } = this.#parts
+    const { mutex, deletions, calls, uploading } = this.#context
     await mutex.run(key, async () => {
       await deletions.addKey(key)
       const removed: Promise<void>[] = []
@@ -28,7 +28,7 @@ export class Removal {
 
   /** Removes a record whose bytes are not those that were written, if that is still so. */
   async removeDamaged(name: string): Promise<void> {
-    const { records, calls, mutex } = this.#parts
+    const { records, calls, mutex } = this.#context
     await mutex.run(keyNameOf(name), async () => {
       const found = await records.read(name)
       if (found !== undefined && records.decode(found) === undefined) await calls.delete(recordPath(name))
@@ -37,7 +37,7 @@ export class Removal {
 
   /** Removes a record whose body is damaged or missing, if it is still its body. */
   async removeWithBody(name: string, bodyId: string): Promise<void> {
-    const { records, mutex } = this.#parts
+    const { records, mutex } = this.#context
     await mutex.run(keyNameOf(name), async () => {
       const head = await records.readHead(name)
       if (head !== undefined && head !== 'damaged' && head.body?.id === bodyId) await this.remove(name, head)
@@ -46,7 +46,7 @@ export class Removal {
 
   /** Removes one response, if it is still stored. */
   async removeEntry({ key, variantKey, id }: Entry): Promise<void> {
-    const { records, mutex } = this.#parts
+    const { records, mutex } = this.#context
     const keyName = digestOf(key)
     const variant = digestOf(variantKey)
     await mutex.run(keyName, async () => {
@@ -65,7 +65,7 @@ export class Removal {
 
   /** Leaves of the first record of a key only what others are found by. */
   async hollow(key: string, head: RecordHead): Promise<void> {
-    const { calls } = this.#parts
+    const { calls } = this.#context
     if (head.keptUntilMs === 0 && head.tags.length === 0) return
     const hollow = { ...head, tags: [], keptUntilMs: 0, body: undefined }
     await calls.put(recordPath(key), encodeRecordFile(hollow, new Uint8Array()))
@@ -73,7 +73,7 @@ export class Removal {
   }
 
   async remove(name: string, head: RecordHead): Promise<void> {
-    const { calls } = this.#parts
+    const { calls } = this.#context
     await calls.delete(recordPath(name))
     if (head.body !== undefined) await calls.delete(bodyPath(keyNameOf(name), head.body.id))
   }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { monotonicMs } from '../../lib/event-loop.ts'
-import type { Marks } from './deletion-marks.ts'
-import type { Calls } from './driver-calls.ts'
+import type { DeletionMarks } from './deletion-marks.ts'
+import type { DriverCalls } from './driver-calls.ts'
 import { deletedKeyPath, idOf, newId, timeOfId } from './layout.ts'
 
 /** Traces of deletions are kept for a day, and responses that took half as long to come are refused. */
@@ -31,11 +31,11 @@ export class ObjectPosition {
 }
 
 /** What was deleted, by whichever process. */
-export class Deletions {
-  readonly #calls: Calls
-  readonly #marks: Marks
+export class DeletionLog {
+  readonly #calls: DriverCalls
+  readonly #marks: DeletionMarks
 
-  constructor(calls: Calls, marks: Marks) {
+  constructor(calls: DriverCalls, marks: DeletionMarks) {
     this.#calls = calls
     this.#marks = marks
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Calls } from './driver-calls.ts'
+import type { DriverCalls } from './driver-calls.ts'
 import { MARKS } from './layout.ts'
 
 const NAME = /^(\d{15})-(all|tag)-([\da-f]{32}|)-[\da-f]{8}$/
@@ -20,10 +20,10 @@ interface Mark {
  * listing.
  *
  * Within a process their order is that in which it came to see them: a response is overtaken by every mark that was not seen
- * when it was asked for, and that is exact, without a clock. Records are compared by ordinals, in passing, for the sake of
+ * when it was asked for, and that is exact, without a clock. RecordReader are compared by ordinals, in passing, for the sake of
  * what a process has left behind that came to a sudden end. */
-export class Marks {
-  readonly #calls: Calls
+export class DeletionMarks {
+  readonly #calls: DriverCalls
   readonly #marks = new Map<string, Mark>()
   /** Those of this process that are not listed yet. */
   readonly #pending = new Set<string>()
@@ -33,7 +33,7 @@ export class Marks {
   #running: Promise<void> | undefined
   #queued: Promise<void> | undefined
 
-  constructor(calls: Calls) {
+  constructor(calls: DriverCalls) {
     this.#calls = calls
   }
 

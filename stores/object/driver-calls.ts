@@ -5,14 +5,14 @@ import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { attempt } from '../shared/attempt.ts'
 import { closedError } from '../shared/closed-error.ts'
 import type { DriverCapabilities, ObjectBody, ObjectDriver } from './driver.ts'
-import { Use } from './driver-use.ts'
+import { DriverUse } from './driver-use.ts'
 
 /** Speaks to a driver, which may hang, throw and answer what it likes. Names are relative to the store's. */
-export class Calls {
+export class DriverCalls {
   readonly #driver: ObjectDriver
   readonly #root: string
   readonly #timeoutMs: number
-  readonly #uses = new Set<Use>()
+  readonly #uses = new Set<DriverUse>()
   #isClosed = false
 
   constructor(driver: ObjectDriver, root: string, timeoutMs: number) {
@@ -43,7 +43,7 @@ export class Calls {
   }
 
   /** Begins to read a large object; undefined where there is none. Who has it ends the use. */
-  async open(name: string, range: ByteRange, use: Use): Promise<AsyncIterator<Uint8Array> | undefined> {
+  async open(name: string, range: ByteRange, use: DriverUse): Promise<AsyncIterator<Uint8Array> | undefined> {
     const body = await use.within(this.#get(name, range, use), release)
     if (body === undefined) return undefined
     return isUint8Array(body) ? once(body) : body[Symbol.asyncIterator]()
@@ -55,7 +55,7 @@ export class Calls {
   }
 
   /** Writes a large object as its bytes come, which may take as long as they do. */
-  upload(name: string, body: AsyncIterable<Uint8Array>, size: number | undefined, use: Use): Promise<boolean> {
+  upload(name: string, body: AsyncIterable<Uint8Array>, size: number | undefined, use: DriverUse): Promise<boolean> {
     return this.#put(name, body, { size, signal: use.signal })
   }
 
@@ -86,9 +86,9 @@ export class Calls {
   }
 
   /** For whoever reads or writes piece by piece. */
-  begin(): Use {
+  begin(): DriverUse {
     if (this.#isClosed) throw closedError('ObjectStore')
-    return new Use(this.#timeoutMs, this.#uses)
+    return new DriverUse(this.#timeoutMs, this.#uses)
   }
 
   close(): void {
@@ -96,7 +96,7 @@ export class Calls {
     for (const use of [...this.#uses]) use.abort(closedError('ObjectStore'))
   }
 
-  async #run<T>(work: (use: Use) => Promise<T>): Promise<T> {
+  async #run<T>(work: (use: DriverUse) => Promise<T>): Promise<T> {
     const use = this.begin()
     try {
       return await use.within(work(use))
@@ -105,7 +105,7 @@ export class Calls {
     }
   }
 
-  async #get(name: string, range: ByteRange | undefined, { signal }: Use): Promise<ObjectBody | undefined> {
+  async #get(name: string, range: ByteRange | undefined, { signal }: DriverUse): Promise<ObjectBody | undefined> {
     const { start, end } = this.capabilities.ranges ? { ...range } : { start: undefined, end: undefined }
     const body: unknown = await this.#driver.get(this.#root + name, { start, end, signal })
     if (body === undefined) return undefined

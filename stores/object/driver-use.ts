@@ -3,13 +3,13 @@ import { CacheError } from '../../lib/errors.ts'
 
 /** One use of a driver: it ends when the driver has answered, or is told to end; no driver can make anybody wait for
  * longer, whether it listens to the signal or not. */
-export class Use {
+export class DriverUse {
   readonly #timeoutMs: number
   readonly #controller = new AbortController()
   readonly #waiting = new Set<(error: unknown) => void>()
-  readonly #uses: Set<Use>
+  readonly #uses: Set<DriverUse>
 
-  constructor(timeoutMs: number, uses: Set<Use>) {
+  constructor(timeoutMs: number, uses: Set<DriverUse>) {
     this.#timeoutMs = timeoutMs
     this.#uses = uses
     uses.add(this)

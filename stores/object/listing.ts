@@ -1,15 +1,15 @@
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { isLive, type Parts } from './context.ts'
+import { isLive, type ObjectContext } from './context.ts'
 import { groupsOf } from './walk.ts'
 
 /** All that is stored, key by key. */
-export async function* listStored(parts: Parts): AsyncGenerator<Entry> {
-  const { calls, records, marks } = parts
+export async function* listStored(context: ObjectContext): AsyncGenerator<Entry> {
+  const { calls, records, marks } = context
   await marks.refresh()
   for await (const { records: names } of groupsOf(calls)) {
     for (const name of names) {
       const found = await records.read(name)
-      if (found?.parsed === undefined || !isLive(parts, found.parsed.head)) continue
+      if (found?.parsed === undefined || !isLive(context, found.parsed.head)) continue
       const record = records.decode(found)
       if (record !== undefined) yield record.entry
     }

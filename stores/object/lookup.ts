@@ -3,8 +3,8 @@ import { digestOf, variantName } from '../shared/entry-names.ts'
 import type { RecordHead } from '../shared/record-format.ts'
 import type { Body, Lookup, Position, Stored } from '../store.ts'
 import { openBody } from './body-reader.ts'
-import { isLive, type Parts } from './context.ts'
-import type { Removal } from './delete.ts'
+import { isLive, type ObjectContext } from './context.ts'
+import type { Deletion } from './delete.ts'
 import { bodyPath } from './layout.ts'
 import type { FoundRecord } from './record-reader.ts'
 
@@ -15,20 +15,20 @@ interface Selection {
 }
 
 /** Finds what is stored. */
-export class Finder {
-  readonly #parts: Parts
-  readonly #removal: Removal
+export class ObjectLookup {
+  readonly #context: ObjectContext
+  readonly #deletion: Deletion
 
-  constructor(parts: Parts, removal: Removal) {
-    this.#parts = parts
-    this.#removal = removal
+  constructor(context: ObjectContext, deletion: Deletion) {
+    this.#context = context
+    this.#deletion = deletion
   }
 
   async find(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
     const name = digestOf(key)
-    const primary = await this.#parts.records.read(name)
+    const primary = await this.#context.records.read(name)
     const head = primary?.parsed?.head
-    const asOf = (): Promise<Position> => this.#parts.deletions.now(name)
+    const asOf = (): Promise<Position> => this.#context.deletions.now(name)
     if (primary !== undefined && head === undefined) this.#remove(name)
     if (primary === undefined || head === undefined) return { stored: [], otherVariants: false, asOf }
     const first = select(head.vary, variantOf)
@@ -40,12 +40,12 @@ export class Finder {
     }
     const stored = found.filter(each => each !== undefined)
     stored.sort((a, b) => b.entry.responseTimeMs - a.entry.responseTimeMs)
-    return { stored, otherVariants: head.lists.length > 0 || (!isFirst && isLive(this.#parts, head)), asOf }
+    return { stored, otherVariants: head.lists.length > 0 || (!isFirst && isLive(this.#context, head)), asOf }
   }
 
   async #findVariant(keyName: string, key: CacheKey, selection: Selection): Promise<Stored | undefined> {
     const name = variantName(keyName, selection.digest)
-    const found = await this.#parts.records.read(name)
+    const found = await this.#context.records.read(name)
     if (found === undefined) return undefined
     if (found.parsed === undefined) this.#remove(name)
     return this.#storedIn(name, found, key, selection)
@@ -53,18 +53,18 @@ export class Finder {
 
   #storedIn(name: string, found: FoundRecord, key: CacheKey, { variantKey, digest }: Selection): Stored | undefined {
     const head = found.parsed?.head
-    if (head?.variantDigest !== digest || !isLive(this.#parts, head)) return undefined
-    const record = this.#parts.records.decode(found)
+    if (head?.variantDigest !== digest || !isLive(this.#context, head)) return undefined
+    const record = this.#context.records.decode(found)
     if (record === undefined) this.#remove(name)
     // Another key with the same digest, or an object that was put in another's place.
-    if (record?.entry.key !== key || this.#parts.time.hasExpired(record.entry)) return undefined
+    if (record?.entry.key !== key || this.#context.time.hasExpired(record.entry)) return undefined
     const entry = { ...record.entry, variantKey }
     if (head.body === undefined) return new StoredInRecord(entry, record.body ?? new Uint8Array())
-    return new StoredInObject(entry, name, head.body, this.#parts, this.#removal)
+    return new StoredInObject(entry, name, head.body, this.#context, this.#deletion)
   }
 
   #remove(name: string): void {
-    this.#parts.background.run(() => this.#removal.removeDamaged(name))
+    this.#context.background.run(() => this.#deletion.removeDamaged(name))
   }
 }
 
@@ -108,24 +108,30 @@ class StoredInObject implements Stored {
   readonly entry: Entry
   readonly #name: string
   readonly #body: NonNullable<RecordHead['body']>
-  readonly #parts: Parts
-  readonly #removal: Removal
+  readonly #context: ObjectContext
+  readonly #deletion: Deletion
 
-  constructor(entry: Entry, name: string, body: NonNullable<RecordHead['body']>, parts: Parts, removal: Removal) {
+  constructor(
+    entry: Entry,
+    name: string,
+    body: NonNullable<RecordHead['body']>,
+    context: ObjectContext,
+    deletion: Deletion
+  ) {
     this.entry = entry
     this.#name = name
     this.#body = body
-    this.#parts = parts
-    this.#removal = removal
+    this.#context = context
+    this.#deletion = deletion
   }
 
   async open(range?: ByteRange): Promise<Body | undefined> {
-    const { calls, background } = this.#parts
+    const { calls, background } = this.#context
     const { id, byteLength } = this.#body
     const { start, end } = range ?? { start: 0, end: byteLength }
     if (end > byteLength || start > end) return undefined
     if (start === end) return new Uint8Array()
-    const onDamage = () => background.run(() => this.#removal.removeWithBody(this.#name, id))
+    const onDamage = () => background.run(() => this.#deletion.removeWithBody(this.#name, id))
     const path = bodyPath(digestOf(this.entry.key), id)
     return openBody({ calls, path, bodyId: id, byteLength, onDamage }, { start, end })
   }

@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import type { StoredRecord } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import { headBytes, type ParsedHead, parseHead, type RecordHead, recordOf } from '../shared/record-format.ts'
-import type { Calls } from './driver-calls.ts'
+import type { DriverCalls } from './driver-calls.ts'
 import { recordPath } from './layout.ts'
 
 /** A larger record is not stored, and is damaged where there is one. */
@@ -16,11 +16,11 @@ export interface FoundRecord {
 }
 
 /** Reads record objects. */
-export class Records {
-  readonly #calls: Calls
+export class RecordReader {
+  readonly #calls: DriverCalls
   readonly #serializer: BytesSerializer
 
-  constructor(calls: Calls, serializer: BytesSerializer) {
+  constructor(calls: DriverCalls, serializer: BytesSerializer) {
     this.#calls = calls
     this.#serializer = serializer
   }

@@ -1,4 +1,4 @@
-import type { Calls } from './driver-calls.ts'
+import type { DriverCalls } from './driver-calls.ts'
 import { DELETED_KEYS, deletedKeyOf, ENTRIES, parseEntryPath } from './layout.ts'
 
 /** Keys that are looked at at the same time. */
@@ -14,9 +14,9 @@ export interface KeyGroup {
   readonly isDeleted: boolean
 }
 
-/** Calls `visit` for every key of which there is anything, several at a time; rejects with what the first has failed with,
+/** DriverCalls `visit` for every key of which there is anything, several at a time; rejects with what the first has failed with,
  * once the others are done. */
-export async function walkKeys(calls: Calls, visit: (group: KeyGroup) => Promise<void>): Promise<void> {
+export async function walkKeys(calls: DriverCalls, visit: (group: KeyGroup) => Promise<void>): Promise<void> {
   const running = new Set<Promise<void>>()
   const failures: unknown[] = []
   for await (const group of groupsOf(calls)) {
@@ -32,7 +32,7 @@ export async function walkKeys(calls: Calls, visit: (group: KeyGroup) => Promise
 }
 
 /** Both lists are in the order of keys, so no more than one key of each is held. */
-export async function* groupsOf(calls: Calls): AsyncGenerator<KeyGroup, undefined> {
+export async function* groupsOf(calls: DriverCalls): AsyncGenerator<KeyGroup, undefined> {
   const deletedKeys = calls.list(DELETED_KEYS)
   try {
     let deleted = await nextKey(deletedKeys)
@@ -49,7 +49,7 @@ export async function* groupsOf(calls: Calls): AsyncGenerator<KeyGroup, undefine
   }
 }
 
-async function* storedGroups(calls: Calls): AsyncGenerator<Omit<KeyGroup, 'isDeleted'>, undefined> {
+async function* storedGroups(calls: DriverCalls): AsyncGenerator<Omit<KeyGroup, 'isDeleted'>, undefined> {
   let key = ''
   let records: string[] = []
   let bodies: string[] = []

@@ -1,5 +1,5 @@
 /** Work that nobody waits for but who closes the store. What fails there is tried again another time. */
-export class Background {
+export class BackgroundTasks {
   readonly #work = new Set<Promise<void>>()
 
   run(work: () => Promise<void>): void {

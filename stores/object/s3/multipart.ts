@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { elementIn, readError, readText } from './answers.ts'
 import { notInProtocol, type S3Client } from './client.ts'
 
-/** Parts that are being sent while another is collected. */
+/** ObjectContext that are being sent while another is collected. */
 const MAX_SENDING = 2
 const MAX_ANSWER_BYTES = 65_536
 /** For what has to be done although nobody waits any more. */
