@@ -18,6 +18,7 @@ import { MemoryStore } from '../stores/memory.ts'
 import type { CacheStore } from '../stores/store.ts'
 import { suggestedTimeoutMs } from '../stores/suggested-timeout.ts'
 import { partitionBy, type RequestToPartition } from './request/partition.ts'
+import type { StoreOperation } from './store-access/store-calls.ts'
 
 /** The options of cacheInterceptor(). Every number carries its unit in its name; a bad value is a TypeError with code
  * ERR_CACHE_OPTION that names the option. */
@@ -90,21 +91,6 @@ export interface CacheOptions {
    * which sees a replaced Date. */
   now?: () => number
 }
-
-/** Where a store's fault happened: a method of the contract, or reading a body. */
-export type StoreOperation =
-  | 'get'
-  | 'open'
-  | 'read'
-  | 'put'
-  | 'write'
-  | 'commit'
-  | 'abort'
-  | 'update'
-  | 'lease'
-  | 'delete'
-  | 'clear'
-  | 'close'
 
 /** The options, checked and complete. */
 export interface Settings {

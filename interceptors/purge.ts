@@ -45,7 +45,7 @@ async function purgeUrl({ flights, guard }: PurgeServices, url: string | URL): P
 async function purgeTag({ flights, guard }: PurgeServices, tag: string): Promise<void> {
   const carried = checkedTag(tag)
   flights.overtakeTagged(carried)
-  await guard.purgeTagged(carried)
+  await guard.purgeTag(carried)
 }
 
 async function purgeOrigin(services: PurgeServices, origin: string | URL): Promise<void> {
@@ -56,5 +56,5 @@ async function purgeOrigin(services: PurgeServices, origin: string | URL): Promi
 
 async function purgeAll({ flights, guard }: PurgeServices): Promise<void> {
   flights.overtake()
-  await guard.purgeTagged(undefined)
+  await guard.purgeAll()
 }

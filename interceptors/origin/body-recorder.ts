@@ -7,8 +7,7 @@ import { Blocks } from '../../stores/blocks.ts'
 import { isPromise, mapMaybe } from '../../stores/shared/maybe-promise.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../../stores/store.ts'
 import { storedPieces } from '../replay/body-chunks.ts'
-import type { StoreGuard } from '../store-access/store-guard.ts'
-import type { StoreRefusal } from '../store-access/store-refusal.ts'
+import type { StoreGuard, StoreRefusal } from '../store-access/store-guard.ts'
 import type { Joining } from './commit-check.ts'
 
 export interface RecorderOptions {

@@ -1,0 +1,14 @@
+declare const NEVER_REJECTED: unique symbol
+
+/** A promise that is never rejected: whoever waits for it needs no handler for that. */
+export interface GuardedPromise<T> extends Promise<T> {
+  readonly [NEVER_REJECTED]: true
+}
+
+/** An answer that is there, or will be. */
+export type Guarded<T> = T | GuardedPromise<T>
+
+/** Makes a promise a guarded one: `instead` is the answer where it is rejected. */
+export function guarded<T>(promise: Promise<T>, instead: T): GuardedPromise<T> {
+  return promise.catch(() => instead) as GuardedPromise<T>
+}
