@@ -55,7 +55,7 @@ export async function ours(name: string, store: CacheStore, origin: string): Pro
       const writer = await store.put(entry)
       if (writer === undefined) throw new Error(`${name} declined`)
       await writer.write(new Uint8Array(bytes).fill(120))
-      const segments = [{ start: 0, end: bytes, bodyId: entry.id }]
+      const segments = [{ start: 0, end: bytes }]
       if (!(await writer.commit({ ...entry, completeLength: bytes, segments })))
         throw new Error(`${name} stored nothing`)
     },

@@ -43,7 +43,8 @@ function entryToJson(entry: Entry) {
     requestTimeMs,
     responseTimeMs,
     completeLength,
-    segments,
+    // What reads records of this version takes segments with a `bodyId`.
+    segments: segments.map(({ start, end }) => ({ start, end, bodyId: id })),
     tags,
     expiresAtMs: entry.expiresAtMs === Number.POSITIVE_INFINITY ? 'Infinity' : entry.expiresAtMs
   }

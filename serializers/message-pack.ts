@@ -75,7 +75,8 @@ function entryToArray(entry: Entry): unknown[] {
     entry.requestTimeMs,
     entry.responseTimeMs,
     entry.completeLength ?? null,
-    entry.segments.map(({ start, end, bodyId }) => [start, end, bodyId]),
+    // What reads records of this version takes three elements.
+    entry.segments.map(({ start, end }) => [start, end, entry.id]),
     entry.tags.map(packable),
     entry.expiresAtMs
   ]
@@ -104,7 +105,7 @@ function entryFromArray(array: unknown): { readonly [Name in keyof Entry]: unkno
 
 function segmentFromArray(array: unknown) {
   if (!Array.isArray(array) || array.length !== 3) return undefined
-  return { start: array[0], end: array[1], bodyId: array[2] }
+  return { start: array[0], end: array[1] }
 }
 
 /** The decoded bytes are a view of what the store gave. */

@@ -1,6 +1,6 @@
 import { isUint8Array } from 'node:util/types'
 import { CacheError } from '../lib/errors.ts'
-import type { Entry, FieldLine, FieldLines, Segment } from '../lib/rfc9111/types.ts'
+import type { ByteRange, Entry, FieldLine, FieldLines } from '../lib/rfc9111/types.ts'
 import { RECORD_VERSION, type StoredRecord } from './serializer.ts'
 
 /** What claims to have the properties of T; none has been looked at. */
@@ -83,11 +83,11 @@ function readLine(value: unknown, what: string): FieldLine {
   return [name, readContent(value[1], what)]
 }
 
-function readSegments(value: unknown, completeLength = Number.MAX_SAFE_INTEGER): readonly Segment[] {
+function readSegments(value: unknown, completeLength = Number.MAX_SAFE_INTEGER): readonly ByteRange[] {
   return readList(value, 'segments', (segment, what) => {
-    const { start, end, bodyId } = readProperties<Segment>(segment, what)
+    const { start, end } = readProperties<ByteRange>(segment, what)
     if (!isCount(start) || !isCount(end) || start > end || end > completeLength) throw notRecord(what)
-    return { start, end, bodyId: readIdentifier(bodyId, what) }
+    return { start, end }
   })
 }
 

@@ -39,7 +39,7 @@ const SAMPLE: StoredRecord = {
     requestTimeMs: 0,
     responseTimeMs: 0,
     completeLength: 1,
-    segments: [{ start: 0, end: 1, bodyId: 'sample' }],
+    segments: [{ start: 0, end: 1 }],
     tags: [],
     expiresAtMs: Number.POSITIVE_INFINITY
   },

@@ -95,7 +95,7 @@ export class Recorder {
     const end = this.#receivedBytes
     if (expectedBytes !== undefined && expectedBytes !== end) return this.abort()
     if (entry.completeLength !== undefined) this.#finished = isPartial(entry) ? entry : { ...entry, trailers }
-    else this.#finished = { ...entry, trailers, completeLength: end, segments: [{ start: 0, end, bodyId: entry.id }] }
+    else this.#finished = { ...entry, trailers, completeLength: end, segments: [{ start: 0, end }] }
     this.#work()
   }
 

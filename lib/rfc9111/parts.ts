@@ -111,7 +111,7 @@ export function isWorthCopying(heldBytes: number, cameBytes: number): boolean {
 
 /** The entry with those bytes of the representation and no others. */
 export function withRange(entry: Entry, { start, end }: ByteRange, completeLength: number): Entry {
-  return { ...entry, completeLength, segments: [{ start, end, bodyId: entry.id }] }
+  return { ...entry, completeLength, segments: [{ start, end }] }
 }
 
 /** Whether the rest of a response of which only the beginning has come can be asked for. RFC 9110 §14.3 */

@@ -37,14 +37,6 @@ export interface Response {
   readonly responseTimeMs: number
 }
 
-/** A stored stretch of the representation: bytes `start` up to, but not including, `end`. The stored body is the bytes of
- * an entry's segments, one after the other; they are in order, and do not touch. */
-export interface Segment {
-  readonly start: number
-  readonly end: number
-  readonly bodyId: string
-}
-
 /** Bytes `start` up to, but not including, `end` of the representation. */
 export interface ByteRange {
   readonly start: number
@@ -63,9 +55,9 @@ export interface Entry extends Response {
   readonly trailers: FieldLines
   /** Bytes in the whole representation; undefined until its length is known. */
   readonly completeLength: number | undefined
-  /** What of it is stored: all of it, from 0 to `completeLength`, or parts. A part has the status and the fields of the
-   * whole. */
-  readonly segments: readonly Segment[]
+  /** What of it is stored: all of it, from 0 to `completeLength`, or parts, in order and apart. The stored body is their
+   * bytes, one after the other. A part has the status and the fields of the whole. */
+  readonly segments: readonly ByteRange[]
   /** Names for removing entries together; the origin of the target URI is always one of them. */
   readonly tags: readonly string[]
   /** When a store may drop it, in milliseconds since the epoch; Infinity for never. For eviction alone. */

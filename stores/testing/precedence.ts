@@ -24,7 +24,7 @@ const LESSER: readonly { readonly what: string; store(subject: Subject, byteLeng
     what: 'a part',
     store: (subject, byteLength) => {
       const entry = subject.entry({ lines: LINES })
-      const segments = [{ start: 0, end: PART_BYTES, bodyId: entry.id }]
+      const segments = [{ start: 0, end: PART_BYTES }]
       return commit(subject, { ...entry, completeLength: byteLength, segments }, bytesOf(PART_BYTES))
     }
   }
@@ -67,7 +67,7 @@ export function testPrecedence(check: Check): void {
 
   check('stores a part although one with fewer bytes of its version came meanwhile', async subject => {
     const entry = subject.entry({ lines: LINES })
-    const larger = { ...entry, completeLength: 1000, segments: [{ start: 0, end: 500, bodyId: entry.id }] }
+    const larger = { ...entry, completeLength: 1000, segments: [{ start: 0, end: 500 }] }
     const writer = await subject.store.put(larger, { asOf: await (await subject.get()).asOf() })
     assert.ok(writer)
     await writer.write(bytesOf(500))

@@ -110,7 +110,7 @@ export class Subject {
 
 /** The entry as the interceptor commits it, once the body has been written. */
 export function finished(entry: Entry, byteLength: number): Entry {
-  return { ...entry, completeLength: byteLength, segments: [{ start: 0, end: byteLength, bodyId: entry.id }] }
+  return { ...entry, completeLength: byteLength, segments: [{ start: 0, end: byteLength }] }
 }
 
 /** The variants that a request with these fields selects. */

@@ -78,7 +78,7 @@ export class BodyStream extends Writable {
 
   override _final(done: () => void): void {
     const completeLength = this.#byteLength
-    const segments = [{ start: 0, end: completeLength, bodyId: this.#entry.id }]
+    const segments = [{ start: 0, end: completeLength }]
     this.#isEnding = true
     this.#call(writer => mapMaybe(writer.commit({ ...this.#entry, completeLength, segments }), () => {}), done)
   }

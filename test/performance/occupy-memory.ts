@@ -126,9 +126,8 @@ function store(shape: Shape, into: MemoryStore, index: number): void {
   for (let given = 0; given < shape.bodyBytes; given += chunkBytes) {
     void writer?.write(new Uint8Array(Buffer.alloc(Math.min(chunkBytes, shape.bodyBytes - given), shape.body ?? 'x')))
   }
-  const bodyId = decision.entry.id
-  const parts = Array.from({ length: shape.segments ?? 0 }, (_, i) => ({ start: i * 10, end: i * 10 + 9, bodyId }))
-  const segments = parts.length === 0 ? [{ start: 0, end: shape.bodyBytes, bodyId }] : parts
+  const parts = Array.from({ length: shape.segments ?? 0 }, (_, i) => ({ start: i * 10, end: i * 10 + 9 }))
+  const segments = parts.length === 0 ? [{ start: 0, end: shape.bodyBytes }] : parts
   const [tagCount, tagLength] = shape.tags ?? [0, 0]
   const own = Array.from({ length: tagCount }, (_, i) => fresh(nameOf(index * 10_000 + i, tagLength)))
   const trailers = Array.from(

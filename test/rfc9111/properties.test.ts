@@ -184,7 +184,7 @@ const entries: fc.Arbitrary<Entry> = fc
   .tuple(requests, responses, policies, fc.option(fc.nat(100), { nil: undefined }), fc.nat(100), fc.nat(100))
   .map(([request, response, policy, completeLength = 0, a, b]) => {
     const [start, end] = [Math.min(a, b, completeLength), Math.min(Math.max(a, b), completeLength)]
-    const segments = completeLength === 0 ? [] : [{ start, end, bodyId: '1' }]
+    const segments = completeLength === 0 ? [] : [{ start, end }]
     return { ...makeEntry('1', request, response, policy), completeLength, segments }
   })
 

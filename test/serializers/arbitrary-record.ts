@@ -23,7 +23,7 @@ export function sampleRecord(changes: Partial<Entry> = {}, body: Uint8Array | un
     requestTimeMs: NOW_MS,
     responseTimeMs: NOW_MS + 20,
     completeLength: 2,
-    segments: [{ start: 0, end: 2, bodyId: 'entry-1' }],
+    segments: [{ start: 0, end: 2 }],
     tags: ['origin:https://example.com'],
     expiresAtMs: NOW_MS + 60_000,
     ...changes
@@ -63,8 +63,8 @@ const extent = fc.oneof(
 )
 
 function segmentsWithin(length: number) {
-  const segment = fc.tuple(fc.nat(length), fc.nat(length), identifier).map(([a, b, bodyId]) => {
-    return { start: Math.min(a, b), end: Math.max(a, b), bodyId }
+  const segment = fc.tuple(fc.nat(length), fc.nat(length)).map(([a, b]) => {
+    return { start: Math.min(a, b), end: Math.max(a, b) }
   })
   return fc.array(segment, { maxLength: 4 })
 }

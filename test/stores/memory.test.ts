@@ -22,7 +22,7 @@ function put(store: MemoryStore, entry: Entry, body: Uint8Array | readonly Uint8
   const chunks = body instanceof Uint8Array ? [body] : body
   for (const chunk of chunks) void writer?.write(chunk)
   const completeLength = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)
-  const segments = [{ start: 0, end: completeLength, bodyId: entry.id }]
+  const segments = [{ start: 0, end: completeLength }]
   return writer?.commit({ ...entry, completeLength, segments }) === true
 }
 
@@ -107,7 +107,7 @@ describe('accounting', () => {
     assert.ok(one > 1000)
     put(store, entryOf('a', { id: 'a2' }), new Uint8Array(3000))
     assert.equal(store.sizeBytes, one + 2000)
-    const segments = [{ start: 0, end: 3000, bodyId: 'a2' }]
+    const segments = [{ start: 0, end: 3000 }]
     const lines = [['X-Field', 'x'.repeat(501)]] as const
     assert.equal(store.update(entryOf('a', { id: 'a2', lines, completeLength: 3000, segments })), true)
     assert.equal(store.sizeBytes, one + 2000 + 500)

@@ -33,7 +33,7 @@ export function entryOf(key = KEY, changes: Partial<Entry> = {}): Entry {
 
 /** The entry as it is once so much of a body has been written. */
 export function finished(entry: Entry, byteLength: number): Entry {
-  return { ...entry, completeLength: byteLength, segments: [{ start: 0, end: byteLength, bodyId: entry.id }] }
+  return { ...entry, completeLength: byteLength, segments: [{ start: 0, end: byteLength }] }
 }
 
 /** Stores a body that comes in these chunks; undefined where the store would not. */

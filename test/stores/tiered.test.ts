@@ -84,7 +84,7 @@ function entryOf(id: string, changes: Partial<Entry> = {}): Entry {
 async function put(store: CacheStore, entry: Entry, body: Uint8Array = Buffer.from(entry.id)): Promise<boolean> {
   const writer = await store.put(entry)
   await writer?.write(new Uint8Array(body))
-  const segments = [{ start: 0, end: body.byteLength, bodyId: entry.id }]
+  const segments = [{ start: 0, end: body.byteLength }]
   return (await writer?.commit({ ...entry, completeLength: body.byteLength, segments })) === true
 }
 

@@ -68,7 +68,7 @@ export function shelfOf(stored: StoredSpec | readonly StoredSpec[] = [], policy:
     const decision = decideResponse(exchange, policy)
     assert(decision.kind === 'store', `what the row says is stored was refused: ${decision.reason}`)
     const { bytes, part = { start: 0, end: bytes ?? 0 } } = spec
-    const body = bytes === undefined ? {} : { completeLength: bytes, segments: [{ ...part, bodyId: '#' }] }
+    const body = bytes === undefined ? {} : { completeLength: bytes, segments: [part] }
     shelf.put({ ...decision.entry, ...body })
   }
   return shelf

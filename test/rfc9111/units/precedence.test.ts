@@ -11,11 +11,11 @@ const MODIFIED: FieldLine = ['Last-Modified', 'Mon, 23 Nov 2026 10:00:00 GMT']
 const DATE: FieldLine = ['Date', 'Mon, 23 Nov 2026 12:00:00 GMT']
 
 function whole(lines: readonly FieldLine[] = [ETAG], changes: Partial<Entry> = {}): Entry {
-  return entryOf(lines, { completeLength: LENGTH, segments: [{ start: 0, end: LENGTH, bodyId: 'a' }], ...changes })
+  return entryOf(lines, { completeLength: LENGTH, segments: [{ start: 0, end: LENGTH }], ...changes })
 }
 
 function head(lines: readonly FieldLine[] = [ETAG], changes: Partial<Entry> = {}): Entry {
-  return whole(lines, { method: 'HEAD', completeLength: 0, segments: [{ start: 0, end: 0, bodyId: 'a' }], ...changes })
+  return whole(lines, { method: 'HEAD', completeLength: 0, segments: [{ start: 0, end: 0 }], ...changes })
 }
 
 function part(lines: readonly FieldLine[] = [ETAG], end = 4): Entry {
