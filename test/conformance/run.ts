@@ -3,13 +3,15 @@
 // Runs the public HTTP cache test suite, shown at cache-tests.fyi, through the built package. The status is 0 if every
 // required and optimal test that passed in results/ still does, or as many as --min-required and --min-optimal say, or,
 // with --store, if each test ends as it does in memory; 1 if not; 2 where it could not run.
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { undiciPackage } from '../../scripts/registry.ts'
+import manifest from '../../package.json' with { type: 'json' }
+import { undiciPackage, undiciVersion } from '../../scripts/registry.ts'
+import { publish, shownBy } from './publish.ts'
+import { readRecord, writeRecord } from './record.ts'
 import type { StoreUnderTest } from './stores/store-under-test.ts'
 import { applies, KINDS, type Kind, kindOf, type Mode, type Results, STATUSES, type Status, Suite } from './suite.ts'
 
@@ -18,6 +20,7 @@ const { values: options } = parseArgs({
     suite: { type: 'string', default: process.env.CACHE_TESTS ?? '' },
     type: { type: 'string', default: 'private' },
     mode: { type: 'string' }, // browser or proxy, the suite's two; by default browser for a private cache
+    cache: { type: 'string', default: 'ours' }, // undici: the one of undici itself; none: no cache
     defaults: { type: 'boolean', default: false }, // the package's default options
     cdn: { type: 'boolean', default: false }, // with a target list, and the cdn_only tests count
     id: { type: 'string' }, // this test only, and all of its messages
@@ -26,6 +29,7 @@ const { values: options } = parseArgs({
     store: { type: 'string' }, // one of stores/, in place of the memory store
     json: { type: 'string' }, // where to write every result, with its reason
     update: { type: 'boolean', default: false }, // writes results/
+    publish: { type: 'string' }, // a directory for the results in the suite's own format
     'min-required': { type: 'string' },
     'min-optimal': { type: 'string' }
   }
@@ -35,7 +39,13 @@ const mode = options.mode ?? (type === 'private' ? 'browser' : 'proxy')
 if ((type !== 'private' && type !== 'shared') || (mode !== 'browser' && mode !== 'proxy')) {
   exit('--type is private or shared, --mode is browser or proxy')
 }
+if (!['ours', 'undici', 'none'].includes(options.cache)) exit('--cache is ours, undici or none')
 if (options.store !== undefined && options.update) exit('--update is for the memory store')
+/** Of the results that are kept; `undefined` for a run that is not one of those. */
+const recordName = nameRecord()
+if (options.publish !== undefined && (recordName === undefined || options.cache !== 'ours' || options.store)) {
+  exit('--publish is for a whole run of this package with the memory store')
+}
 const suite = await Suite.load(resolve(options.suite))
 if (suite === undefined) {
   exit('no checkout: git clone https://github.com/http-tests/cache-tests, then name it with --suite or $CACHE_TESTS')
@@ -72,14 +82,14 @@ printFailures()
 
 for (const fault of faults.slice(0, 10)) console.log(`the store failed ${faults.length} times: ${fault}`)
 
-const record = recordPath()
-const recorded = readRecord()
+const recorded = recordName === undefined ? undefined : readRecord(recordName)?.tests
 const changed = rows.filter(({ id, status }) => recorded !== undefined && (recorded[id] ?? 'skipped') !== status)
 if (changed.length > 0) {
-  console.log(`\nNot as in ${basename(record ?? '')}:`)
+  console.log(`\nNot as in ${recordName}.json:`)
   for (const { id, status } of changed) console.log(`  ${id}: ${recorded?.[id] ?? 'skipped'}, now ${status}`)
 }
-if (options.update && record !== undefined) writeRecord(suite, record)
+if (options.update && recordName !== undefined) writeRecord(recordName, suite, measuredBy(), rows)
+if (options.publish !== undefined) await publishTo(suite, resolve(options.publish))
 if (options.json !== undefined) {
   const meta = { type, mode, undici: options.undici, node: process.versions.node, seconds: Number(seconds) }
   writeFileSync(options.json, `${JSON.stringify({ meta, results, rows }, null, 2)}\n`)
@@ -104,7 +114,7 @@ function checkBuild(): void {
 
 async function measure(suite: Suite, mode: Mode): Promise<Results> {
   const { cacheInterceptor } = await import('undici-http-cache')
-  const { Agent, fetch }: typeof import('undici') = createRequire(import.meta.url)(undiciPackage(options.undici))
+  const undici: typeof import('undici') = createRequire(import.meta.url)(undiciPackage(options.undici))
   const other = options.store === undefined ? undefined : await startStore(options.store)
   const cache = cacheInterceptor({
     type: type === 'private' ? 'private' : 'shared',
@@ -113,8 +123,9 @@ async function measure(suite: Suite, mode: Mode): Promise<Results> {
     ...(other && { store: other.store }),
     onStoreError: (error, operation) => faults.push(`${operation}: ${error}`)
   })
-  const agent = new Agent()
-  const dispatcher = agent.compose(cache)
+  const agent = new undici.Agent()
+  const theirs = undici.interceptors.cache({ type: type === 'private' ? 'private' : 'shared' })
+  const dispatcher = options.cache === 'none' ? agent : agent.compose(options.cache === 'undici' ? theirs : cache)
   Object.assign(globalThis, { dispatcherUnderTest: dispatcher }) // for undici-for-suite.mjs
 
   const selected = [...suite.tests.values()].filter(test =>
@@ -126,7 +137,7 @@ async function measure(suite: Suite, mode: Mode): Promise<Results> {
   try {
     return await suite.run(
       selected,
-      (url, init) => fetch(url, { dispatcher, ...init }).catch(explain),
+      (url, init) => undici.fetch(url, { dispatcher, ...init }).catch(explain),
       mode,
       Number(options.chunk)
     )
@@ -156,7 +167,7 @@ function explain(error: Error): never {
 function printTotals(suite: Suite, mode: Mode): void {
   const what = [
     type,
-    'cache',
+    options.cache === 'ours' ? 'cache' : `cache: ${options.cache}`,
     options.store && `on the ${options.store} store`,
     options.defaults && '(default options)',
     options.cdn && '(target list)'
@@ -184,24 +195,31 @@ function printFailures(): void {
   }
 }
 
-/** `undefined` for a run that is not one of those kept. */
-function recordPath(): string | undefined {
+function nameRecord(): string | undefined {
   if (options.id !== undefined || options.mode !== undefined) return undefined
-  const parts = [type, options.defaults && 'defaults', options.cdn && 'cdn']
-  return join(import.meta.dirname, 'results', `${parts.filter(Boolean).join('-')}.json`)
+  const parts = [options.cache !== 'ours' && options.cache, type, options.defaults && 'defaults', options.cdn && 'cdn']
+  return parts.filter(Boolean).join('-')
 }
 
-function readRecord(): Record<string, Status> | undefined {
-  if (record === undefined || !existsSync(record)) return undefined
-  return JSON.parse(readFileSync(record, 'utf8')).tests
+function measuredBy() {
+  const undici = undiciVersion(options.undici)
+  const caches: Record<string, string> = { undici: `undici ${undici}`, none: 'none' }
+  const cache = caches[options.cache] ?? `${manifest.name} ${manifest.version}`
+  return { cache, undici, node: process.versions.node }
 }
 
-function writeRecord(suite: Suite, path: string): void {
-  const commit = execFileSync('git', ['-C', suite.directory, 'rev-parse', 'HEAD'], { encoding: 'utf8' }).trim()
-  const run = rows.filter(({ status }) => status !== 'skipped').map(({ id, status }) => [id, status])
-  const content = { suite: `https://github.com/http-tests/cache-tests/tree/${commit}`, tests: Object.fromEntries(run) }
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, `${JSON.stringify(content, null, 2)}\n`)
+/** Writes the results, and has the suite read them: it must show what was counted here. */
+async function publishTo(suite: Suite, directory: string): Promise<void> {
+  const what = [type, options.defaults && 'default options', options.cdn && 'target list'].filter(Boolean).join(', ')
+  const { undici, node } = measuredBy()
+  const file = `${manifest.name}-${recordName}.json`
+  const version = `${manifest.version} (undici ${undici}, Node ${node})`
+  const kind = mode === 'browser' ? 'browser' : 'rev-proxy'
+  await publish(directory, { file, name: `${manifest.name} (${what})`, type: kind, version }, results)
+  const shown = await shownBy(suite.directory, directory, file)
+  const wrong = rows.filter(row => shown.get(row.id) !== suite.symbolOf(row.id, row.status))
+  if (wrong.length > 0) throw new Error(`the suite shows otherwise: ${wrong.map(({ id }) => id).join(', ')}`)
+  console.log(`\nWritten to ${join(directory, file)}, and read by the suite's own code.`)
 }
 
 function isGood(): boolean {

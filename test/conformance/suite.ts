@@ -15,6 +15,17 @@ export type Results = Readonly<Record<string, Result>>
 export const STATUSES = ['pass', 'fail', 'dependency', 'setup', 'retry', 'harness', 'skipped'] as const
 export type Status = (typeof STATUSES)[number]
 
+/** How the suite shows each status; what a kind shows otherwise is in `symbolOf`. */
+const SYMBOLS: Readonly<Record<Status, string>> = {
+  pass: '✅',
+  fail: '⛔️',
+  dependency: '⚪️',
+  setup: '🔹',
+  retry: '↻',
+  harness: '⁉️',
+  skipped: '-'
+}
+
 /** What a test asks: conformance, reuse that a cache may do, or a question; apart for caches in front of an origin. */
 export const KINDS = ['required', 'optimal', 'check', 'cdn-required', 'cdn-optimal', 'cdn-check'] as const
 export type Kind = (typeof KINDS)[number]
@@ -83,6 +94,14 @@ export class Suite {
     const [name, message] = result
     if (name === 'Setup') return message === 'retry' ? 'retry' : 'setup'
     return name === 'AbortError' ? 'harness' : 'fail'
+  }
+
+  /** The symbol with which the suite shows a status: one that is not required is not wrong. */
+  symbolOf(id: string, status: Status): string {
+    const kind = this.tests.get(id)?.kind
+    if (kind === 'check' && status === 'pass') return 'Y'
+    if (kind === 'check' && status === 'fail') return 'N'
+    return kind === 'optimal' && status === 'fail' ? '⚠️' : SYMBOLS[status]
   }
 }
 
