@@ -1,12 +1,16 @@
-/** Something to time: one call is one operation. */
+/** Something to time. */
 export interface Subject {
   readonly name: string
+  /** Does one operation, or as many as `operations` says. */
   run(): Promise<unknown>
+  readonly operations?: number
 }
 
 export interface Comparison {
   /** Microseconds an operation, the median of the rounds. */
   readonly medians: ReadonlyMap<string, number>
+  /** Microseconds an operation, in each round. */
+  readonly rounds: ReadonlyMap<string, readonly number[]>
   /** The last subject's median divided by the first's: how many times faster the first is. */
   readonly ratio: number
 }
@@ -24,13 +28,13 @@ export async function compare(
   const medians = new Map([...times].map(([name, values]) => [name, median(values)]))
   const [first = Number.NaN] = medians.values()
   const last = [...medians.values()].at(-1) ?? Number.NaN
-  return { medians, ratio: last / first }
+  return { medians, rounds: times, ratio: last / first }
 }
 
 async function timed(subject: Subject, iterations: number): Promise<number> {
   const start = process.hrtime.bigint()
   for (let i = 0; i < iterations; i++) await subject.run()
-  return Number(process.hrtime.bigint() - start) / 1000 / iterations
+  return Number(process.hrtime.bigint() - start) / 1000 / iterations / (subject.operations ?? 1)
 }
 
 export function median(values: readonly number[]): number {

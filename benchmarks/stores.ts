@@ -1,6 +1,6 @@
 // Hits and stores per second with every store, beside undici's own stores and the floor: each in a process of its own,
 // which take turns.
-//   npm run bench:stores [-- --short] [name ...]
+//   npm run bench:stores [-- --short] [--json <file>] [--note <conditions>] [name ...]
 //
 // A hit goes through `dispatch`, and its body is read; a lookup (get and open) and a store are done by the store's own
 // interface. Each figure is the median of the rounds, and each ratio that of the ratios within a round. undici's
@@ -12,13 +12,14 @@ import { parseArgs } from 'node:util'
 import { missingRedis, RedisServer } from '../test/support/redis/server.ts'
 import { median } from './compare.ts'
 import { startOrigin } from './exchange.ts'
+import { ReportWriter, type Role } from './report.ts'
 import type { Order } from './store-process.ts'
-import { KINDS, type Kind } from './store-subject.ts'
+import { KINDS, type Kind, URLS } from './store-subject.ts'
 import { type Ground, NEED_REDIS, SUBJECTS } from './store-subjects.ts'
 
 const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
-  options: { short: { type: 'boolean', default: false } }
+  options: { short: { type: 'boolean', default: false }, json: { type: 'string' }, note: { type: 'string' } }
 })
 const ROUNDS = options.short ? 3 : 9
 const SLICE_MS = options.short ? 60 : 200
@@ -59,6 +60,7 @@ await using origin = await startOrigin()
 const server = missingRedis === false ? await RedisServer.start() : undefined
 if (missingRedis !== false) console.log(missingRedis)
 const workers: Worker[] = []
+const report = new ReportWriter()
 let failed = false
 try {
   for (const name of Object.keys(SUBJECTS)) {
@@ -76,6 +78,7 @@ try {
   for (const worker of workers) await worker.obey({ kind: 'close' })
   await server?.[Symbol.asyncDispose]()
 }
+report.write(options.json, ['undici-http-cache', 'undici', 'lmdb', 'ioredis', 'undici-cache-redis'], options.note)
 process.exitCode = failed ? 1 : 0
 
 async function start(name: string, ground: Ground): Promise<Worker | undefined> {
@@ -109,13 +112,21 @@ async function measure(kind: Kind, bytes: number, concurrency: number): Promise<
     const others = rates.get(beside) ?? []
     return median(rates.get(name)?.map((rate, round) => rate / (others[round] ?? Number.NaN)) ?? [])
   }
-  console.log(`${kind} a second, ${bytes / 1024} KB, ${concurrency} at a time`)
+  const title = `${kind} a second, ${bytes / 1024} KB, ${concurrency} at a time`
+  const id = `stores-${kind}-${bytes / 1024}KB-${concurrency}`
+  report.add({ id, title, unit: 'per second', parameters: { kind, bytes, concurrency, urls: URLS } }, rates, roleOf)
+  console.log(title)
   for (const [name, values] of rates) {
     const rate = Math.round(median(values)).toLocaleString('en')
     const besideBase = rates.has(BASE) ? `${ratio(name, BASE).toFixed(2).padStart(8)} x` : ''
     console.log(`  ${name.padEnd(30)}${rate.padStart(10)}${besideBase}`)
   }
   check(kind, bytes, concurrency, ratio)
+}
+
+function roleOf(name: string): Role {
+  if (name === 'HMGET' || name === 'fs.promises.readFile') return 'floor'
+  return name.startsWith('undici') ? 'other' : 'ours'
 }
 
 function check(
