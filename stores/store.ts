@@ -2,156 +2,167 @@ import type { ByteRange, CacheKey, Entry, EntryId, VariantKey } from '../lib/rfc
 
 export type { ByteRange, CacheKey, Entry, EntryId, VariantKey }
 
-/** A store that can answer at once does; the caller awaits only what is a promise. */
+/** A value, or a promise of it. A store that can answer at once does; the caller awaits only what is a promise. */
 export type MaybePromise<T> = T | Promise<T>
 
-/** Where a store's own order of events stood when a request began. Opaque; made and compared by the store alone, so that a
- * deletion wins over every response whose request began before it, whatever the clocks say. */
+/** Where a store's own order of deletions stood when a request began. Opaque: made and compared by the store alone.
+ *
+ * It serves one invariant, which every store keeps: **a deletion wins over every response whose request began before it**,
+ * whatever the clocks say. `put`, `commit` and `update` refuse a response as of a position if a deletion of its key, of one
+ * of its tags, or of everything has come after that position, and also if the store no longer knows, since it remembers a
+ * limited number of deletions. Responses that are asked for after a deletion are stored. `remove` is no deletion.
+ *
+ * Positions are counted where the deletions of all who share the store meet, so each store has an order of its own: a
+ * counter in the process (MemoryStore), in the transaction that changes the data (LmdbStore), on the server (RedisStore),
+ * a log of files (FileStore), marks that are listed (ObjectStore). */
 export type Position = unknown
 
-/** A stored body: at once, in pieces or as it is read. Iterating may fail where the bytes turn out damaged, which
- * deletes the response; but not with the code of the system (`EIO`), of undici, or with ERR_CACHE_STORE, which say that they
- * cannot be read just now. The iterator's `return()`, if there is one, lets go of what is held open, before the first
- * `next()` as well. */
+/** A stored body: whole, in pieces, or as it is read. Iterating fails where the bytes turn out to be damaged; the cache then
+ * deletes the response. An error with a code of the system (`EIO`), of undici, or with ERR_CACHE_STORE says instead that the
+ * bytes cannot be read at the moment. The iterator's `return()`, if there is one, releases what is held open, also before
+ * the first `next()`. */
 export type Body = Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint8Array>
 
-/** What a store can do beyond the least. */
+/** What a store can do beyond the minimum. */
 export interface Capabilities {
-  /** `deleteByTag` removes by tag; false: it throws or rejects. */
+  /** Whether `deleteByTag` works; false: it throws or rejects. */
   readonly tags: boolean
-  /** `open` reads a range without reading the rest. */
+  /** Whether `open` reads a range without reading the rest. */
   readonly ranges: boolean
-  /** What one process stores another finds. */
+  /** Whether one process finds what another stores. */
   readonly shared: boolean
-  /** `clear` empties the store; false: it throws or rejects. True by default. */
+  /** Whether `clear` works; false: it throws or rejects. True by default. */
   readonly clear?: boolean
-  /** `lease` is there, for all who share the store. False by default. */
+  /** Whether `lease` works, among all who share the store. False by default. */
   readonly leases?: boolean
 }
 
+/** A stored response that a lookup has found. */
 export interface Stored {
   readonly entry: Entry
-  /** Opens the stored body, or a range of it; undefined if gone since the lookup or not covered. Of an entry that is a
-   * part, that body is the part: it has the bytes of `entry.segments`, one after the other, and a range counts from its
-   * own first byte. */
+  /** Opens the stored body, or a range of it; undefined if it has gone since the lookup, or does not cover the range. The
+   * body of a partial response has the bytes of `entry.segments`, one after the other, and a range counts from its own
+   * first byte. */
   open(range?: ByteRange): MaybePromise<Body | undefined>
-  /** As `open`, but the bytes are the caller's own from then on, to keep and to change: nobody else has them or gets them,
-   * and whoever opens the body again, here or after another lookup, gets others. Spares the caller a copy. Left out where
-   * the store gives out the bytes that it keeps. */
+  /** As `open`, but the caller owns the bytes, and may keep and change them: whoever else opens the body gets other ones.
+   * Saves the caller a copy. Left out where the store gives out the bytes that it keeps. */
   take?(range?: ByteRange): MaybePromise<Body | undefined>
 }
 
+/** What a store holds for a request. */
 export interface Lookup {
-  /** What is stored and this request can select, newest first. */
+  /** The stored responses that this request can select, newest first. */
   readonly stored: readonly Stored[]
-  /** Whether the key holds responses that other requests select: a vary-miss, not a uri-miss. */
+  /** Whether the key has responses that other requests select: a vary-miss, not a uri-miss. */
   readonly otherVariants: boolean
-  /** Asked for before the request goes to the origin, to be given back with what it brings. A store that can tell at the
-   * lookup remembers it here; one for which it is work of its own is spared that work on a hit. */
+  /** Returns the position of now. Called before the request goes to the origin; the response is stored as of it. A store
+   * that knows it at the lookup keeps it here; another need not find it out for a hit. */
   asOf(): MaybePromise<Position>
-  /** Tiers: asked when no candidate is usable, before the origin is. */
+  /** Looks into the next tier. Called where none of `stored` can be used, before the origin is asked. */
   deeper?(): MaybePromise<Lookup>
 }
 
+/** Writes one response. Nothing of it can be found before `commit`. */
 export interface BodyWriter {
-  /** Takes the next bytes, which are the store's from then on. A promise means: not taken yet. */
+  /** Takes the next bytes, which belong to the store from then on. A promise: they are not taken yet. */
   write(chunk: Uint8Array): MaybePromise<void>
-  /** Makes the response visible, with the finished entry: trailers, length and segments are known only now. What was
-   * written are the bytes of the segments, which may be less than `completeLength`: to a store it is a body like others.
-   * False: overtaken by a deletion, or too large; nothing is stored. A store may also refuse what was asked for before
-   * what it holds, but not a body for a response to HEAD, or more bytes for fewer, of the same version. */
+  /** Stores the response, with the finished entry: trailers, length and segments are known only now. The bytes that were
+   * written are those of the segments; there may be fewer than `completeLength`. False: nothing is stored, since a deletion
+   * has overtaken the response, or it is too large. A store may also refuse a response that was asked for before the one
+   * that it holds; but not a body in favour of a response to HEAD, nor more bytes in favour of fewer, of the same
+   * version. */
   commit(entry: Entry): MaybePromise<boolean>
   /** Forgets what was written. */
   abort(): MaybePromise<void>
 }
 
 export interface PutOptions {
-  /** The position that the request began at; undefined: now. */
+  /** The position when the request began; undefined: that of now. */
   readonly asOf?: Position
 }
 
 export interface UpdateOptions extends PutOptions {
-  /** The variant key that the response is stored under until now, where `entry` has another, and perhaps another `vary`: it
-   * moves, body and all, and takes the place of what is stored there. undefined: it stays where it is. */
+  /** The variant key that the response is stored under, where `entry` has another one: the response moves with its body, and
+   * replaces what is stored there. undefined: it stays where it is. */
   readonly from?: VariantKey | undefined
 }
 
-/** Told of what others change in a store that they share. */
+/** Is told of what others change in a store that they share. */
 export interface InvalidationListener {
-  /** Something of the key with this name was replaced, freshened or removed, by whomever. */
+  /** A response of the key with this name was replaced, freshened or removed, by any process. */
   changed(name: string): void
+  /** Any response may have been changed. */
   everythingChanged(): void
-  /** True: of whatever changes from now on it is told. False: no more, until further notice. */
+  /** True: the listener is told of all changes from now on. False: of none, until it is called again. */
   isListening(isListening: boolean): void
 }
 
 /** How a store tells of what others change in it. */
 export interface Invalidations {
-  /** The name by which changes of a key are told: what is stored may not say the key itself. */
+  /** The name that changes of a key are announced by: the store may not keep the key itself. */
   nameOf(key: CacheKey): string
-  /** Tells until the returned function is called; tells anew after a lost connection. */
+  /** Tells the listener of changes until the returned function is called; after a lost connection, again. */
   listen(listener: InvalidationListener): () => void
 }
 
-/** What the holder of a lease leaves in its place for those who ask next: what it was held for is done, or need not be
- * done by one for all. */
+/** What the holder of a lease leaves for those who ask next: its work is done, or its result cannot be shared. */
 export type LeaseMark = 'done' | 'unshared'
 
-/** The right to do something in place of all who share a store, for a while. */
+/** The exclusive right, limited in time, to do something on behalf of all who share a store. */
 export interface Lease {
-  /** Holds it for so long from now on. Milliseconds. False: it is held no more. */
+  /** Extends the lease to so long from now on. Milliseconds. False: it is not held any more. */
   renew(ttlMs: number): MaybePromise<boolean>
-  /** Lets go of it: whoever asks next gets it. With a mark, which stays for `markMs`, they are told that instead. Does
-   * nothing where it is held no more. */
+  /** Ends the lease: whoever asks next gets it. With a mark, they get the mark instead, for `markMs`. Does nothing where the
+   * lease is not held any more. */
   release(mark?: LeaseMark, markMs?: number): MaybePromise<void>
 }
 
-/** 'held': another has it. A mark: what its last holder has left. */
+/** The lease; 'held': another holds it; or the mark that its last holder has left. */
 export type LeaseAnswer = Lease | 'held' | LeaseMark
 
-/** Where responses are kept. Any method may throw or reject: the request it was called for goes on without it.
+/** Where responses are kept. Any method may throw or reject: the request goes on without the store.
  *
- * The times of an entry are those of the cache's clock (the option `now`), which may be far from real time, and those of
- * two caches that share a store may differ. The cache judges by its own what it is given: a store need not look at
- * `expiresAtMs` in lookups at all, and if it does, then at the time of the last response that it was given. What it removes
- * by real time, in sweeps or by the expiry of a server, it keeps for `expiresAtMs - responseTimeMs` from when it was
- * written. Deadlines, leases and the order of deletions have nothing to do with the cache's clock. */
+ * The times of an entry are those of the cache's clock (the option `now`), which may be far from real time, and the clocks
+ * of two caches that share a store may differ. The cache judges freshness by its own clock. A lookup need not look at
+ * `expiresAtMs` at all; if it does, it compares it with the time of the last response that the store was given. What a store
+ * removes by real time, in sweeps or by the expiry of a server, it keeps for `expiresAtMs - responseTimeMs` from when it was
+ * written. Deadlines, leases and the order of deletions do not depend on the cache's clock. */
 export interface CacheStore {
   readonly capabilities: Capabilities
-  /** Larger responses are not offered. Bytes of body; undefined: no limit. */
+  /** The cache does not offer larger bodies. Bytes; undefined: no limit. */
   readonly maxEntrySizeBytes?: number | undefined
-  /** How long it is worth to wait for, where the user does not say: the default of the option `storeTimeoutMs`. Read as the
-   * cache is made. Milliseconds, > 0; at most 2,000 is taken; undefined: 250. */
+  /** The default of the option `storeTimeoutMs`: how long a request waits for the store. Read as the cache is made.
+   * Milliseconds, > 0; at most 2,000 is taken; undefined: 250. */
   readonly suggestedTimeoutMs?: number | undefined
-  /** For tiers above a store that others share; undefined: it tells of no changes. */
+  /** Tells tiers above of changes by others; undefined: they are not told. */
   readonly invalidations?: Invalidations | undefined
-  /** What is stored for `key` and this request can select. `variantOf` maps one remembered list of Vary field names to
-   * this request's variant key: a store keeps, per key, the few lists it has seen and looks one variant up for each. */
+  /** Returns what is stored for `key` and this request can select. `variantOf` maps a list of Vary field names to this
+   * request's variant key: a store remembers the few lists of each key, and looks one variant up for each. */
   get(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): MaybePromise<Lookup>
-  /** Starts a body. Invisible until commit. undefined: declined. */
+  /** Begins to write a response. undefined: the store declines it. */
   put(entry: Entry, options?: PutOptions): MaybePromise<BodyWriter | undefined>
-  /** Replaces metadata and keeps the body. False if that entry.id is no longer stored, or was deleted since. */
+  /** Replaces the metadata of a response, and keeps the body. False if `entry.id` is no longer stored, or was deleted
+   * since. */
   update(entry: Entry, options?: UpdateOptions): MaybePromise<boolean>
-  /** Removes one response: the one with that key, variant key and id, if it is still stored. Nothing else changes: other
-   * variants stay, and so does another response that has taken its place. It is no deletion, and has no position: what is
-   * on its way, for other variants and for this one, is stored as if there had been nothing to take the place of.
-   * undefined: the store cannot, and the whole key is deleted instead. */
+  /** Removes one response: the one with that key, variant key and id, if it is still stored. Other variants stay, and so
+   * does another response that has taken its place. It has no position: responses that are on their way are stored as if
+   * there had been nothing to replace. undefined: the store cannot, and the whole key is deleted instead. */
   remove?(entry: Entry): MaybePromise<void>
   /** Removes every variant of `key`. */
   delete(key: CacheKey): MaybePromise<void>
-  /** Removes every entry that carries the tag. The stores of this package take an origin as it is written, too:
+  /** Removes every entry with the tag. The stores of this package also take an origin as it is written:
    * `origin:https://host/` is the tag `origin:https://host`. */
   deleteByTag(tag: string): MaybePromise<void>
+  /** Removes everything. */
   clear(): MaybePromise<void>
-  /** Gives the right of that name to one at a time of all who share the store, for `ttlMs` from now on, after which it
-   * ends by itself; `clear` ends it as well, and removes marks. Milliseconds.
+  /** Gives the lease of that name to one at a time of all who share the store. It ends after `ttlMs`, or with `clear`, which
+   * removes marks as well. Milliseconds.
    *
-   * Names are any strings, and have nothing to do with keys. They may hold credentials: a store outside the process keeps
-   * digests. */
+   * Names are any strings, unrelated to keys. They may contain credentials: a store outside the process keeps digests. */
   lease?(name: string, ttlMs: number): MaybePromise<LeaseAnswer>
-  /** All that is stored, in no order. */
+  /** Lists all that is stored, in no particular order. */
   entries?(): AsyncIterable<Entry>
-  /** Begins no more bodies, waits until those that are being written are committed or aborted, at most five seconds, and lets
-   * go of everything. A store that keeps nothing has nothing to wait for. */
+  /** Refuses new responses, waits for those that are being written, at most five seconds, and releases everything. A store
+   * that keeps nothing beyond the process does not wait. */
   close(): MaybePromise<void>
 }
