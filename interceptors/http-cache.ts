@@ -16,7 +16,7 @@ import { statusField } from './outcome/cache-status.ts'
 import { hitOutcome, OUTCOME, type Outcome } from './outcome/outcome.ts'
 import type { Reason } from './outcome/reasons.ts'
 import { type PurgeTarget, purge } from './purge.ts'
-import { Server } from './replay/answer-replay.ts'
+import { AnswerReplay } from './replay/answer-replay.ts'
 import { StoredBodies } from './replay/stored-body.ts'
 import { type ForwardPlan, planFor } from './request/forward-plan.ts'
 import { PendingRequests } from './request/pending-requests.ts'
@@ -65,7 +65,7 @@ export class HttpCache {
     const guard = new StoreGuard(settings.store, settings)
     const flights = new FlightRegistry(settings.coalesceTimeoutMs)
     const bodies = new StoredBodies(guard)
-    const replay = new Server(statusOf)
+    const replay = new AnswerReplay(statusOf)
     const pendingWrites = new PendingWrites()
     const services = { settings, guard, flights, bodies, replay, statusOf, pendingWrites }
     this.#services = services

@@ -6,7 +6,7 @@ import type { Reason } from '../outcome/reasons.ts'
 /** What a body must amount to for it to be stored: its length in bytes, or undefined where its end speaks for itself.
  * A word: why it cannot be recorded, however storable the response. `isFramed`: the protocol tells its end; `limit`: the
  * largest body that the store takes, in bytes. */
-export function recordability(
+export function bodyFraming(
   response: Response,
   method: string,
   isFramed: boolean,

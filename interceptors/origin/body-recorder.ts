@@ -6,11 +6,11 @@ import type { ByteRange, Entry, FieldLines } from '../../lib/rfc9111/types.ts'
 import { Blocks } from '../../stores/blocks.ts'
 import { isPromise, mapMaybe } from '../../stores/shared/maybe-promise.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../../stores/store.ts'
-import { storedPieces } from '../replay/body-chunks.ts'
+import { storedChunks } from '../replay/body-chunks.ts'
 import type { StoreGuard, StoreRefusal } from '../store-access/store-guard.ts'
 import type { Joining } from './commit-check.ts'
 
-export interface RecorderOptions {
+export interface BodyRecorderOptions {
   readonly guard: StoreGuard
   /** With `completeLength` and `segments` where it is known beforehand what is to be stored. */
   readonly entry: Entry
@@ -43,8 +43,8 @@ interface Copy {
 
 /** Copies a body into the store while it goes to the client, chunk by chunk. What goes wrong here ends the recording,
  * never the response. */
-export class Recorder {
-  readonly #options: RecorderOptions
+export class BodyRecorder {
+  readonly #options: BodyRecorderOptions
   #writer: BodyWriter | undefined
   readonly #queue: (Uint8Array | Copy)[] = []
   #queuedBytes = 0
@@ -60,7 +60,7 @@ export class Recorder {
   /** All that came of a small part, in case something is stored by then that comes before it. */
   #kept: Blocks | undefined
 
-  constructor(options: RecorderOptions) {
+  constructor(options: BodyRecorderOptions) {
     this.#options = options
     if (mayBePreceded(options)) this.#kept = new Blocks()
     this.#start(options.writer)
@@ -173,7 +173,7 @@ export class Recorder {
   async #copy(writer: BodyWriter, { stored, range }: Copy): Promise<boolean> {
     const { guard } = this.#options
     try {
-      for await (const piece of storedPieces(guard, stored, range)) {
+      for await (const piece of storedChunks(guard, stored, range)) {
         if (this.#settled || !(await guard.write(writer, new Uint8Array(piece)))) return false
       }
       return true
@@ -246,7 +246,7 @@ export class Recorder {
 }
 
 /** Whether a part may have to be put behind another that comes meanwhile, and is small enough to be kept for that. */
-function mayBePreceded({ entry, knownBytes, maxBufferedBytes }: RecorderOptions): boolean {
+function mayBePreceded({ entry, knownBytes, maxBufferedBytes }: BodyRecorderOptions): boolean {
   const [first] = entry.segments
   if (first === undefined || first.start === 0 || knownBytes > 0) return false
   return isPartial(entry) && storedBytes(entry) <= maxBufferedBytes

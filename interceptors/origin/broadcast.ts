@@ -1,10 +1,11 @@
 import type { Buffer } from 'node:buffer'
 import { soon } from '../../lib/event-loop.ts'
+import { Slice } from '../../lib/time-slices.ts'
+import type { StandaloneRequest } from '../request/request-context.ts'
 import type { DownstreamHandler, ResponseHead } from '../undici/downstream-handler.ts'
-import { Slice } from './in-turns.ts'
-import { ReaderPatience } from './reader-patience.ts'
-import { type Beginning, NOTHING, SharedBody } from './shared-body.ts'
-import { type Link, Member, type Membership, type OwnRequest } from './subscriber.ts'
+import { GracePeriod } from './grace-period.ts'
+import { NOTHING, SharedBody, type SharedPrefix } from './shared-body.ts'
+import { type Link, Subscriber, type SubscriberEvents } from './subscriber.ts'
 
 /** What the audience asks of the connection that its response comes through. */
 export interface Upstream {
@@ -13,7 +14,7 @@ export interface Upstream {
 }
 
 /** What becomes of the response beside its readers here. */
-export interface Surroundings {
+export interface BroadcastDemand {
   /** Whether anybody else has a part in it. */
   readonly isShared: boolean
   /** Whether somebody else waits for it just now. */
@@ -23,13 +24,13 @@ export interface Surroundings {
   readonly isResumable: boolean
 }
 
-export interface AudienceOptions {
+export interface BroadcastOptions {
   readonly upstream: Upstream
-  readonly surroundings: Surroundings
+  readonly demand: BroadcastDemand
   /** How far one may fall behind. */
   readonly maxBufferedBytes: number
   /** Takes over one that has fallen behind. */
-  leaveBehind(member: Member, beginning: Beginning): void
+  detach(subscriber: Subscriber, prefix: SharedPrefix): void
   /** One that sets the pace is paused, and could not have the rest in another way: others wait in vain. */
   onStuck(): void
   /** One has left before the end, and is told so after this. */
@@ -39,15 +40,15 @@ export interface AudienceOptions {
 /** Those who get one response as it comes, each at its own pace. One alone sets that of the connection; of several, the
  * fastest does. Who falls further behind than is buffered is left behind, to have the rest in another way. What is kept for
  * all of them is one list of chunks, in which each has its place. */
-export class Audience implements Membership {
-  readonly #options: AudienceOptions
-  readonly #members = new Set<Member>()
+export class Broadcast implements SubscriberEvents {
+  readonly #options: BroadcastOptions
+  readonly #subscribers = new Set<Subscriber>()
   /** How many of them are not paused. */
   #readers = 0
   /** Have all that has come. */
-  #idle: Member[] = []
+  #idle: Subscriber[] = []
   /** Are to be served, from that index on. */
-  #waiting: Member[] = []
+  #waiting: Subscriber[] = []
   #served = 0
   #isServing = false
   readonly #body = new SharedBody()
@@ -58,21 +59,21 @@ export class Audience implements Membership {
   /** Others are being let in: what comes has to wait for them. */
   #isOpening = false
   /** Have fallen too far behind, and are waited for. */
-  readonly #late = new Set<Member>()
+  readonly #late = new Set<Subscriber>()
   /** Nobody is too far behind before so much has come. */
   #nextLateWeight = Infinity
-  readonly #patience = new ReaderPatience(this)
+  readonly #gracePeriod = new GracePeriod(this)
   /** All have been paused for so long that the store goes on alone. */
   #isStoreAhead = false
   #isStuck = false
   #isPaused = false
 
-  constructor(options: AudienceOptions) {
+  constructor(options: BroadcastOptions) {
     this.#options = options
   }
 
   get isEmpty(): boolean {
-    return this.#members.size === 0
+    return this.#subscribers.size === 0
   }
 
   get receivedBytes(): number {
@@ -85,8 +86,8 @@ export class Audience implements Membership {
   }
 
   /** Keeps the beginning of what comes: others may join. */
-  keepBeginning(): void {
-    this.#body.keepBeginning()
+  keepPrefix(): void {
+    this.#body.keepPrefix()
   }
 
   /** Until they are in, nothing more is to come. */
@@ -101,16 +102,16 @@ export class Audience implements Membership {
   }
 
   /** Another, from the first byte on; `greet` delivers the header section. False: it is too late. */
-  join(client: DownstreamHandler, own: OwnRequest, greet: () => void): boolean {
+  join(client: DownstreamHandler, own: StandaloneRequest, greet: () => void): boolean {
     const { first } = this.#body
     if (first === undefined) return false
     this.#hasJoined = true
-    const member = this.#add(client, own, first)
+    const subscriber = this.#add(client, own, first)
     try {
       greet()
-      this.#serve(member)
+      this.#serve(subscriber)
     } catch (error) {
-      member.abort(error as Error)
+      subscriber.abort(error as Error)
     }
     this.#paceSoon()
     return true
@@ -128,11 +129,11 @@ export class Audience implements Membership {
     const body = this.#body
     body.count(chunk, this.#hasJoined)
     const [only] = this.#idle
-    if (only !== undefined && this.#members.size === 1 && !this.isOpen && only.takesMore) {
+    if (only !== undefined && this.#subscribers.size === 1 && !this.isOpen && only.takesMore) {
       only.deliver(chunk)
       return
     }
-    if (this.#members.size === 0 && !this.isOpen) return
+    if (this.#subscribers.size === 0 && !this.isOpen) return
     // Made before anybody is given the chunk, and might write into it.
     body.append(chunk)
     const isFirstInLine = !this.#isServing && this.#waiting.length === 0
@@ -156,89 +157,90 @@ export class Audience implements Membership {
     this.#failure = error
     this.#finish()
     this.#idle = []
-    this.#waiting = [...this.#members]
+    this.#waiting = [...this.#subscribers]
     this.#served = 0
     this.#goOn()
   }
 
   /** Has each get the rest in another way, after so many bytes. */
-  handOver(take: (member: Member) => void): void {
+  handOver(take: (subscriber: Subscriber) => void): void {
     this.#finish()
-    const members = [...this.#members]
-    this.#members.clear()
-    for (const member of members) {
-      member.isGone = true
-      take(member)
+    const subscribers = [...this.#subscribers]
+    this.#subscribers.clear()
+    for (const subscriber of subscribers) {
+      subscriber.isGone = true
+      take(subscriber)
     }
   }
 
   // Membership
 
-  paused(member: Member): void {
-    if (!this.#members.has(member)) return
+  paused(subscriber: Subscriber): void {
+    if (!this.#subscribers.has(subscriber)) return
     this.#readers--
-    this.#nextLateWeight = Math.min(this.#nextLateWeight, this.#latestWeight(member) + 1)
+    this.#nextLateWeight = Math.min(this.#nextLateWeight, this.#latestWeight(subscriber) + 1)
     this.#pace()
   }
 
-  resumed(member: Member): void {
+  resumed(subscriber: Subscriber): void {
     this.#readers++
     this.#isStoreAhead = false
-    if (!member.isListed) this.#serve(member)
-    if (this.#late.has(member) && this.#body.last.weight <= this.#latestWeight(member)) this.#late.delete(member)
+    if (!subscriber.isListed) this.#serve(subscriber)
+    if (this.#late.has(subscriber) && this.#body.last.weight <= this.#latestWeight(subscriber))
+      this.#late.delete(subscriber)
     this.#pace()
   }
 
-  left(member: Member, reason: Error): void {
-    if (this.#remove(member)) this.#options.onLeft(reason)
-    member.client.fail(reason)
+  left(subscriber: Subscriber, reason: Error): void {
+    if (this.#remove(subscriber)) this.#options.onLeft(reason)
+    subscriber.client.fail(reason)
     this.#paceSoon()
   }
 
-  #add(client: DownstreamHandler, own: OwnRequest | undefined, cursor: Link): Member {
-    const member = new Member(client, own, cursor, this)
-    client.attach(member)
-    this.#members.add(member)
-    if (client.paused) this.#nextLateWeight = Math.min(this.#nextLateWeight, this.#latestWeight(member) + 1)
+  #add(client: DownstreamHandler, own: StandaloneRequest | undefined, cursor: Link): Subscriber {
+    const subscriber = new Subscriber(client, own, cursor, this)
+    client.attach(subscriber)
+    this.#subscribers.add(subscriber)
+    if (client.paused) this.#nextLateWeight = Math.min(this.#nextLateWeight, this.#latestWeight(subscriber) + 1)
     else this.#readers++
-    return member
+    return subscriber
   }
 
-  #remove(member: Member): boolean {
-    if (!this.#members.delete(member)) return false
-    this.#late.delete(member)
-    if (!member.client.paused) this.#readers--
+  #remove(subscriber: Subscriber): boolean {
+    if (!this.#subscribers.delete(subscriber)) return false
+    this.#late.delete(subscriber)
+    if (!subscriber.client.paused) this.#readers--
     return true
   }
 
   /** Delivers what there is to one. */
-  #serve(member: Member): void {
-    if (member.isServed) return
-    member.isServed = true
-    const hasAll = this.#failure === undefined && member.serve()
-    member.isServed = false
-    if (!this.#members.has(member)) return
+  #serve(subscriber: Subscriber): void {
+    if (subscriber.isServed) return
+    subscriber.isServed = true
+    const hasAll = this.#failure === undefined && subscriber.serve()
+    subscriber.isServed = false
+    if (!this.#subscribers.has(subscriber)) return
     if (this.#failure !== undefined) {
-      this.#remove(member)
-      member.client.fail(this.#failure)
+      this.#remove(subscriber)
+      subscriber.client.fail(this.#failure)
     } else if (hasAll && this.#trailers !== undefined) {
-      this.#remove(member)
-      member.client.end(this.#trailers)
+      this.#remove(subscriber)
+      subscriber.client.end(this.#trailers)
     } else if (hasAll) {
-      this.#list(member)
+      this.#list(subscriber)
     }
   }
 
-  #list(member: Member): void {
-    if (member.isListed) return
-    member.isListed = true
-    this.#idle.push(member)
+  #list(subscriber: Subscriber): void {
+    if (subscriber.isListed) return
+    subscriber.isListed = true
+    this.#idle.push(subscriber)
   }
 
   /** Has all who have had everything so far served again. */
   #serveAll(): void {
     if (this.#waiting.length === 0) this.#waiting = this.#idle
-    else for (const member of this.#idle) this.#waiting.push(member)
+    else for (const subscriber of this.#idle) this.#waiting.push(subscriber)
     this.#idle = []
   }
 
@@ -248,9 +250,9 @@ export class Audience implements Membership {
     this.#isServing = true
     const slice = new Slice()
     while (this.#served < this.#waiting.length && !slice.isOver) {
-      const member = this.#waiting[this.#served++] as Member
-      member.isListed = false
-      this.#serve(member)
+      const subscriber = this.#waiting[this.#served++] as Subscriber
+      subscriber.isListed = false
+      this.#serve(subscriber)
     }
     this.#isServing = false
     if (this.#served < this.#waiting.length) {
@@ -265,58 +267,58 @@ export class Audience implements Membership {
   #finish(): void {
     this.#isOver = true
     this.#body.dropBeginning()
-    this.#patience.stop()
+    this.#gracePeriod.stop()
   }
 
   /** Alone, nobody is too far behind. */
   get #isShared(): boolean {
-    return this.#members.size > 1 || this.#options.surroundings.isShared
+    return this.#subscribers.size > 1 || this.#options.demand.isShared
   }
 
-  #latestWeight(member: Member): number {
-    return member.cursor.weight + this.#options.maxBufferedBytes
+  #latestWeight(subscriber: Subscriber): number {
+    return subscriber.cursor.weight + this.#options.maxBufferedBytes
   }
 
   /** Leaves those behind who have fallen too far behind, or notes that they are waited for. */
-  #leaveBehind(): void {
+  #detach(): void {
     if (this.#body.last.weight < this.#nextLateWeight || !this.#isShared) return
     this.#nextLateWeight = Infinity
     const known = new Map<Link, readonly Uint8Array[]>()
-    for (const member of this.#members) {
-      if (!member.client.paused) continue
-      const latestWeight = this.#latestWeight(member)
+    for (const subscriber of this.#subscribers) {
+      if (!subscriber.client.paused) continue
+      const latestWeight = this.#latestWeight(subscriber)
       if (this.#body.last.weight <= latestWeight)
         this.#nextLateWeight = Math.min(this.#nextLateWeight, latestWeight + 1)
-      else if (this.#mayBeLeft(member)) this.#leave(member, known)
-      else this.#late.add(member)
+      else if (this.#mayBeLeft(subscriber)) this.#leave(subscriber, known)
+      else this.#late.add(subscriber)
     }
   }
 
   /** Whether it can have the rest in another way, which is to be taken: a second request for the whole only after a while. */
-  #mayBeLeft({ deliveredBytes }: Member): boolean {
-    const { isResumable, isBeingStored } = this.#options.surroundings
+  #mayBeLeft({ deliveredBytes }: Subscriber): boolean {
+    const { isResumable, isBeingStored } = this.#options.demand
     if (isResumable) return true
     const isKnown = this.#body.isKnown || deliveredBytes === 0
-    return isKnown && (isBeingStored || this.#patience.isSpent)
+    return isKnown && (isBeingStored || this.#gracePeriod.isSpent)
   }
 
   /** Those who have stopped at the same place share what is kept for them. */
-  #leave(member: Member, known: Map<Link, readonly Uint8Array[]>): void {
-    this.#remove(member)
-    member.isGone = true
-    if (member.deliveredBytes === 0) return this.#options.leaveBehind(member, NOTHING)
-    this.#options.leaveBehind(member, this.#body.beginningAfter(member.cursor, known))
+  #leave(subscriber: Subscriber, known: Map<Link, readonly Uint8Array[]>): void {
+    this.#remove(subscriber)
+    subscriber.isGone = true
+    if (subscriber.deliveredBytes === 0) return this.#options.detach(subscriber, NOTHING)
+    this.#options.detach(subscriber, this.#body.beginningAfter(subscriber.cursor, known))
   }
 
   #pace(): void {
     if (this.#isOver) return
-    this.#leaveBehind()
-    const { surroundings, upstream } = this.#options
-    const isRead = this.#readers > 0 || this.#members.size === 0
-    const isWanted = isRead || this.#isStoreAhead || surroundings.isWanted
+    this.#detach()
+    const { demand, upstream } = this.#options
+    const isRead = this.#readers > 0 || this.#subscribers.size === 0
+    const isWanted = isRead || this.#isStoreAhead || demand.isWanted
     const isHeldUp = this.#late.size > 0
-    const isWaitedFor = (isHeldUp || (!isWanted && surroundings.isBeingStored)) && this.#isShared && !this.#isStuck
-    this.#patience.wait(isWaitedFor, isHeldUp, this.#readers > 0)
+    const isWaitedFor = (isHeldUp || (!isWanted && demand.isBeingStored)) && this.#isShared && !this.#isStuck
+    this.#gracePeriod.wait(isWaitedFor, isHeldUp, this.#readers > 0)
     const isBusy = this.#isOpening || this.#waiting.length > 0
     const shouldPause = isBusy || isHeldUp || !isWanted
     if (shouldPause === this.#isPaused) return
@@ -334,10 +336,10 @@ export class Audience implements Membership {
   /** Those who are paused have been waited for as long as they may be. */
   timeOver(): void {
     if (this.#late.size === 0) this.#isStoreAhead = true
-    else this.#patience.spend()
+    else this.#gracePeriod.spend()
     this.#late.clear()
     this.#nextLateWeight = 0
-    this.#leaveBehind()
+    this.#detach()
     if (this.#late.size > 0) {
       this.#isStuck = true
       this.#options.onStuck()

@@ -17,7 +17,7 @@ import { soon } from '../undici/soon.ts'
 import { isDisconnection } from './disconnection.ts'
 import type { OriginServices } from './origin-services.ts'
 import { type ResendingExchange, ResponseDisposition } from './response-disposition.ts'
-import { Delivery } from './response-tee.ts'
+import { ResponseTee } from './response-tee.ts'
 import { StoreChanges } from './store-changes.ts'
 
 /** Sends one request to the origin, and follows it to its end: the response goes to its client, to the store and to those who
@@ -29,7 +29,7 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
   readonly #request: Request | undefined
   readonly #plan: ForwardPlan
   readonly #handler: OriginHandler
-  readonly #delivery: Delivery
+  readonly #tee: ResponseTee
   readonly #changes: StoreChanges
   #disposition: ResponseDisposition | undefined
   #requestTimeMs = 0
@@ -50,9 +50,9 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
     this.#plan = plan
     this.#changes = new StoreChanges(services, plan)
     this.#handler = context.client?.hearsSending ? new SendingOriginHandler(this) : new OriginHandler(this)
-    this.#delivery = new Delivery({
+    this.#tee = new ResponseTee({
       services,
-      ask: context,
+      context: context,
       plan,
       flight,
       handler: this.#handler,
@@ -89,8 +89,8 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
   }
 
   #begin(): void {
-    this.#delivery.begin(this.#context.client)
-    if (this.#request?.method === 'POST') this.#changes.watch(this.#request.key, () => this.#delivery.forget())
+    this.#tee.begin(this.#context.client)
+    if (this.#request?.method === 'POST') this.#changes.watch(this.#request.key, () => this.#tee.forget())
   }
 
   #dispatch(): boolean {
@@ -101,7 +101,7 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
       const opts = optionsToSend(this.#context, this.#request, this.#plan)
       return next(withQueuedAbort(opts, client, this.#handler), asDispatchHandler(this.#handler))
     } catch (error) {
-      this.#delivery.settle('nothing')
+      this.#tee.settle('nothing')
       if (client === undefined || !client.isStarted) throw error
       client.fail(error as Error)
       return true
@@ -110,7 +110,7 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
 
   /** Aborts a request that was not sent for a client, unless it has a reader by now. */
   cancel(): void {
-    this.#delivery.leaveToReaders(new Error('the cache was closed'))
+    this.#tee.leaveToReaders(new Error('the cache was closed'))
   }
 
   started(context: unknown): void {
@@ -125,7 +125,7 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
   }
 
   upgraded(statusCode: number, lines: FieldLines, socket: Duplex): void {
-    this.#delivery.settle('nothing')
+    this.#tee.settle('nothing')
     this.#leader?.upgrade(new LinesHead(statusCode, '', lines), socket)
   }
 
@@ -150,7 +150,7 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
       context: this.#context,
       plan: this.#plan,
       handler: this.#handler,
-      delivery: this.#delivery,
+      tee: this.#tee,
       changes: this.#changes,
       exchange: this
     })
@@ -165,27 +165,27 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
   }
 
   received(chunk: Buffer): void {
-    if (!this.#delivery.receive(chunk)) this.#breakOff()
+    if (!this.#tee.receive(chunk)) this.#breakOff()
   }
 
   ended(trailers: FieldLines, isWhole?: boolean): void {
     const isTrusted = isWhole ?? this.#services.settings.storeUnverifiedHttp2
-    if (this.#disposition?.isEndInDoubt && !isTrusted) this.#delivery.forget()
-    if (!this.#delivery.end(trailers)) this.#breakOff()
+    if (this.#disposition?.isEndInDoubt && !isTrusted) this.#tee.forget()
+    if (!this.#tee.end(trailers)) this.#breakOff()
   }
 
   /** Ends a response whose origin has not sent as many bytes as it promised to add. */
   #breakOff(): void {
-    this.#delivery.forget()
+    this.#tee.forget()
     // Otherwise the origin would be asked to complete the same part again and again.
     if (this.#request !== undefined) void this.#changes.delete(this.#request.key)
     const error = new CacheError('ERR_CACHE_BODY', 'the rest of a stored part is not of the length it should have')
     this.#handler.abort(error)
-    if (!this.#delivery.isOver) this.failed(error)
+    if (!this.#tee.isOver) this.failed(error)
   }
 
   failed(error: Error): void {
-    this.#delivery.interrupt()
+    this.#tee.interrupt()
     const request = this.#request
     const { client } = this.#context
     // Stricter than §4.4: a change whose answer was lost may have happened all the same.
@@ -198,7 +198,7 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
       error === client.fault ||
       !isDisconnection(error)
     ) {
-      this.#delivery.fail(error)
+      this.#tee.fail(error)
       return
     }
     const { policy, now } = this.#services.settings

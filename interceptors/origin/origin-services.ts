@@ -1,6 +1,6 @@
 import type { Policy } from '../../lib/rfc9111/types.ts'
 import type { StatusOf } from '../outcome/cache-status.ts'
-import type { Server } from '../replay/answer-replay.ts'
+import type { AnswerReplay } from '../replay/answer-replay.ts'
 import type { StoredBodies } from '../replay/stored-body.ts'
 import type { FlightRegistry } from '../single-flight/flight-registry.ts'
 import type { PendingWrites } from '../store-access/pending-writes.ts'
@@ -12,7 +12,7 @@ export interface OriginServices {
   readonly guard: StoreGuard
   readonly flights: FlightRegistry
   readonly bodies: StoredBodies
-  readonly replay: Server
+  readonly replay: AnswerReplay
   readonly statusOf: StatusOf
   /** Responses that are complete, and not stored yet. */
   readonly pendingWrites: PendingWrites

@@ -16,7 +16,7 @@ import {
   validatedOutcome
 } from '../outcome/outcome.ts'
 import { REASONS, type Reason } from '../outcome/reasons.ts'
-import { StoredBeginning } from '../replay/body-prefix.ts'
+import { BodyPrefix } from '../replay/body-prefix.ts'
 import type { OpenBody } from '../replay/stored-body.ts'
 import { type ForwardPlan, planFor, storedOf } from '../request/forward-plan.ts'
 import type { FlightResult, RequestContext } from '../request/request-context.ts'
@@ -24,9 +24,9 @@ import type { Flight } from '../single-flight/flight.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
 import { LinesHead } from '../undici/lines-head.ts'
 import type { OriginHandler } from '../undici/origin-handler.ts'
-import { recordability } from './body-framing.ts'
+import { bodyFraming } from './body-framing.ts'
 import type { OriginServices } from './origin-services.ts'
-import type { Delivery } from './response-tee.ts'
+import type { ResponseTee } from './response-tee.ts'
 import type { StoreChanges } from './store-changes.ts'
 
 export interface DispositionOptions {
@@ -34,7 +34,7 @@ export interface DispositionOptions {
   readonly context: RequestContext
   readonly plan: ForwardPlan
   readonly handler: OriginHandler
-  readonly delivery: Delivery
+  readonly tee: ResponseTee
   readonly changes: StoreChanges
   readonly exchange: ResendingExchange
 }
@@ -61,7 +61,7 @@ export class ResponseDisposition {
 
   /** Decides on the response, and does what the engine says. */
   answer(request: Request, response: Response, isHttp2: boolean): MaybePromise<void> {
-    const { services, context, plan, changes, delivery } = this.#options
+    const { services, context, plan, changes, tee } = this.#options
     const { revalidation, completion } = plan
     const stored = plan.stored.map(({ entry }) => entry)
     const found = plan.found?.map(({ entry }) => entry)
@@ -69,7 +69,7 @@ export class ResponseDisposition {
     const decision = decideResponse(exchange, services.settings.policy)
     return mapMaybe(changes.apply(decision, context.client !== undefined), isStored => {
       // It may have ended while the store was at work.
-      if (!delivery.isOver) return this.#obey(decision, request, response, isHttp2, isStored)
+      if (!tee.isOver) return this.#obey(decision, request, response, isHttp2, isStored)
     })
   }
 
@@ -85,8 +85,8 @@ export class ResponseDisposition {
 
   /** Passes the response on, unstored. */
   forward(response: Response, reason: Reason): void {
-    const { delivery, plan } = this.#options
-    delivery.shareWithNobody(REASONS[reason].predictsNext && !isFailureOfTheMoment(response.statusCode))
+    const { tee, plan } = this.#options
+    tee.shareWithNobody(REASONS[reason].predictsNext && !isFailureOfTheMoment(response.statusCode))
     this.#deliver(response, forwardedOutcome(plan, reason))
   }
 
@@ -122,13 +122,13 @@ export class ResponseDisposition {
   }
 
   #store(entry: Entry, join: Join | undefined, request: Request, response: Response, isHttp2: boolean): void {
-    const { context, plan, services, delivery } = this.#options
+    const { context, plan, services, tee } = this.#options
     const refusal = this.#recordOrReason(entry, join, request, response, isHttp2)
     const isForReaders = refusal !== undefined && REASONS[refusal].allowsSharing && context.client !== undefined
     if (refusal !== undefined && !isForReaders) return this.forward(response, refusal)
     const { policy } = services.settings
     this.#deliver(response, isForReaders ? forwardedOutcome(plan, refusal) : storedOutcome(plan, entry, policy))
-    delivery.share(entry, request)
+    tee.share(entry, request)
   }
 
   /** Begins to store the response, joined with what is stored. A reason: why not. */
@@ -139,16 +139,16 @@ export class ResponseDisposition {
     response: Response,
     isHttp2: boolean
   ): Reason | undefined {
-    const { services, changes, delivery } = this.#options
+    const { services, changes, tee } = this.#options
     if (changes.isOvertaken) return 'unsafe-method'
     const { maxEntrySizeBytes } = services.guard
     const isFramed = isHttp2 && request.targetUri.startsWith('https:')
-    const recordable = recordability(response, request.method, isFramed, maxEntrySizeBytes)
+    const recordable = bodyFraming(response, request.method, isFramed, maxEntrySizeBytes)
     if (typeof recordable === 'string') return recordable
     const expectedBytes = entry.completeLength === undefined ? recordable.expectedBytes : storedBytes(entry)
     this.#isEndInDoubt = isFramed && expectedBytes === undefined && framing(response, request.method) === undefined
     if ((expectedBytes ?? 0) > maxEntrySizeBytes) return 'too-large'
-    return delivery.recordOrReason(request, entry, join, expectedBytes)
+    return tee.recordOrReason(request, entry, join, expectedBytes)
   }
 
   /** Delivers a stored part and the rest of it, which the origin sends, as one response, and stores the rest. The origin
@@ -159,33 +159,33 @@ export class ResponseDisposition {
     response: Response,
     isHttp2: boolean
   ): Promise<void> {
-    const { services, context, plan, delivery, handler } = this.#options
+    const { services, context, plan, tee, handler } = this.#options
     const { entry: part, wanted, missing } = completion
     const stored = storedOf(plan, part)
     const range = inStoredBody(part, { start: wanted.start, end: missing.start })
     if (stored === undefined || range === undefined) return this.#refetch()
-    const beginning = await StoredBeginning.open(services.guard, stored, range, context.storeDeadline)
-    if (beginning === undefined) {
-      if (!delivery.isOver) this.#refetch()
+    const prefix = await BodyPrefix.open(services.guard, stored, range, context.storeDeadline)
+    if (prefix === undefined) {
+      if (!tee.isOver) this.#refetch()
       return
     }
     try {
-      if (delivery.isOver) return
+      if (tee.isOver) return
       const before = range.start === 0 ? undefined : { start: 0, end: range.start }
       const join = { with: part, before, after: undefined }
       const refusal = entry === undefined ? reason : this.#recordOrReason(entry, join, request, response, isHttp2)
-      delivery.expect(missing.end - missing.start)
+      tee.expect(missing.end - missing.start)
       this.#deliverAnswer(answer, completedOutcome(plan, answer, refusal))
-      if (refusal === undefined || REASONS[refusal].allowsSharing) delivery.share(answer.entry, request)
-      else delivery.settle('nothing')
-      if (await beginning.play(delivery)) return
+      if (refusal === undefined || REASONS[refusal].allowsSharing) tee.share(answer.entry, request)
+      else tee.settle('nothing')
+      if (await prefix.play(tee)) return
       handler.discard()
-      delivery.handOver(answer.entry, request, wanted)
+      tee.handOver(answer.entry, request, wanted)
     } catch (error) {
-      delivery.forget()
+      tee.forget()
       handler.abort(error as Error)
     } finally {
-      beginning.close()
+      prefix.close()
     }
   }
 
@@ -197,13 +197,13 @@ export class ResponseDisposition {
     result: FlightResult,
     vanished: () => void
   ): MaybePromise<void> {
-    const { services, context, plan, delivery, handler } = this.#options
+    const { services, context, plan, tee, handler } = this.#options
     const { client } = context
     const opened = client === undefined ? undefined : services.bodies.open(answer, storedOf(plan, answer.entry))
     return mapMaybe<OpenBody | undefined, void>(opened, body => {
       if (client !== undefined && body === undefined) return vanished()
       handler.discard()
-      delivery.settle(result)
+      tee.settle(result)
       if (client !== undefined && body !== undefined) {
         services.replay.play(client, answer, body, outcome, context, request)
       }
@@ -212,12 +212,12 @@ export class ResponseDisposition {
 
   /** Sends the request again, for the whole: what a 304 speaks of is not there. */
   #refetch(): void {
-    const { context, plan, delivery, handler, exchange } = this.#options
+    const { context, plan, tee, handler, exchange } = this.#options
     handler.discard()
     const { client } = context
-    if (client === undefined || client.isFinished) return delivery.settle('nothing')
+    if (client === undefined || client.isFinished) return tee.settle('nothing')
     const { forward, asOf, stored } = plan
-    exchange.sendAgain({ ...planFor(forward, 'refetch'), asOf, found: stored }, delivery.leaveFlight())
+    exchange.sendAgain({ ...planFor(forward, 'refetch'), asOf, found: stored }, tee.leaveFlight())
   }
 
   #deliver({ statusCode, statusText, lines }: Response, outcome: Outcome): void {

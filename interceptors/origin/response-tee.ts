@@ -4,23 +4,23 @@ import type { ByteRange, Entry, FieldLines, Request } from '../../lib/rfc9111/ty
 import type { Outcome } from '../outcome/outcome.ts'
 import type { Reason } from '../outcome/reasons.ts'
 import type { Destination } from '../replay/body-prefix.ts'
-import { RestOfBody } from '../replay/resumed-body.ts'
+import { ResumedBody } from '../replay/resumed-body.ts'
 import type { ForwardPlan } from '../request/forward-plan.ts'
-import type { FlightResult, RequestContext } from '../request/request-context.ts'
+import type { FlightResult, RequestContext, StandaloneRequest } from '../request/request-context.ts'
 import type { Flight, Owner } from '../single-flight/flight.ts'
 import { type DownstreamHandler, nobodyWaits, type ResponseHead } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
 import type { OriginHandler } from '../undici/origin-handler.ts'
-import { Audience, type Surroundings } from './broadcast.ts'
+import { Broadcast, type BroadcastDemand } from './broadcast.ts'
 import type { OriginServices } from './origin-services.ts'
-import type { Beginning } from './shared-body.ts'
-import { Stragglers } from './slow-subscribers.ts'
-import { Recording } from './store-write.ts'
-import type { Member, OwnRequest } from './subscriber.ts'
+import type { SharedPrefix } from './shared-body.ts'
+import { SlowSubscribers } from './slow-subscribers.ts'
+import { StoreWrite } from './store-write.ts'
+import type { Subscriber } from './subscriber.ts'
 
-export interface DeliveryOptions {
+export interface ResponseTeeOptions {
   readonly services: OriginServices
-  readonly ask: RequestContext
+  readonly context: RequestContext
   readonly plan: ForwardPlan
   /** Others may read along. */
   readonly flight: Flight | undefined
@@ -30,29 +30,29 @@ export interface DeliveryOptions {
 }
 
 /** The content of one response on its way to those who read it, and to the store. */
-export class Delivery implements Owner, Destination, Surroundings {
-  readonly #options: DeliveryOptions
-  readonly #audience: Audience
+export class ResponseTee implements Owner, Destination, BroadcastDemand {
+  readonly #options: ResponseTeeOptions
+  readonly #broadcast: Broadcast
   #flight: Flight | undefined
   #isOver = false
   #isForStore = false
-  #recording: Recording | undefined
+  #write: StoreWrite | undefined
   isBeingStored = false
   // Where others may read along
-  #leader: OwnRequest | undefined
-  #stragglers: Stragglers | undefined
+  #leader: StandaloneRequest | undefined
+  #slowSubscribers: SlowSubscribers | undefined
   #isResumable = false
   /** How much the origin has promised to add to what was stored; undefined: its body stands for itself. */
   #missingBytes: number | undefined
 
-  constructor(options: DeliveryOptions) {
+  constructor(options: ResponseTeeOptions) {
     this.#options = options
     this.#flight = options.flight
-    this.#audience = new Audience({
+    this.#broadcast = new Broadcast({
       upstream: options.handler,
-      surroundings: this,
+      demand: this,
       maxBufferedBytes: options.services.settings.maxBufferedBytes,
-      leaveBehind: (member, beginning) => this.#leaveBehind(member, beginning),
+      detach: (subscriber, prefix) => this.#detach(subscriber, prefix),
       onStuck: () => this.#flight?.giveUp(),
       onLeft: reason => this.someoneLeft(reason)
     })
@@ -61,7 +61,7 @@ export class Delivery implements Owner, Destination, Surroundings {
   /** The first of those who read; undefined: it is fetched for the store alone. */
   begin(client: DownstreamHandler | undefined): void {
     const flight = this.#flight
-    if (client !== undefined) this.#audience.begin(client)
+    if (client !== undefined) this.#broadcast.begin(client)
     this.#isForStore = client === undefined
     if (flight !== undefined) flight.owner = this
   }
@@ -71,23 +71,23 @@ export class Delivery implements Owner, Destination, Surroundings {
   /** Goes on for those who are left, as long as there are any. */
   someoneLeft(reason: Error = nobodyWaits()): void {
     if (this.#isOver) return
-    if (this.#audience.isEmpty && !this.isShared) this.#options.handler.abort(reason)
-    else this.#audience.reconsider()
+    if (this.#broadcast.isEmpty && !this.isShared) this.#options.handler.abort(reason)
+    else this.#broadcast.reconsider()
   }
 
   someoneWaits(): void {
-    this.#audience.reconsider()
+    this.#broadcast.reconsider()
   }
 
   // Surroundings of those who read
 
   get isShared(): boolean {
-    return this.#isForStore || this.#stragglers?.areWaiting === true || this.#flight?.isAwaited === true
+    return this.#isForStore || this.#slowSubscribers?.areWaiting === true || this.#flight?.isAwaited === true
   }
 
   get isWanted(): boolean {
     if (!this.isBeingStored) return false
-    return this.#isForStore || this.#stragglers?.areReading === true || this.#flight?.isAwaited === true
+    return this.#isForStore || this.#slowSubscribers?.areReading === true || this.#flight?.isAwaited === true
   }
 
   get isResumable(): boolean {
@@ -114,7 +114,7 @@ export class Delivery implements Owner, Destination, Surroundings {
    * need not wait either. */
   shareWithNobody(isKnown: boolean): void {
     if (isKnown) this.#flight?.shareWithNobody()
-    if (this.#audience.isEmpty) this.#options.handler.discard()
+    if (this.#broadcast.isEmpty) this.#options.handler.discard()
     this.settle('nothing')
   }
 
@@ -128,7 +128,7 @@ export class Delivery implements Owner, Destination, Surroundings {
     const { services, plan, handler } = this.#options
     // It may be settled at once.
     this.isBeingStored = true
-    const recording = Recording.beginOrReason({
+    const write = StoreWrite.beginOrReason({
       services,
       plan,
       request,
@@ -138,32 +138,32 @@ export class Delivery implements Owner, Destination, Surroundings {
       onDrain: () => handler.resumeForStore(),
       onSettled: stored => this.#recorded(stored)
     })
-    if (typeof recording !== 'string') this.#recording = recording
+    if (typeof write !== 'string') this.#write = write
     else this.isBeingStored = false
-    return typeof recording === 'string' ? recording : undefined
+    return typeof write === 'string' ? write : undefined
   }
 
   /** Lets others read along. */
   share(entry: Entry, request: Request): void {
     const flight = this.#flight
     if (flight === undefined) return
-    const audience = this.#audience
-    const { services, ask } = this.#options
-    const recorded = this.isBeingStored ? this.#recording?.entry : undefined
+    const broadcast = this.#broadcast
+    const { services, context } = this.#options
+    const recorded = this.isBeingStored ? this.#write?.entry : undefined
     this.#isResumable = isResumable(entry)
-    this.#leader = { ask, request }
-    this.#stragglers = new Stragglers({ services, entry, recorded, changed: () => this.someoneLeft() })
-    audience.keepBeginning()
-    audience.letIn(true)
+    this.#leader = { context, request }
+    this.#slowSubscribers = new SlowSubscribers({ services, entry, recorded, changed: () => this.someoneLeft() })
+    broadcast.keepPrefix()
+    broadcast.letIn(true)
     const stream = {
       entry,
-      isOpen: () => audience.isOpen,
-      join: (client: DownstreamHandler, own: OwnRequest, head: ResponseHead, outcome: Outcome) =>
+      isOpen: () => broadcast.isOpen,
+      join: (client: DownstreamHandler, own: StandaloneRequest, head: ResponseHead, outcome: Outcome) =>
         this.#admit(client, own, head, outcome)
     }
     flight.share(stream, () => {
-      audience.letIn(false)
-      audience.reconsider()
+      broadcast.letIn(false)
+      broadcast.reconsider()
     })
   }
 
@@ -186,11 +186,11 @@ export class Delivery implements Owner, Destination, Surroundings {
   /** False: less than there should be. */
   end(trailers: FieldLines): boolean {
     if (this.#missingBytes !== undefined && this.#missingBytes !== 0) return false
-    this.#stragglers?.complete(this.#audience.receivedBytes, trailers)
-    if (this.#recording === undefined) this.settle('nothing')
-    else this.#recording.finish(trailers)
+    this.#slowSubscribers?.complete(this.#broadcast.receivedBytes, trailers)
+    if (this.#write === undefined) this.settle('nothing')
+    else this.#write.finish(trailers)
     this.#isOver = true
-    this.#audience.end(trailersHead(trailers))
+    this.#broadcast.end(trailersHead(trailers))
     return true
   }
 
@@ -198,15 +198,15 @@ export class Delivery implements Owner, Destination, Surroundings {
    * alone; the others are told by `fail`, unless something stored takes the response's place. */
   interrupt(): void {
     this.#isOver = true
-    this.#recording?.interrupt()
+    this.#write?.interrupt()
     this.isBeingStored = false
-    this.#stragglers?.settle('origin')
+    this.#slowSubscribers?.settle('origin')
     this.settle('nothing')
   }
 
   /** Tells those who read that nothing more comes. */
   fail(error: Error): void {
-    this.#audience.fail(error)
+    this.#broadcast.fail(error)
   }
 
   /** Nothing more comes this way: each who reads asks the origin for what it lacks of those bytes of the response. */
@@ -216,17 +216,17 @@ export class Delivery implements Owner, Destination, Surroundings {
     this.forget()
     this.settle('nothing')
     const end = wanted.end === entry.completeLength ? undefined : wanted.end
-    this.#stragglers?.settle('origin')
-    const leader = { ask: this.#options.ask, request }
-    this.#audience.handOver(({ client, deliveredBytes, own = leader }) => {
+    this.#slowSubscribers?.settle('origin')
+    const leader = { context: this.#options.context, request }
+    this.#broadcast.handOver(({ client, deliveredBytes, own = leader }) => {
       const reader = { client, offset: wanted.start + deliveredBytes, end }
-      new RestOfBody(reader, entry, own.ask, own.request.fields).send()
+      new ResumedBody(reader, entry, own.context, own.request.fields).send()
     })
   }
 
   /** Nothing of it is to be stored. */
   forget(): void {
-    this.#recording?.forget()
+    this.#write?.forget()
   }
 
   /** Tells those who wait what has become of the response; later calls tell them nothing. */
@@ -242,35 +242,35 @@ export class Delivery implements Owner, Destination, Surroundings {
   }
 
   pass(chunk: Buffer): void {
-    if (this.#recording?.write(chunk) === false) this.#options.handler.pauseForStore()
-    this.#audience.receive(chunk)
+    if (this.#write?.write(chunk) === false) this.#options.handler.pauseForStore()
+    this.#broadcast.receive(chunk)
     // Too late to join, and nothing will be stored: nobody has reason to wait.
     const isAwaited = this.#flight !== undefined && this.#flight.result === undefined
-    if (isAwaited && this.#recording === undefined && !this.#audience.isOpen) this.settle('nothing')
+    if (isAwaited && this.#write === undefined && !this.#broadcast.isOpen) this.settle('nothing')
   }
 
   whenFree(): Promise<void> | undefined {
     return this.#options.handler.whenFree()
   }
 
-  #admit(client: DownstreamHandler, own: OwnRequest, head: ResponseHead, outcome: Outcome): boolean {
-    return this.#audience.join(client, own, () => {
+  #admit(client: DownstreamHandler, own: StandaloneRequest, head: ResponseHead, outcome: Outcome): boolean {
+    return this.#broadcast.join(client, own, () => {
       client.settle(outcome)
       if (!client.isStarted) client.start()
       client.head(head)
     })
   }
 
-  #leaveBehind({ client, own = this.#leader }: Member, beginning: Beginning): void {
-    if (own !== undefined) this.#stragglers?.add(client, own, beginning)
+  #detach({ client, own = this.#leader }: Subscriber, prefix: SharedPrefix): void {
+    if (own !== undefined) this.#slowSubscribers?.add(client, own, prefix)
     this.someoneLeft()
   }
 
   #recorded(stored: boolean): void {
     this.isBeingStored = false
     if (!stored) this.#isForStore = false
-    this.#stragglers?.settle(stored ? 'store' : 'origin')
-    if (!stored && this.#audience.isEmpty && !this.#isOver) this.#options.handler.discard()
+    this.#slowSubscribers?.settle(stored ? 'store' : 'origin')
+    if (!stored && this.#broadcast.isEmpty && !this.#isOver) this.#options.handler.discard()
     this.settle(stored ? 'stored' : 'nothing')
   }
 }

@@ -3,9 +3,9 @@ import { createHash, type Hash } from 'node:crypto'
 import { firstLink, type Link, linkAfter } from './subscriber.ts'
 
 /** What one that has fallen behind goes on with. */
-export interface Beginning {
+export interface SharedPrefix {
   /** To be delivered before the rest: bytes that others have as well. */
-  readonly pieces: readonly Uint8Array[]
+  readonly chunks: readonly Uint8Array[]
   /** How many bytes there are before the rest. */
   readonly byteLength: number
   /** The SHA-256 of those, to be copied before it is gone on with; undefined: not known. */
@@ -15,7 +15,7 @@ export interface Beginning {
 /** So much of a response's beginning is kept for those who come later. */
 const MAX_BEGINNING_BYTES = 65_536
 
-export const NOTHING: Beginning = { pieces: [], byteLength: 0, hash: undefined }
+export const NOTHING: SharedPrefix = { chunks: [], byteLength: 0, hash: undefined }
 
 /** What has come of a body that several read: one list of chunks, kept as long as one of them has its place in it, and the
  * hash of all that was before. */
@@ -26,7 +26,7 @@ export class SharedBody {
   #receivedBytes = 0
   #hash: Hash | undefined
   /** The last copy that was made of it. */
-  #hashed: Pick<Beginning, 'byteLength' | 'hash'> = NOTHING
+  #hashed: Pick<SharedPrefix, 'byteLength' | 'hash'> = NOTHING
 
   get receivedBytes(): number {
     return this.#receivedBytes
@@ -45,7 +45,7 @@ export class SharedBody {
     return this.#hash !== undefined || this.#first !== undefined
   }
 
-  keepBeginning(): void {
+  keepPrefix(): void {
     this.#first = this.#last
   }
 
@@ -69,10 +69,10 @@ export class SharedBody {
   }
 
   /** For one that has stopped there; `known` has what is kept for others, by their place. */
-  beginningAfter(link: Link, known: Map<Link, readonly Uint8Array[]>): Beginning {
-    const pieces = known.get(link) ?? piecesAfter(link)
-    known.set(link, pieces)
-    return { pieces, byteLength: this.#receivedBytes, hash: this.#hashSoFar() }
+  beginningAfter(link: Link, known: Map<Link, readonly Uint8Array[]>): SharedPrefix {
+    const chunks = known.get(link) ?? chunksAfter(link)
+    known.set(link, chunks)
+    return { chunks, byteLength: this.#receivedBytes, hash: this.#hashSoFar() }
   }
 
   #beginHash(): void {
@@ -89,8 +89,8 @@ export class SharedBody {
   }
 }
 
-function piecesAfter(link: Link): readonly Uint8Array[] {
-  const pieces: Uint8Array[] = []
-  for (let next = link.next; next !== undefined; next = next.next) pieces.push(next.bytes)
-  return pieces
+function chunksAfter(link: Link): readonly Uint8Array[] {
+  const chunks: Uint8Array[] = []
+  for (let next = link.next; next !== undefined; next = next.next) chunks.push(next.bytes)
+  return chunks
 }

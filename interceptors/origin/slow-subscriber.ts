@@ -1,43 +1,43 @@
 import { Buffer } from 'node:buffer'
 import type { Hash } from 'node:crypto'
 import { clearTimeout, setTimeout } from 'node:timers'
+import type { StandaloneRequest } from '../request/request-context.ts'
 import type { DownstreamHandler, ResponseHead, ResponseSource } from '../undici/downstream-handler.ts'
-import type { Beginning } from './shared-body.ts'
-import type { OwnRequest } from './subscriber.ts'
+import type { SharedPrefix } from './shared-body.ts'
 
-export interface StragglerEvents {
+export interface SlowSubscriberEvents {
   /** It has paused or resumed. */
-  changedPace(straggler: Straggler): void
+  changedPace(subscriber: SlowSubscriber): void
   /** It has got all that was kept for it, and takes more. */
-  wantsRest(straggler: Straggler): void
+  wantsRest(subscriber: SlowSubscriber): void
   /** It has waited for the rest as long as it was to. */
-  waitedInVain(straggler: Straggler): void
-  leftBehind(straggler: Straggler): void
+  waitedInVain(subscriber: SlowSubscriber): void
+  leftBehind(subscriber: SlowSubscriber): void
 }
 
 /** One who has fallen too far behind the others. It gets what was kept for it when it reads on, and then waits until the rest
  * can be had in another way. */
-export class Straggler implements ResponseSource {
+export class SlowSubscriber implements ResponseSource {
   readonly client: DownstreamHandler
-  readonly own: OwnRequest
+  readonly own: StandaloneRequest
   /** How many bytes come before the rest. */
   readonly offset: number
   /** The SHA-256 of those, where it is known. */
   readonly hash: Hash | undefined
-  #pieces: readonly Uint8Array[]
+  #chunks: readonly Uint8Array[]
   #index = 0
   #isFlushing = false
   #isWaiting = false
   #isReleased = false
   #timer: NodeJS.Timeout | undefined
-  readonly #events: StragglerEvents
+  readonly #events: SlowSubscriberEvents
 
-  constructor(client: DownstreamHandler, own: OwnRequest, beginning: Beginning, events: StragglerEvents) {
+  constructor(client: DownstreamHandler, own: StandaloneRequest, prefix: SharedPrefix, events: SlowSubscriberEvents) {
     this.client = client
     this.own = own
-    this.offset = beginning.byteLength
-    this.hash = beginning.hash
-    this.#pieces = beginning.pieces
+    this.offset = prefix.byteLength
+    this.hash = prefix.hash
+    this.#chunks = prefix.chunks
     this.#events = events
     client.attach(this)
   }
@@ -76,7 +76,7 @@ export class Straggler implements ResponseSource {
   /** It gets nothing more from here, and waits no longer. */
   release(): void {
     clearTimeout(this.#timer)
-    this.#pieces = []
+    this.#chunks = []
     this.#isReleased = true
   }
 
@@ -84,13 +84,13 @@ export class Straggler implements ResponseSource {
     if (this.#isFlushing || this.#isReleased) return
     this.#isFlushing = true
     while (!this.client.paused && !this.#isReleased) {
-      const piece = this.#pieces[this.#index++]
+      const piece = this.#chunks[this.#index++]
       if (piece === undefined) break
       this.#deliver(Buffer.from(piece))
     }
     this.#isFlushing = false
     if (this.client.paused || this.#isReleased) return
-    this.#pieces = []
+    this.#chunks = []
     this.#isWaiting = true
     this.#events.wantsRest(this)
   }

@@ -1,14 +1,14 @@
 import type { Entry, FieldLines } from '../../lib/rfc9111/types.ts'
-import { type Reader, RestOfBody } from '../replay/resumed-body.ts'
+import { forEachInSlices } from '../../lib/time-slices.ts'
+import { type Reader, ResumedBody } from '../replay/resumed-body.ts'
+import type { StandaloneRequest } from '../request/request-context.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
-import { eachInTurns } from './in-turns.ts'
 import type { OriginServices } from './origin-services.ts'
-import type { Beginning } from './shared-body.ts'
-import { Straggler, type StragglerEvents } from './slow-subscriber.ts'
-import type { OwnRequest } from './subscriber.ts'
+import type { SharedPrefix } from './shared-body.ts'
+import { SlowSubscriber, type SlowSubscriberEvents } from './slow-subscriber.ts'
 
-export interface StragglersOptions {
+export interface SlowSubscribersOptions {
   readonly services: Pick<OriginServices, 'bodies' | 'settings'>
   /** The response as each of them has got its header section. */
   readonly entry: Entry
@@ -20,17 +20,17 @@ export interface StragglersOptions {
 
 /** Those who have fallen behind the others. Each gets the rest when it reads on: from the store, once that has it, and else
  * from the origin. */
-export class Stragglers implements StragglerEvents {
-  readonly #options: StragglersOptions
+export class SlowSubscribers implements SlowSubscriberEvents {
+  readonly #options: SlowSubscribersOptions
   /** Until it is known whether the response is stored. */
-  readonly #waiting = new Set<Straggler>()
+  readonly #waiting = new Set<SlowSubscriber>()
   /** How many of those are not paused. */
   #reading = 0
   #place: 'store' | 'origin' | undefined
   #byteLength: number | undefined
   #trailers: FieldLines = []
 
-  constructor(options: StragglersOptions) {
+  constructor(options: SlowSubscribersOptions) {
     this.#options = options
     if (options.recorded === undefined) this.#place = 'origin'
   }
@@ -45,9 +45,9 @@ export class Stragglers implements StragglerEvents {
   }
 
   /** Takes over one that is paused. */
-  add(client: DownstreamHandler, own: OwnRequest, beginning: Beginning): void {
-    const straggler = new Straggler(client, own, beginning, this)
-    if (this.#place === undefined) this.#waiting.add(straggler)
+  add(client: DownstreamHandler, own: StandaloneRequest, prefix: SharedPrefix): void {
+    const subscriber = new SlowSubscriber(client, own, prefix, this)
+    if (this.#place === undefined) this.#waiting.add(subscriber)
   }
 
   /** All has come. */
@@ -63,60 +63,60 @@ export class Stragglers implements StragglerEvents {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     this.#reading = 0
-    eachInTurns(waiting, straggler => {
-      if (straggler.isWaiting) this.wantsRest(straggler)
+    forEachInSlices(waiting, subscriber => {
+      if (subscriber.isWaiting) this.wantsRest(subscriber)
     })
   }
 
-  changedPace(straggler: Straggler): void {
-    if (!this.#waiting.has(straggler)) return
-    this.#reading += straggler.client.paused ? -1 : 1
+  changedPace(subscriber: SlowSubscriber): void {
+    if (!this.#waiting.has(subscriber)) return
+    this.#reading += subscriber.client.paused ? -1 : 1
     this.#options.changed()
   }
 
-  wantsRest(straggler: Straggler): void {
-    if (straggler.offset === this.#byteLength) {
-      this.#remove(straggler)
-      straggler.finish(trailersHead(this.#trailers))
+  wantsRest(subscriber: SlowSubscriber): void {
+    if (subscriber.offset === this.#byteLength) {
+      this.#remove(subscriber)
+      subscriber.finish(trailersHead(this.#trailers))
     } else if (this.#place === undefined) {
-      straggler.waitAtMost(this.#options.services.settings.coalesceTimeoutMs)
+      subscriber.waitAtMost(this.#options.services.settings.coalesceTimeoutMs)
     } else {
-      straggler.release()
-      if (this.#place === 'store') void this.#readFromStore(straggler)
-      else this.#readFromOrigin(straggler, straggler.own)
+      subscriber.release()
+      if (this.#place === 'store') void this.#readFromStore(subscriber)
+      else this.#readFromOrigin(subscriber, subscriber.own)
     }
   }
 
-  waitedInVain(straggler: Straggler): void {
-    this.#remove(straggler)
-    straggler.release()
-    this.#readFromOrigin(straggler, straggler.own)
+  waitedInVain(subscriber: SlowSubscriber): void {
+    this.#remove(subscriber)
+    subscriber.release()
+    this.#readFromOrigin(subscriber, subscriber.own)
     this.#options.changed()
   }
 
-  leftBehind(straggler: Straggler): void {
-    if (this.#remove(straggler)) this.#options.changed()
+  leftBehind(subscriber: SlowSubscriber): void {
+    if (this.#remove(subscriber)) this.#options.changed()
   }
 
-  #remove(straggler: Straggler): boolean {
-    if (!this.#waiting.delete(straggler)) return false
-    if (!straggler.client.paused) this.#reading--
+  #remove(subscriber: SlowSubscriber): boolean {
+    if (!this.#waiting.delete(subscriber)) return false
+    if (!subscriber.client.paused) this.#reading--
     return true
   }
 
-  async #readFromStore(straggler: Straggler): Promise<void> {
-    const { client, own } = straggler
+  async #readFromStore(subscriber: SlowSubscriber): Promise<void> {
+    const { client, own } = subscriber
     const { services, recorded } = this.#options
     const goOn = (reader: Reader) => this.#readFromOrigin(reader, own)
     try {
-      if (recorded !== undefined && (await services.bodies.readOn(straggler, recorded, own, goOn))) return
+      if (recorded !== undefined && (await services.bodies.readOn(subscriber, recorded, own, goOn))) return
     } catch (error) {
       client.fail(error as Error)
     }
-    if (!client.isFinished) goOn(straggler)
+    if (!client.isFinished) goOn(subscriber)
   }
 
-  #readFromOrigin(reader: Reader, { ask, request }: OwnRequest): void {
-    new RestOfBody(reader, this.#options.entry, ask, request.fields).send()
+  #readFromOrigin(reader: Reader, { context, request }: StandaloneRequest): void {
+    new ResumedBody(reader, this.#options.entry, context, request.fields).send()
   }
 }

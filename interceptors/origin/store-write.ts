@@ -8,11 +8,11 @@ import type { Reason } from '../outcome/reasons.ts'
 import { type ForwardPlan, storedOf } from '../request/forward-plan.ts'
 import { withDeadline } from '../store-access/store-deadline.ts'
 import type { StoreRefusal } from '../store-access/store-guard.ts'
-import { Recorder } from './body-recorder.ts'
+import { BodyRecorder } from './body-recorder.ts'
 import { mayReplace } from './commit-check.ts'
 import type { OriginServices } from './origin-services.ts'
 
-export interface RecordingOptions {
+export interface StoreWriteOptions {
   readonly services: Pick<OriginServices, 'guard' | 'flights' | 'pendingWrites' | 'settings'>
   readonly plan: ForwardPlan
   readonly request: Request
@@ -28,17 +28,17 @@ export interface RecordingOptions {
 }
 
 /** One response on its way into the store: joined with what is stored, and in its order among those for the same key. */
-export class Recording {
+export class StoreWrite {
   readonly request: Request
   readonly entry: Entry
-  readonly #services: RecordingOptions['services']
-  readonly #recorder: Recorder
+  readonly #services: StoreWriteOptions['services']
+  readonly #recorder: BodyRecorder
   readonly #join: Join | undefined
   readonly #joined: Stored | undefined
   /** Settles when it is known what becomes of responses for the same key that were complete before this one. */
   #othersStored: Promise<void> | undefined
 
-  private constructor(options: RecordingOptions, writer: MaybePromise<BodyWriter | StoreRefusal>) {
+  private constructor(options: StoreWriteOptions, writer: MaybePromise<BodyWriter | StoreRefusal>) {
     const { services, plan, request, entry, join } = options
     const { guard, settings } = services
     this.request = request
@@ -46,7 +46,7 @@ export class Recording {
     this.#services = services
     this.#join = join
     this.#joined = join && storedOf(plan, join.with)
-    this.#recorder = new Recorder({
+    this.#recorder = new BodyRecorder({
       guard,
       entry,
       writer,
@@ -65,12 +65,12 @@ export class Recording {
   }
 
   /** A word: why not. */
-  static beginOrReason(options: RecordingOptions): Recording | Reason {
+  static beginOrReason(options: StoreWriteOptions): StoreWrite | Reason {
     const { services, plan, request, entry, join } = options
     if (join !== undefined && storedOf(plan, join.with) === undefined) return 'body-vanished'
     const writer = services.guard.put(entry, isSafe(request.method) ? plan.asOf : undefined)
     if (typeof writer === 'string') return writer
-    return new Recording(options, writer)
+    return new StoreWrite(options, writer)
   }
 
   /** False: the origin should pause until `onDrain`. */

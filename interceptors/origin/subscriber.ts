@@ -1,13 +1,6 @@
 import { Buffer } from 'node:buffer'
-import type { Request } from '../../lib/rfc9111/types.ts'
-import type { RequestContext } from '../request/request-context.ts'
+import type { StandaloneRequest } from '../request/request-context.ts'
 import type { DownstreamHandler, ResponseSource } from '../undici/downstream-handler.ts'
-
-/** A request as it would be sent for its client alone. */
-export interface OwnRequest {
-  readonly ask: RequestContext
-  readonly request: Request
-}
 
 /** A chunk that several get, in the order in which they came. */
 export interface Link {
@@ -33,17 +26,17 @@ export function linkAfter(link: Link, bytes: Uint8Array): Link {
 }
 
 /** Those whom a member belongs to. */
-export interface Membership {
-  paused(member: Member): void
-  resumed(member: Member): void
-  left(member: Member, reason: Error): void
+export interface SubscriberEvents {
+  paused(subscriber: Subscriber): void
+  resumed(subscriber: Subscriber): void
+  left(subscriber: Subscriber, reason: Error): void
 }
 
 /** One of those who get a response as it comes. */
-export class Member implements ResponseSource {
+export class Subscriber implements ResponseSource {
   readonly client: DownstreamHandler
   /** undefined: that of the exchange. */
-  readonly own: OwnRequest | undefined
+  readonly own: StandaloneRequest | undefined
   /** The last chunk that it has got. */
   cursor: Link
   deliveredBytes = 0
@@ -52,26 +45,26 @@ export class Member implements ResponseSource {
   /** It gets nothing more from here. */
   isGone = false
   isServed = false
-  readonly #membership: Membership
+  readonly #events: SubscriberEvents
 
-  constructor(client: DownstreamHandler, own: OwnRequest | undefined, cursor: Link, membership: Membership) {
+  constructor(client: DownstreamHandler, own: StandaloneRequest | undefined, cursor: Link, events: SubscriberEvents) {
     this.client = client
     this.own = own
     this.cursor = cursor
-    this.#membership = membership
+    this.#events = events
   }
 
   pause(): void {
-    this.#membership.paused(this)
+    this.#events.paused(this)
   }
 
   resume(): void {
-    this.#membership.resumed(this)
+    this.#events.resumed(this)
   }
 
   abort(reason: Error): void {
     this.isGone = true
-    this.#membership.left(this, reason)
+    this.#events.left(this, reason)
   }
 
   get takesMore(): boolean {

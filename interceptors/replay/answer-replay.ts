@@ -9,16 +9,16 @@ import type { RequestContext } from '../request/request-context.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
 import type { DownstreamHandler, ResponseHead } from '../undici/downstream-handler.ts'
 import { LinesHead, trailersHead } from '../undici/lines-head.ts'
-import { type BodyPlayer, HeldBodyPlayer } from './body-replay.ts'
+import { type BodyReplay, HeldBodyReplay } from './body-replay.ts'
 import { contentLength, type OpenBody } from './stored-body.ts'
-import { TurnBudget } from './tick-budget.ts'
+import { TickBudget } from './tick-budget.ts'
 
 const NO_LINES: FieldLines = []
 
 /** Plays answers into clients: in the same tick where the store has the body at hand. */
-export class Server {
+export class AnswerReplay {
   readonly #statusOf: StatusOf
-  readonly #budget = new TurnBudget()
+  readonly #budget = new TickBudget()
 
   constructor(statusOf: StatusOf) {
     this.#statusOf = statusOf
@@ -31,7 +31,7 @@ export class Server {
     answer: Answer,
     opened: MaybePromise<OpenBody | undefined>,
     outcome: Outcome,
-    ask: RequestContext,
+    context: RequestContext,
     request: Request | undefined,
     vanished: () => void
   ): void {
@@ -41,13 +41,13 @@ export class Server {
         if (body === undefined) {
           if (!client.isFinished) attempt(client, vanished)
         } else {
-          this.#playInTurn(client, answer, body, outcome, ask, request)
+          this.#playInTick(client, answer, body, outcome, context, request)
         }
       })
     } else if (opened === undefined) {
       vanished()
     } else {
-      this.#playInTurn(client, answer, opened, outcome, ask, request)
+      this.#playInTick(client, answer, opened, outcome, context, request)
     }
   }
 
@@ -57,11 +57,11 @@ export class Server {
     answer: Answer,
     body: OpenBody,
     outcome: Outcome,
-    ask: RequestContext,
+    context: RequestContext,
     request: Request | undefined
   ): void {
-    const player = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES, ask, request)
-    deliver(client, outcome, new AnswerHead(answer, this.#statusOf(outcome)), player)
+    const replay = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES, context, request)
+    deliver(client, outcome, new AnswerHead(answer, this.#statusOf(outcome)), replay)
   }
 
   /** §5.2.1.7, §5.2.2.2: 504 with an empty body. */
@@ -71,40 +71,40 @@ export class Server {
     else this.#budget.defer(0, () => this.#playGatewayTimeout(client, reason))
   }
 
-  #playInTurn(
+  #playInTick(
     client: DownstreamHandler,
     answer: Answer,
     body: OpenBody,
     outcome: Outcome,
-    ask: RequestContext,
+    context: RequestContext,
     request: Request | undefined
   ): void {
     const bytes = contentLength(answer)
-    if (this.#budget.take(bytes)) this.play(client, answer, body, outcome, ask, request)
-    else this.#budget.defer(bytes, () => this.play(client, answer, body, outcome, ask, request))
+    if (this.#budget.take(bytes)) this.play(client, answer, body, outcome, context, request)
+    else this.#budget.defer(bytes, () => this.play(client, answer, body, outcome, context, request))
   }
 
   #playGatewayTimeout(client: DownstreamHandler, reason: Reason): void {
     const outcome = unsatisfiableOutcome(reason)
-    const player = new HeldBodyPlayer(client, trailersHead(NO_LINES), [], true)
+    const replay = new HeldBodyReplay(client, trailersHead(NO_LINES), [], true)
     const head = new LinesHead(504, 'Gateway Timeout', [['Content-Length', '0']], this.#statusOf(outcome))
-    deliver(client, outcome, head, player)
+    deliver(client, outcome, head, replay)
   }
 }
 
 /** A handler that throws ends its own response. */
-function deliver(client: DownstreamHandler, outcome: Outcome, head: ResponseHead, player: BodyPlayer): void {
-  if (!client.attach(player)) return
+function deliver(client: DownstreamHandler, outcome: Outcome, head: ResponseHead, replay: BodyReplay): void {
+  if (!client.attach(replay)) return
   try {
     client.settle(outcome)
     if (!client.isStarted) client.start()
     if (client.aborted) return
     client.head(head)
   } catch (error) {
-    player.abort(error as Error)
+    replay.abort(error as Error)
     return
   }
-  player.play()
+  replay.play()
 }
 
 function attempt(client: DownstreamHandler, action: () => void): void {

@@ -2,7 +2,7 @@ import { CacheError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/event-loop.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import type { Stored } from '../../stores/store.ts'
-import { damageIn, heldPieces, isDamage, release } from '../store-access/body-checks.ts'
+import { damageIn, heldChunks, isDamage, release } from '../store-access/body-checks.ts'
 import { isLate, type StoreDeadline } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 
@@ -13,7 +13,7 @@ const STEPS_PER_TURN = 16
 /** Reads a range of a stored body, piece by piece; the pieces are the store's own. Throws where the bytes cannot be had, a
  * CacheError with ERR_CACHE_BODY where they are gone or not what was stored: the guard has been told, and what is damaged is
  * deleted. */
-export async function* storedPieces(
+export async function* storedChunks(
   guard: StoreGuard,
   stored: Stored,
   range: ByteRange,
@@ -22,7 +22,7 @@ export async function* storedPieces(
   const body = await guard.open(stored, range, deadline)
   if (body === undefined) throw new CacheError('ERR_CACHE_BODY', 'a stored body is gone')
   let steps = 0
-  for await (const piece of heldPieces(body) ??
+  for await (const piece of heldChunks(body) ??
     readPieces(guard, stored, body as AsyncIterable<Uint8Array>, range, deadline)) {
     for (let start = 0; start < piece.byteLength; start += STEP_BYTES) {
       yield piece.subarray(start, start + STEP_BYTES)

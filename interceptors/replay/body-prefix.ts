@@ -4,7 +4,7 @@ import type { Stored } from '../../stores/store.ts'
 import { DamagedBody } from '../store-access/body-checks.ts'
 import type { StoreDeadline } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
-import { storedPieces } from './body-chunks.ts'
+import { storedChunks } from './body-chunks.ts'
 
 /** Where stored bytes go before those of the origin do. */
 export interface Destination {
@@ -15,17 +15,17 @@ export interface Destination {
 }
 
 /** Stored bytes that are delivered before the rest of them comes from the origin; the first have been read. */
-export class StoredBeginning {
-  readonly #pieces: AsyncGenerator<Uint8Array, void, undefined>
+export class BodyPrefix {
+  readonly #chunks: AsyncGenerator<Uint8Array, void, undefined>
   #next: IteratorResult<Uint8Array, void>
   #remainingBytes: number
 
   private constructor(
-    pieces: AsyncGenerator<Uint8Array, void, undefined>,
+    chunks: AsyncGenerator<Uint8Array, void, undefined>,
     first: IteratorResult<Uint8Array, void>,
     byteLength: number
   ) {
-    this.#pieces = pieces
+    this.#chunks = chunks
     this.#next = first
     this.#remainingBytes = byteLength
   }
@@ -36,10 +36,10 @@ export class StoredBeginning {
     stored: Stored,
     range: ByteRange,
     deadline: StoreDeadline
-  ): Promise<StoredBeginning | undefined> {
-    const pieces = storedPieces(guard, stored, range, deadline)
+  ): Promise<BodyPrefix | undefined> {
+    const chunks = storedChunks(guard, stored, range, deadline)
     try {
-      return new StoredBeginning(pieces, await pieces.next(), range.end - range.start)
+      return new BodyPrefix(chunks, await chunks.next(), range.end - range.start)
     } catch {
       return undefined
     }
@@ -53,7 +53,7 @@ export class StoredBeginning {
       destination.pass(Buffer.from(this.#next.value))
       await destination.whenFree()
       try {
-        this.#next = await this.#pieces.next()
+        this.#next = await this.#chunks.next()
       } catch (error) {
         if (error instanceof DamagedBody || this.#remainingBytes === 0) throw error
         return false
@@ -64,6 +64,6 @@ export class StoredBeginning {
 
   /** Lets go of what is held open. */
   close(): void {
-    void this.#pieces.return()
+    void this.#chunks.return()
   }
 }

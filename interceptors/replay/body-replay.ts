@@ -22,7 +22,7 @@ export type OnLost = (deliveredBytes: number, error: Error, isDoubtful: boolean)
 
 /** Plays a stored body into a client: copies, unless the bytes are nobody else's, so that nobody's mutation reaches what is
  * stored; at once as long as the client takes it, further when it resumes. */
-export abstract class BodyPlayer implements ResponseSource {
+export abstract class BodyReplay implements ResponseSource {
   protected readonly client: DownstreamHandler
   readonly #trailers: ResponseHead
   readonly #isOwn: boolean
@@ -78,20 +78,20 @@ export abstract class BodyPlayer implements ResponseSource {
 }
 
 /** Plays a body that is there already. */
-export class HeldBodyPlayer extends BodyPlayer {
-  readonly #pieces: readonly Uint8Array[]
+export class HeldBodyReplay extends BodyReplay {
+  readonly #chunks: readonly Uint8Array[]
   #index = 0
   #offset = 0
 
-  constructor(client: DownstreamHandler, trailers: ResponseHead, pieces: readonly Uint8Array[], isOwn: boolean) {
+  constructor(client: DownstreamHandler, trailers: ResponseHead, chunks: readonly Uint8Array[], isOwn: boolean) {
     super(client, trailers, isOwn)
-    this.#pieces = pieces
+    this.#chunks = chunks
   }
 
   protected step(): void {
     let turnBytes = 0
     while (!this.stopped && !this.client.paused) {
-      const piece = this.#pieces[this.#index]
+      const piece = this.#chunks[this.#index]
       if (piece === undefined) return this.end()
       if (turnBytes > MAX_TURN_BYTES) {
         void nextTurn().then(() => this.play())
@@ -115,7 +115,7 @@ export class HeldBodyPlayer extends BodyPlayer {
 }
 
 /** Plays a body as the store reads it; `first` has been read already. */
-export class ReadBodyPlayer extends BodyPlayer {
+export class ReadBodyReplay extends BodyReplay {
   readonly #iterator: AsyncIterator<Uint8Array>
   readonly #readNext: ReadNext
   readonly #onDamage: OnDamage

@@ -39,10 +39,10 @@ export interface Reader {
  * delivered is known by its digest, by a request for the whole, which has to begin in the same way. An origin may send less
  * than it is asked for, and is asked again; or the whole of the same version, of which what is not wanted is passed over.
  * RFC 9110 §14.2, §13.1.5, §15.3.7 */
-export class RestOfBody implements OriginEvents {
+export class ResumedBody implements OriginEvents {
   readonly #client: DownstreamHandler
   readonly #entry: Entry
-  readonly #ask: RequestContext
+  readonly #context: RequestContext
   readonly #fields: Fields
   readonly #rangeEnd: number | undefined
   readonly #trailers: FieldLines | undefined
@@ -66,7 +66,7 @@ export class RestOfBody implements OriginEvents {
   #history: readonly unknown[] = []
 
   /** The request of `ask`, with those fields, is sent for the rest. */
-  constructor(reader: Reader, entry: Entry, ask: RequestContext, fields: Fields) {
+  constructor(reader: Reader, entry: Entry, context: RequestContext, fields: Fields) {
     const { client, offset, end, trailers } = reader
     this.#client = client
     this.#given = reader
@@ -76,7 +76,7 @@ export class RestOfBody implements OriginEvents {
     this.#trailers = trailers
     this.#entry = entry
     this.#completeLength = entry.completeLength ?? statedLength(entry)
-    this.#ask = ask
+    this.#context = context
     this.#fields = fields
   }
 
@@ -90,7 +90,7 @@ export class RestOfBody implements OriginEvents {
     this.#client.attach(handler)
     const range = `bytes=${this.#offset}-${this.#rangeEnd === undefined ? '' : this.#rangeEnd - 1}`
     const added = [['range', range] as const, ['if-range', validator ?? ''] as const]
-    const { next, opts } = this.#ask
+    const { next, opts } = this.#context
     const headers = withFields(this.#fields, REPLACED, this.#isForWhole ? [] : added)
     // It may be a callback of a response that has brought this about.
     soon(() => {

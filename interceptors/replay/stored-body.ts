@@ -7,17 +7,16 @@ import type { Entry, FieldLines, Request } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
 import { isPromise } from '../../stores/shared/maybe-promise.ts'
 import type { Body, MaybePromise, Stored } from '../../stores/store.ts'
-import type { OwnRequest } from '../origin/subscriber.ts'
-import type { RequestContext } from '../request/request-context.ts'
-import { damageIn, heldPieces, release } from '../store-access/body-checks.ts'
+import type { RequestContext, StandaloneRequest } from '../request/request-context.ts'
+import { damageIn, heldChunks, release } from '../store-access/body-checks.ts'
 import type { StoreDeadline } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
-import { type BodyPlayer, HeldBodyPlayer, type OnDamage, type OnLost, ReadBodyPlayer } from './body-replay.ts'
-import { type Reader, RestOfBody } from './resumed-body.ts'
+import { type BodyReplay, HeldBodyReplay, type OnDamage, type OnLost, ReadBodyReplay } from './body-replay.ts'
+import { type Reader, ResumedBody } from './resumed-body.ts'
 
-const NO_PIECES: readonly Uint8Array[] = []
+const NO_CHUNKS: readonly Uint8Array[] = []
 
 /** What of a stored body is wanted. */
 type Content = Pick<Answer, 'entry' | 'body'>
@@ -27,10 +26,10 @@ type Content = Pick<Answer, 'entry' | 'body'>
 export type OpenBody = (
   client: DownstreamHandler,
   trailers: FieldLines,
-  ask: RequestContext,
+  context: RequestContext,
   request: Request | undefined,
   readingOn?: ReadingOn
-) => BodyPlayer
+) => BodyReplay
 
 /** One who has got the beginning of the response elsewhere. */
 interface ReadingOn {
@@ -53,7 +52,7 @@ export class StoredBodies {
     stored: Stored | undefined,
     deadline = this.#guard.newDeadline()
   ): MaybePromise<OpenBody | undefined> {
-    if (answer.body === 'none') return playerOf(NO_PIECES, true)
+    if (answer.body === 'none') return heldReplay(NO_CHUNKS, true)
     if (stored === undefined) return undefined
     const range = answer.body === 'whole' ? undefined : inStoredBody(answer.entry, answer.body)
     if (range === undefined && answer.body !== 'whole') return undefined
@@ -69,7 +68,7 @@ export class StoredBodies {
   async readOn(
     { client, offset, hash }: Reader,
     { id, key }: Entry,
-    { ask, request }: OwnRequest,
+    { context, request }: StandaloneRequest,
     goOn: (reader: Reader) => void
   ): Promise<boolean> {
     const same = await this.#guard.find(
@@ -85,8 +84,8 @@ export class StoredBodies {
     const onLost: OnLost = (deliveredBytes, _error, isDoubtful) => {
       goOn({ client, offset: offset + deliveredBytes, hash: own, isDoubtful })
     }
-    const player = opened(client, trailers, ask, request, { hash: own, onLost })
-    if (client.attach(player)) player.play()
+    const replay = opened(client, trailers, context, request, { hash: own, onLost })
+    if (client.attach(replay)) replay.play()
     return true
   }
 
@@ -97,8 +96,8 @@ export class StoredBodies {
     deadline: StoreDeadline
   ): MaybePromise<OpenBody | undefined> {
     if (body === undefined) return undefined
-    const pieces = heldPieces(body)
-    if (pieces !== undefined) return playerOf(pieces, isOwn)
+    const chunks = heldChunks(body)
+    if (chunks !== undefined) return heldReplay(chunks, isOwn)
     return this.#beginReading(body as AsyncIterable<Uint8Array>, answer, isOwn, deadline)
   }
 
@@ -125,7 +124,7 @@ export class StoredBodies {
         release(opened)
         return undefined
       }
-      return (client, trailers, ask, request, readingOn) => {
+      return (client, trailers, context, request, readingOn) => {
         const goOn: OnLost = (deliveredBytes, error) => {
           const { entry, body: content } = answer
           const reader =
@@ -133,11 +132,11 @@ export class StoredBodies {
               ? { client, offset: content.start + deliveredBytes, end: content.end, trailers }
               : { client, offset: deliveredBytes, trailers }
           if (request === undefined || !hasRest(entry, request)) client.fail(error)
-          else new RestOfBody(reader, entry, ask, request.fields).send()
+          else new ResumedBody(reader, entry, context, request.fields).send()
         }
         const { hash, onLost } = readingOn ?? { hash: undefined, onLost: goOn }
         const source = { iterator: opened, readNext, byteLength, onDamage, onLost, isOwn, hash }
-        return new ReadBodyPlayer(client, trailersHead(trailers), first, source)
+        return new ReadBodyReplay(client, trailersHead(trailers), first, source)
       }
     } catch {
       // The guard has reported it.
@@ -158,6 +157,6 @@ export function contentLength({ body, entry }: Content): number {
   return body === 'whole' ? storedBytes(entry) : body.end - body.start
 }
 
-function playerOf(pieces: readonly Uint8Array[], isOwn: boolean): OpenBody {
-  return (client, trailers) => new HeldBodyPlayer(client, trailersHead(trailers), pieces, isOwn)
+function heldReplay(chunks: readonly Uint8Array[], isOwn: boolean): OpenBody {
+  return (client, trailers) => new HeldBodyReplay(client, trailersHead(trailers), chunks, isOwn)
 }

@@ -9,7 +9,7 @@ const HITS_PER_LOOK = 8
 
 /** Bounds what is answered within one turn of the event loop: hits that are answered at once, each asking for the next,
  * would otherwise keep timers and sockets waiting for ever. */
-export class TurnBudget {
+export class TickBudget {
   #hits = 0
   #bytes = 0
   #startedAtMs = 0

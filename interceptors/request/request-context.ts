@@ -84,3 +84,9 @@ export function leadsOthers({ progress }: RequestContext): boolean {
 export function withRequest<C extends RequestContext>(context: C, { fields }: Request): C {
   return { ...context, opts: { ...copyOptions(context.opts), headers: withFields(fields, [], []) } }
 }
+
+/** A request that shares a response, as it would be sent for its client alone. */
+export interface StandaloneRequest {
+  readonly context: RequestContext
+  readonly request: Request
+}

@@ -107,7 +107,7 @@ export class Coalescer {
     if (client.isFinished) return true
     new Follower({
       client,
-      own: { ask: kept, request },
+      own: { context: kept, request },
       flight,
       headersTimeoutMs: longestWaitMs(context),
       storingTimeoutMs: settings.coalesceTimeoutMs,

@@ -1,10 +1,9 @@
 import { monotonicMs } from '../../lib/event-loop.ts'
 import { originOfTag } from '../../lib/rfc9111/origin.ts'
 import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
-import { eachInTurns } from '../origin/in-turns.ts'
-import type { OwnRequest } from '../origin/subscriber.ts'
+import { forEachInSlices } from '../../lib/time-slices.ts'
 import type { Outcome } from '../outcome/outcome.ts'
-import type { FlightResult, FlightState, RequestContext } from '../request/request-context.ts'
+import type { FlightResult, FlightState, RequestContext, StandaloneRequest } from '../request/request-context.ts'
 import type { DownstreamHandler, ResponseHead } from '../undici/downstream-handler.ts'
 
 /** The context of a request that may wait for a flight, or lead one. */
@@ -16,7 +15,7 @@ export interface Stream {
   /** Whether it is not too late to join. */
   isOpen(): boolean
   /** Gives the client the response from its first byte on; `own` is its own request. False: it is too late for that. */
-  join(client: DownstreamHandler, own: OwnRequest, head: ResponseHead, outcome: Outcome): boolean
+  join(client: DownstreamHandler, own: StandaloneRequest, head: ResponseHead, outcome: Outcome): boolean
 }
 
 /** One that waits. */
@@ -112,13 +111,13 @@ export class Flight implements FlightState {
       if (this.#stream === undefined || !this.#waiting.has(waiter)) return
       if (waiter.streaming(stream)) this.#waiting.delete(waiter)
     }
-    eachInTurns([...this.#waiting], told, onDone)
+    forEachInSlices([...this.#waiting], told, onDone)
   }
 
   /** Who waits need not wait for the one who keeps it from coming on: the first of them leads the others. */
   giveUp(): void {
     this.#isGivenUp = true
-    eachInTurns([...this.#waiting], waiter => {
+    forEachInSlices([...this.#waiting], waiter => {
       if (this.#waiting.delete(waiter)) waiter.givenUp()
     })
     this.owner?.someoneLeft()
@@ -153,7 +152,7 @@ export class Flight implements FlightState {
       if (this.#waiting.delete(waiter)) waiter.settled(result)
     }
     const released = () => this.#events.released(this)
-    if (!isUrgent) return eachInTurns(waiting, release, released)
+    if (!isUrgent) return forEachInSlices(waiting, release, released)
     for (const waiter of waiting) release(waiter)
     released()
   }

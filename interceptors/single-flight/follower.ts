@@ -1,7 +1,6 @@
 import { clearTimeout, setTimeout } from 'node:timers'
-import type { OwnRequest } from '../origin/subscriber.ts'
 import type { Outcome } from '../outcome/outcome.ts'
-import type { FlightResult } from '../request/request-context.ts'
+import type { FlightResult, StandaloneRequest } from '../request/request-context.ts'
 import type { DownstreamHandler, ResponseHead, ResponseSource } from '../undici/downstream-handler.ts'
 import { soon } from '../undici/soon.ts'
 import type { Flight, Stream, Waiter } from './flight.ts'
@@ -11,7 +10,7 @@ export type Share = { readonly head: ResponseHead; readonly outcome: Outcome } |
 
 export interface FollowerOptions {
   readonly client: DownstreamHandler
-  readonly own: OwnRequest
+  readonly own: StandaloneRequest
   readonly flight: Flight
   /** How long it waits for the header section. */
   readonly headersTimeoutMs: number

@@ -36,7 +36,7 @@ export function release(iterator: AsyncIterator<Uint8Array> | undefined): void {
 }
 
 /** Returns the pieces of a body that is in memory; undefined for one that has to be read. */
-export function heldPieces(body: Body): readonly Uint8Array[] | undefined {
+export function heldChunks(body: Body): readonly Uint8Array[] | undefined {
   if (isUint8Array(body)) return [body]
   return Array.isArray(body) ? body : undefined
 }

@@ -23,6 +23,7 @@ const RULES: readonly Rule[] = [
   { files: 'lib/rfc9111/', values: ['lib/rfc9111/'], packages: false },
   { files: 'lib/errors.ts', values: [], packages: false },
   { files: 'lib/event-loop.ts', values: [], packages: true },
+  { files: 'lib/time-slices.ts', values: ['lib/event-loop.ts'], packages: false },
   { files: 'lib/fault-warning.ts', values: ['lib/foreign-values.ts'], packages: true },
   { files: 'lib/foreign-values.ts', values: [], packages: false },
   { files: 'lib/option-checks.ts', values: ['lib/errors.ts', 'lib/rfc9111/origin.ts'], packages: false },
@@ -31,7 +32,7 @@ const RULES: readonly Rule[] = [
     files: 'interceptors/',
     values: [
       ...['interceptors/', 'lib/rfc9111/', 'lib/errors.ts', 'lib/event-loop.ts', 'lib/fault-warning.ts'],
-      ...['lib/foreign-values.ts', 'lib/option-checks.ts', 'stores/']
+      ...['lib/foreign-values.ts', 'lib/option-checks.ts', 'lib/time-slices.ts', 'stores/']
     ],
     types: ['serializers/'],
     packages: true

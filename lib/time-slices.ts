@@ -1,4 +1,4 @@
-import { monotonicMs, soon } from '../../lib/event-loop.ts'
+import { monotonicMs, soon } from './event-loop.ts'
 
 const MAX_MS = 5
 /** An action may bring about more, in a microtask. */
@@ -19,7 +19,11 @@ export class Slice {
 
 /** Calls `action`, which must not throw, for each, and then `onDone`: at once, and where that takes long, in later turns of
  * the event loop. */
-export function eachInTurns<T>(items: readonly T[], action: (item: T) => void, onDone: () => void = () => {}): void {
+export function forEachInSlices<T>(
+  items: readonly T[],
+  action: (item: T) => void,
+  onDone: () => void = () => {}
+): void {
   let index = 0
   const turn = () => {
     const slice = new Slice()

@@ -2,12 +2,12 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import { monotonicMs } from '../../lib/event-loop.ts'
 
 /** How long those who are late hold up others, all in all; and how long all may be paused before the store goes on. */
-const PATIENCE_MS = 1000
+const GRACE_PERIOD_MS = 1000
 
 /** The time for which others, or the store, wait for readers who are paused. */
-export class ReaderPatience {
+export class GracePeriod {
   /** For those who are late, all in all. */
-  #leftMs = PATIENCE_MS
+  #leftMs = GRACE_PERIOD_MS
   #timer: NodeJS.Timeout | undefined
   /** Since when those who are late are waited for; undefined: they are not. */
   #waitsSinceMs: number | undefined
@@ -42,7 +42,7 @@ export class ReaderPatience {
   #switch(isWaiting: boolean, isForLate: boolean): void {
     if (isWaiting) {
       this.#waitsSinceMs = isForLate ? monotonicMs() : undefined
-      this.#timer = setTimeout(() => this.#over(), isForLate ? Math.max(0, this.#leftMs) : PATIENCE_MS)
+      this.#timer = setTimeout(() => this.#over(), isForLate ? Math.max(0, this.#leftMs) : GRACE_PERIOD_MS)
     } else {
       clearTimeout(this.#timer)
       this.#timer = undefined

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { TurnBudget } from '../../interceptors/replay/tick-budget.ts'
+import { TickBudget } from '../../interceptors/replay/tick-budget.ts'
 
 const MEBIBYTE = 1_048_576
 
 /** As the server does: at once if it fits, else later. */
-function answer(budget: TurnBudget, bytes: number, done: () => void): void {
+function answer(budget: TickBudget, bytes: number, done: () => void): void {
   if (budget.take(bytes)) done()
   else budget.defer(bytes, done)
 }
 
 describe('what is answered within one turn', () => {
   test('is bounded in number, and the rest comes in the turns that follow, in order', async () => {
-    const budget = new TurnBudget()
+    const budget = new TickBudget()
     const answered: number[] = []
     for (let i = 0; i < 1000; i++) answer(budget, 0, () => answered.push(i))
     const atOnce = answered.length
@@ -31,7 +31,7 @@ describe('what is answered within one turn', () => {
   })
 
   test('is bounded in bytes, but never to less than one answer', async () => {
-    const budget = new TurnBudget()
+    const budget = new TickBudget()
     let answered = 0
     for (let i = 0; i < 12; i++) answer(budget, 3 * MEBIBYTE, () => answered++)
     assert.equal(answered, 2)
@@ -48,7 +48,7 @@ describe('what is answered within one turn', () => {
   test('is bounded in time', async context => {
     let nowMs = 0
     context.mock.method(process, 'uptime', () => nowMs / 1000)
-    const budget = new TurnBudget()
+    const budget = new TickBudget()
     let answered = 0
     for (let i = 0; i < 100; i++) {
       answer(budget, 0, () => answered++)
@@ -60,7 +60,7 @@ describe('what is answered within one turn', () => {
   })
 
   test('is not overtaken by what comes later', async () => {
-    const budget = new TurnBudget()
+    const budget = new TickBudget()
     const answered: string[] = []
     while (budget.take(0));
     budget.defer(0, () => {
@@ -74,7 +74,7 @@ describe('what is answered within one turn', () => {
   })
 
   test('of little traffic needs no turn of its own', async () => {
-    const budget = new TurnBudget()
+    const budget = new TickBudget()
     for (let turn = 0; turn < 50; turn++) {
       for (let i = 0; i < 10; i++) assert.equal(budget.take(1000), true)
       await nextTurn()
