@@ -15,9 +15,9 @@ import type {
 import { longestTimeoutMs } from './suggested-timeout.ts'
 import { checkedTag } from './tags.ts'
 import { Copies } from './tiered/copies.ts'
-import { Listening } from './tiered/listening.ts'
-import { Pair } from './tiered/pair.ts'
+import { Listening } from './tiered/invalidation-handler.ts'
 import { RemovedEntries } from './tiered/removed-entries.ts'
+import { Pair } from './tiered/tier-pair.ts'
 import { Trust } from './tiered/trust.ts'
 
 export interface TieredStoreOptions {

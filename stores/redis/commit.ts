@@ -5,10 +5,10 @@ import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { ChunkedBody } from '../shared/chunked-body.ts'
 import { type Connection, runScript, unlessWrongType } from './connection.ts'
 import { keyDeletion, tagDeletion } from './deletion-log.ts'
+import { encodeVary } from './key-summary.ts'
 import { CHUNK_BYTES, fieldOf, type Names, shortDigestOf, variantDigestOf } from './layout.ts'
 import type { RecordCodec } from './record-codec.ts'
 import { CHECK, FENCE, STORE_FENCED, STORE_WHOLE, TAG } from './scripts.ts'
-import { encodeVary } from './vary-lists.ts'
 
 /** No deletion is looked at but those that come while it is being stored. */
 const ANY_POSITION = -1

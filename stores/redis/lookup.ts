@@ -4,12 +4,12 @@ import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import type { Lookup } from '../store.ts'
 import type { StoreTime } from '../store-time.ts'
 import { type Connection, runScript, unlessWrongType } from './connection.ts'
+import { ASSUMED, encodeVary, parseVaryLists, type VaryLists } from './key-summary.ts'
 import { fieldOf, type Names, shortDigestOf, variantDigestOf } from './layout.ts'
 import type { RecordCodec } from './record-codec.ts'
 import { IDENTITY_BYTES } from './record-layout.ts'
 import { FORGET } from './scripts.ts'
 import { StoredInRedis } from './stored.ts'
-import { ASSUMED, encodeVary, parseVaryLists, type VaryLists } from './vary-lists.ts'
 
 interface KnownKey {
   readonly keyDigest: string

@@ -16,11 +16,11 @@ import type {
   Stored,
   UpdateOptions
 } from '../store.ts'
+import { WriterThrough } from './body-writer.ts'
 import type { Copies } from './copies.ts'
 import { Promoted } from './promotion.ts'
 import type { RemovedEntries } from './removed-entries.ts'
 import type { Trust } from './trust.ts'
-import { WriterThrough } from './writer.ts'
 
 type VariantOf = (fieldNames: readonly string[]) => VariantKey
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { KnownNames } from '../../stores/tiered/known-names.ts'
+import { KnownNames } from '../../stores/tiered/keys-by-name.ts'
 
 test('names that a lower tier tells of are forgotten, the oldest first, where they are many or long', () => {
   for (const [count, length, least] of [

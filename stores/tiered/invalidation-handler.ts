@@ -1,7 +1,7 @@
 import type { CacheKey } from '../../lib/rfc9111/types.ts'
 import { succeeds } from '../shared/attempt.ts'
 import type { CacheStore, Invalidations } from '../store.ts'
-import { KnownNames } from './known-names.ts'
+import { KnownNames } from './keys-by-name.ts'
 import type { Trust } from './trust.ts'
 
 /** Hears what others change in the last tier, and has the tiers above forget it. */
