@@ -104,6 +104,10 @@ export class PackedProject implements Disposable {
       mkdirSync(dirname(link), { recursive: true })
       symlinkSync(join(root, 'node_modules', name), link, 'junction')
     }
+    // What scripts/test.ts remembers from run to run.
+    const cache = join(root, 'node_modules/.cache')
+    mkdirSync(cache, { recursive: true })
+    symlinkSync(cache, join(this.directory, 'node_modules/.cache'), 'junction')
   }
 
   /** Whether tests in the folder get the packed package, whichever way they load it, in this format and no other. */
