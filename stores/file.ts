@@ -77,7 +77,6 @@ export class FileStore implements CacheStore {
   readonly #commit: Commit
   readonly #deletion: Deletion
   readonly #sweeps: SweepSchedule
-  readonly #writers = new Set<FileBodyWriter>()
   readonly #open = new OpenWriters('FileStore')
   #arrivals = 0
   #closing: Promise<void> | undefined
@@ -131,24 +130,20 @@ export class FileStore implements CacheStore {
     if (this.#sweeps.isFull) return undefined
     const position = options.asOf === undefined ? await this.#context.deletions.now() : options.asOf
     if (!(position instanceof LogPosition)) return undefined
-    const { folders } = this.#context
-    const writer: FileBodyWriter = new FileBodyWriter({
-      folders,
+    return new FileBodyWriter({
+      context: this.#context,
       commit: this.#commit,
       position,
       maxBytes: this.maxEntrySizeBytes,
-      arrival,
-      onOver: () => this.#writers.delete(writer)
+      arrival
     })
-    this.#writers.add(writer)
-    return writer
   }
 
   async update(entry: Entry, { asOf, from }: UpdateOptions = {}): Promise<boolean> {
     this.#assertOpen()
     if (asOf !== undefined && !(asOf instanceof LogPosition)) return false
     if (!(await this.#context.folders.isThere())) return false
-    return this.#commit.freshen(entry, asOf, from)
+    return this.#commit.update(entry, asOf, from)
   }
 
   async remove(entry: Entry): Promise<void> {
@@ -198,7 +193,6 @@ export class FileStore implements CacheStore {
   async #close(): Promise<void> {
     await this.#open.close()
     this.#isClosed = true
-    await Promise.allSettled([...this.#writers].map(writer => writer.close()))
     await this.#sweeps.close()
     await this.#context.background.idle()
     await this.#context.recency.flush()

@@ -89,7 +89,6 @@ export class ObjectStore implements CacheStore {
   readonly #commit: Commit
   readonly #deletion: Deletion
   readonly #sweep: Sweep
-  readonly #writers = new Set<ObjectBodyWriter>()
   readonly #open = new OpenWriters('ObjectStore')
   #closing: Promise<void> | undefined
   #isClosed = false
@@ -137,21 +136,18 @@ export class ObjectStore implements CacheStore {
     const position = options.asOf === undefined ? await this.#context.deletions.now(key) : options.asOf
     this.#assertOpen()
     if (!(position instanceof ObjectPosition) || position.key !== key) return undefined
-    const writer: ObjectBodyWriter = new ObjectBodyWriter({
+    return new ObjectBodyWriter({
       context: this.#context,
       commit: this.#commit,
       position,
       maxBytes: this.maxEntrySizeBytes,
-      expectedBytes: expectedBytesOf(entry),
-      onOver: () => this.#writers.delete(writer)
+      expectedBytes: expectedBytesOf(entry)
     })
-    this.#writers.add(writer)
-    return writer
   }
 
   async update(entry: Entry, { asOf, from }: UpdateOptions = {}): Promise<boolean> {
     if (asOf !== undefined && !(asOf instanceof ObjectPosition && asOf.key === digestOf(entry.key))) return false
-    return this.#commit.freshen(entry, asOf, from)
+    return this.#commit.update(entry, asOf, from)
   }
 
   async remove(entry: Entry): Promise<void> {
@@ -193,7 +189,6 @@ export class ObjectStore implements CacheStore {
   async #close(): Promise<void> {
     await this.#open.close()
     this.#isClosed = true
-    await Promise.all([...this.#writers].map(writer => writer.abort()))
     await this.#context.background.idle()
     this.#context.calls.close()
   }

@@ -1,11 +1,11 @@
 import type { Buffer } from 'node:buffer'
-import { givesWay, isLesser } from '../../lib/rfc9111/precedence.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
 import { attempt } from '../shared/attempt.ts'
 import { digestOf, tagDigestOf, variantName } from '../shared/entry-names.ts'
-import { encodeRecordFile, type ParsedHead, parseHead, type RecordHead } from '../shared/record-format.ts'
-import { isSameVaryList, withVaryList } from '../shared/vary-lists.ts'
+import { type FoundRecord, findPlace, findRecord, type Place } from '../shared/entry-records.ts'
+import { givesWayToHeld } from '../shared/precedence.ts'
+import { encodeEntry, encodeRecord, type RecordHead } from '../shared/record-format.ts'
+import { withVaryList } from '../shared/vary-lists.ts'
 import { keptUntil } from '../store-time.ts'
 import type { FileContext } from './context.ts'
 import type { LogPosition } from './deletion-log-view.ts'
@@ -13,25 +13,7 @@ import type { ReceivedBody } from './record-writer.ts'
 
 const MAX_ARRIVALS = 1000
 
-/** Where a record belongs, and what is there already. */
-interface Place {
-  readonly name: string
-  readonly lists: RecordHead['lists']
-  readonly replaced: RecordHead | undefined
-}
-
-/** A response that is to be found under another variant key. */
-interface Moving {
-  readonly name: string
-  readonly head: RecordHead
-  readonly record: StoredRecord
-  readonly key: string
-  readonly primary: ParsedHead | undefined
-}
-
-/** Puts records in their places: the first variant of a key under the name of the key, others under names of their own,
- * with their lists of selecting fields in the head of the first. So the only variant is found with one read, any other
- * with two. */
+/** Makes responses visible: puts their records in their places. */
 export class Commit {
   readonly #context: FileContext
   /** The place, among all responses that came, of those that were stored last; by key and variant. */
@@ -42,22 +24,24 @@ export class Commit {
   }
 
   /** Stores a response. False where a deletion, or a response that came later, was faster. */
-  place(entry: Entry, body: ReceivedBody, position: LogPosition, arrival: number): Promise<boolean> {
+  store(entry: Entry, body: ReceivedBody, position: LogPosition, arrival: number): Promise<boolean> {
     const key = digestOf(entry.key)
     const variant = digestOf(entry.variantKey)
     const tags = entry.tags.map(tagDigestOf)
     return this.#context.mutex.run(key, async () => {
       const { records, deletions, writer, time } = this.#context
-      const [primary] = await Promise.all([
+      const [first] = await Promise.all([
         records.readHead(key),
         deletions.refresh(),
         writer.prepare(key, position.generation)
       ])
       if (deletions.covers(position, key, tags)) return false
+      const primary = first?.parsed?.head
       const isHeldLater = (this.#arrivals.get(key + variant) ?? 0) > arrival
-      if (await this.#givesWay(entry, isHeldLater, key, variant, primary?.parsed?.head)) return false
+      const name = primary?.variantDigest === variant ? key : variantName(key, variant)
+      if (await givesWayToHeld(entry, isHeldLater, () => this.#readHeld(name, key, variant))) return false
       const { vary } = entry
-      const place = await this.#placeFor(key, variant, vary, primary?.parsed, position)
+      const place = await this.#findPlace(key, variant, vary, primary, position)
       if (place === undefined) return false
       const { epoch, ordinal } = position
       const file = body.kind === 'file' ? { id: body.id, byteLength: body.byteLength } : undefined
@@ -66,37 +50,27 @@ export class Commit {
       const bytes = this.#encode(head, entry, body.kind === 'inline' ? body.bytes : undefined)
       if (!(await writer.put(place.name, bytes, position.generation, body))) return false
       time.note(entry)
-      this.#arrived(key + variant, arrival)
-      await this.#tidy(key, variant, place)
+      this.#noteArrival(key + variant, arrival)
+      await this.#removeReplaced(key, variant, place)
       return true
     })
   }
 
   /** Replaces the metadata of a stored response. False where it is no longer there, or was deleted after `asOf`. */
-  freshen(entry: Entry, asOf: LogPosition | undefined, from = entry.variantKey): Promise<boolean> {
+  update(entry: Entry, asOf: LogPosition | undefined, from = entry.variantKey): Promise<boolean> {
     const key = digestOf(entry.key)
-    const variant = digestOf(from)
     const tags = entry.tags.map(tagDigestOf)
     return this.#context.mutex.run(key, async () => {
       const { records, deletions, writer, time } = this.#context
-      const [primary] = await Promise.all([records.readWhole(key), deletions.refresh()])
+      const [found] = await Promise.all([findRecord(records, entry, digestOf(from)), deletions.refresh()])
       const position = asOf ?? deletions.position
-      if (position === undefined || primary === undefined) return false
-      const isPrimary = parseHead(primary)?.head.variantDigest === variant
-      const name = isPrimary ? key : variantName(key, variant)
-      const bytes = isPrimary ? primary : await records.readWhole(name)
-      const parsed = bytes === undefined ? undefined : parseHead(bytes)
-      if (bytes === undefined || parsed?.head.variantDigest !== variant) return false
-      const { head } = parsed
+      if (position === undefined || found?.primary === undefined) return false
+      const { name, head, record } = found
       if (deletions.covers(head, key, head.tags) || deletions.covers(position, key, tags)) return false
-      const record = records.decode(bytes, parsed)
-      if (record?.entry.id !== entry.id || record.entry.key !== entry.key) return false
       const keptUntilMs = keptUntil(entry)
       const changed = { ...head, tags, keptUntilMs, ordinal: Math.max(head.ordinal, position.ordinal) }
       await writer.prepare(name, position.generation)
-      if (from !== entry.variantKey) {
-        return this.#move({ name, head: changed, record, primary: parseHead(primary), key }, entry, position)
-      }
+      if (from !== entry.variantKey) return this.#move({ ...found, head: changed }, entry, position)
       if (!(await writer.put(name, this.#encode(changed, entry, record.body), position.generation))) return false
       time.note(entry)
       return true
@@ -104,14 +78,15 @@ export class Commit {
   }
 
   /** Puts a response under another variant key, its body's file with it: the first record of a key stays where it is. */
-  async #move({ name, head, record, primary, key }: Moving, entry: Entry, position: LogPosition): Promise<boolean> {
+  async #move({ name, head, record, primary }: FoundRecord, entry: Entry, position: LogPosition): Promise<boolean> {
     const { folders, writer, time } = this.#context
+    const key = digestOf(entry.key)
     const variant = digestOf(entry.variantKey)
     const { vary } = entry
     const isFirst = name === key
     const place = isFirst
       ? { name, lists: head.lists, replaced: undefined }
-      : await this.#placeFor(key, variant, vary, primary, position)
+      : await this.#findPlace(key, variant, vary, primary?.parsed?.head, position)
     if (place === undefined) return false
     const moved = { ...head, variantDigest: variant, vary, lists: place.lists }
     const { body } = head
@@ -123,65 +98,49 @@ export class Commit {
       return false
     time.note(entry)
     if (!isFirst) await attempt(() => folders.fs.unlink(folders.recordPath(name)))
-    await this.#tidy(key, variant, place)
+    await this.#removeReplaced(key, variant, place)
     return true
   }
 
-  /** A slow response does not replace one that was asked for after it arrived, nor less than a body the body. */
-  async #givesWay(
-    entry: Entry,
-    isHeldLater: boolean,
-    key: string,
-    variant: string,
-    primary: RecordHead | undefined
-  ): Promise<boolean> {
-    if (!isHeldLater && !isLesser(entry)) return false
+  /** The response that is stored in a place, if it can be served. */
+  async #readHeld(name: string, key: string, variant: string): Promise<Entry | undefined> {
     const { records, deletions, time } = this.#context
-    const name = primary?.variantDigest === variant ? key : variantName(key, variant)
     const found = await records.read(name, head => {
       return head.variantDigest === variant && !deletions.covers(head, key, head.tags)
     })
-    if (found === undefined || found === 'damaged' || found.record === undefined) return false
-    return !time.hasExpired(found.record.entry) && givesWay(entry, found.record.entry, isHeldLater)
+    const entry = found === undefined || found === 'damaged' ? undefined : found.record?.entry
+    return entry === undefined || time.hasExpired(entry) ? undefined : entry
   }
 
-  async #placeFor(
+  #findPlace(
     key: string,
     variant: string,
     vary: readonly string[],
-    primary: ParsedHead | undefined,
+    primary: RecordHead | undefined,
     position: LogPosition
   ): Promise<Place | undefined> {
     const { deletions, records } = this.#context
-    if (primary === undefined || deletions.covers(primary.head, key, [])) {
-      return { name: key, lists: [], replaced: primary?.head }
-    }
-    const { head } = primary
-    const isGone = deletions.covers(head, key, head.tags) || head.keptUntilMs < Date.now()
-    if (head.variantDigest === variant || isGone) return { name: key, lists: head.lists, replaced: head }
-    const isKnown = head.lists.some(list => isSameVaryList(list, vary))
-    if (!isKnown && !(await this.#addList(key, vary, position))) return undefined
-    const name = variantName(key, variant)
-    return { name, lists: [], replaced: (await records.readHead(name))?.parsed?.head }
+    return findPlace(key, variant, vary, primary, {
+      isKeyDeleted: head => deletions.covers(head, key, []),
+      isLive: head => !deletions.covers(head, key, head.tags) && head.keptUntilMs >= Date.now(),
+      addList: list => this.#addList(key, list, position),
+      readHead: async name => (await records.readHead(name))?.parsed?.head
+    })
   }
 
-  /** Has the first record of the key say that others are selected by these fields. */
   async #addList(key: string, vary: readonly string[], { generation }: LogPosition): Promise<boolean> {
-    const bytes = await this.#context.records.readWhole(key)
-    const parsed = bytes === undefined ? undefined : parseHead(bytes)
-    if (bytes === undefined || parsed === undefined) return false
-    const { head, recordStart } = parsed
-    const lists = withVaryList(head.lists, vary)
-    return this.#context.writer.put(key, encodeRecordFile({ ...head, lists }, bytes.subarray(recordStart)), generation)
+    const whole = await this.#context.records.readWhole(key)
+    if (whole?.parsed === undefined) return false
+    const { head, recordStart } = whole.parsed
+    const changed = { ...head, lists: withVaryList(head.lists, vary) }
+    return this.#context.writer.put(key, encodeRecord(changed, whole.bytes.subarray(recordStart)), generation)
   }
 
-  /** Credentials can be part of a variant key: only its digest is kept. */
   #encode(head: RecordHead, entry: Entry, body: Uint8Array | undefined): Buffer {
-    const kept = { ...entry, variantKey: `sha256-${head.variantDigest}` }
-    return encodeRecordFile(head, this.#context.serializer.encode({ version: RECORD_VERSION, entry: kept, body }))
+    return encodeEntry(this.#context.serializer, head, entry, body)
   }
 
-  #arrived(variant: string, arrival: number): void {
+  #noteArrival(variant: string, arrival: number): void {
     this.#arrivals.delete(variant)
     this.#arrivals.set(variant, arrival)
     if (this.#arrivals.size <= MAX_ARRIVALS) return
@@ -191,8 +150,7 @@ export class Commit {
     }
   }
 
-  /** Removes what the new record has replaced. */
-  async #tidy(key: string, variant: string, { name, lists, replaced }: Place): Promise<void> {
+  async #removeReplaced(key: string, variant: string, { name, lists, replaced }: Place): Promise<void> {
     const { folders, background } = this.#context
     const old = replaced?.body
     if (old !== undefined) background.run(() => folders.fs.unlink(folders.bodyPath(name, old.id)))

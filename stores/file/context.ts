@@ -21,6 +21,3 @@ export interface FileContext {
   readonly background: BackgroundTasks
   readonly time: StoreTime
 }
-
-/** When the first record of a key is kept until that only says where others are found: its own response was removed. */
-export const HOLLOW_MS = 0

@@ -1,7 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { join } from 'node:path'
 import { attempt } from '../shared/attempt.ts'
-import { randomName } from '../shared/entry-names.ts'
 import { isAbsent, isMissing, isTaken } from '../shared/file-errors.ts'
 import { DeletionView, LINE_BYTES, LOG_HEADER_BYTES } from './deletion-log-view.ts'
 import {
@@ -15,8 +13,8 @@ import {
   writeFully
 } from './file-system.ts'
 import type { Folders } from './folders.ts'
+import { generationIn } from './layout.ts'
 
-const FOLDER = /^log-(\d{8})$/
 const PIECE_BYTES = 2048 * LINE_BYTES
 
 /** The folders of the logs of deletions, numbered. Each holds one log, and what was begun to be written while that log
@@ -28,10 +26,6 @@ export class LogFiles {
     this.#folders = folders
   }
 
-  logPath(generation: number): string {
-    return join(this.#folders.logFolder(generation), 'deletions')
-  }
-
   /** Those whose folders are there, in ascending order, and the last number that is taken, if by something else. */
   async list(): Promise<{ readonly folders: readonly number[]; readonly last: number }> {
     const folders: number[] = []
@@ -39,10 +33,10 @@ export class LogFiles {
     try {
       await this.#folders.requireOwn(this.#folders.storage)
       for await (const entry of await this.#folders.fs.opendir(this.#folders.storage)) {
-        const number = FOLDER.exec(entry.name)?.[1]
-        if (number === undefined) continue
-        last = Math.max(last, Number(number))
-        if (entry.isDirectory()) folders.push(Number(number))
+        const generation = generationIn(entry.name)
+        if (generation === undefined) continue
+        last = Math.max(last, generation)
+        if (entry.isDirectory()) folders.push(generation)
       }
     } catch (error) {
       if (!isAbsent(error)) throw error
@@ -53,7 +47,7 @@ export class LogFiles {
   /** undefined where there is no such log. */
   async stat(generation: number): Promise<FileStats | undefined> {
     try {
-      const stats = await this.#folders.fs.lstat(this.logPath(generation))
+      const stats = await this.#folders.fs.lstat(this.#folders.logPath(generation))
       return stats.isFile() ? stats : undefined
     } catch (error) {
       if (isAbsent(error)) return undefined
@@ -96,8 +90,7 @@ export class LogFiles {
   async publish(generation: number, pieces: Iterable<Uint8Array>): Promise<void> {
     const { fs, storage } = this.#folders
     await this.#folders.prepare()
-    const draft = join(storage, `new-${randomName()}`)
-    const log = join(draft, 'deletions')
+    const { folder: draft, log } = this.#folders.newDraft()
     await fs.mkdir(draft, { recursive: false, mode: DIRECTORY_MODE })
     try {
       const handle = await fs.open(log, TO_CREATE, FILE_MODE)
@@ -135,7 +128,7 @@ export class LogFiles {
     for (const generation of (await this.list()).folders) {
       if (generation >= before) break
       try {
-        await this.#folders.fs.rename(this.#folders.logFolder(generation), this.#folders.trash())
+        await this.#folders.fs.rename(this.#folders.logFolder(generation), this.#folders.newTrash())
       } catch (error) {
         // Another process may have been faster.
         if (!isMissing(error)) succeeded = false
@@ -146,7 +139,7 @@ export class LogFiles {
 
   async #open(generation: number): Promise<FileHandle | undefined> {
     try {
-      return await this.#folders.fs.open(this.logPath(generation), TO_READ)
+      return await this.#folders.fs.open(this.#folders.logPath(generation), TO_READ)
     } catch (error) {
       if (isAbsent(error)) return undefined
       throw error

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs } from '../../lib/event-loop.ts'
 import { isAbsent } from '../shared/file-errors.ts'
+import { SharedRun } from '../shared/shared-run.ts'
 import { LogFiles } from './deletion-log-files.ts'
 import { DeletionView, encodeLine, LINE_BYTES, type LogPosition } from './deletion-log-view.ts'
 import { type FileStats, TO_APPEND } from './file-system.ts'
@@ -27,8 +28,7 @@ export class DeletionLog {
   #lastTaken = 0
   #lookedAtMs = -Infinity
   #lookingSinceMs = -Infinity
-  #running: Promise<void> | undefined
-  #queued: Promise<void> | undefined
+  readonly #looks = new SharedRun(() => this.#look())
 
   constructor(folders: Folders) {
     this.#folders = folders
@@ -42,13 +42,7 @@ export class DeletionLog {
 
   /** Takes notice of every deletion that was over before the call. */
   refresh(): Promise<void> {
-    if (this.#running === undefined) return this.#start()
-    // One that has begun may have looked before the deletion that this caller must not miss.
-    this.#queued ??= this.#running.then(
-      () => this.#start(),
-      () => this.#start()
-    )
-    return this.#queued
+    return this.#looks.run()
   }
 
   /** As `refresh`, but content with a look that began a moment ago: deleting takes longer than that. undefined: no wait. */
@@ -56,7 +50,8 @@ export class DeletionLog {
     if (this.#view === undefined) return this.refresh()
     const sinceMs = monotonicMs() - MOMENT_MS
     if (this.#lookedAtMs > sinceMs) return undefined
-    return this.#running !== undefined && this.#lookingSinceMs > sinceMs ? this.#running : this.refresh()
+    const { running } = this.#looks
+    return running !== undefined && this.#lookingSinceMs > sinceMs ? running : this.refresh()
   }
 
   /** Where the log stands now; begins one where there is none. */
@@ -106,21 +101,10 @@ export class DeletionLog {
     if (view.lineCount > maxLines) await this.#seal(view)
   }
 
-  #start(): Promise<void> {
-    this.#queued = undefined
-    this.#lookingSinceMs = monotonicMs()
-    this.#running = this.#look()
-    return this.#running
-  }
-
   async #look(): Promise<void> {
-    try {
-      await this.#catchUp()
-      this.#lookedAtMs = this.#lookingSinceMs
-    } finally {
-      // Else the one that waits is about to start.
-      if (this.#queued === undefined) this.#running = undefined
-    }
+    this.#lookingSinceMs = monotonicMs()
+    await this.#catchUp()
+    this.#lookedAtMs = this.#lookingSinceMs
   }
 
   async #ready(): Promise<DeletionView> {
@@ -177,7 +161,7 @@ export class DeletionLog {
   async #append(view: DeletionView, line: Uint8Array): Promise<boolean> {
     try {
       await this.#folders.requireOwn(this.#folders.logFolder(view.generation))
-      const handle = await this.#folders.fs.open(this.#files.logPath(view.generation), TO_APPEND)
+      const handle = await this.#folders.fs.open(this.#folders.logPath(view.generation), TO_APPEND)
       try {
         await handle.write(line, 0, LINE_BYTES, null)
         await this.#folders.syncFile(handle)

@@ -75,3 +75,11 @@ export async function readFully(handle: FileHandle, buffer: Uint8Array, position
   }
   return offset
 }
+
+/** What file systems allot. */
+const BLOCK_BYTES = 4096
+
+/** What a file of so many bytes occupies on the disk. */
+export function occupiedBytes(byteLength: number): number {
+  return Math.ceil(byteLength / BLOCK_BYTES) * BLOCK_BYTES
+}

@@ -1,12 +1,10 @@
-import { dirname, join, sep } from 'node:path'
+import { dirname, sep } from 'node:path'
 import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs } from '../../lib/event-loop.ts'
-import { bodyName, randomName } from '../shared/entry-names.ts'
 import { isMissing, isThereAlready } from '../shared/file-errors.ts'
 import { DIRECTORY_MODE, FILE_MODE, type FileHandle, type FileSystem, TO_CREATE, TO_READ } from './file-system.ts'
+import { Layout } from './layout.ts'
 
-/** The layout of the files, part of the storage path: another version is a clean miss. */
-const LAYOUT_VERSION = 1
 const WRITABLE_BY_OTHERS = 0o022
 /** How old a look at folders may be for who only reads. */
 const GLANCE_MS = 1000
@@ -23,21 +21,9 @@ interface Look {
   pending: Promise<void> | undefined
 }
 
-/** The folders of one store. All that it makes lies in `storage`:
- *
- *     <directory>/<serializer>-<version>/
- *       entries/ab/abcd...                a record: the first variant of the key with this SHA-256
- *       entries/ab/abcd...-0123...        the record of another variant
- *       entries/ab/abcd...~4567...        the body of either, where it is large
- *       log-00000001/deletions            what was deleted, see deletions.ts
- *       log-00000001/89ab....tmp          what is being written, begun while that log was the last
- *       trash-cdef...                     what is being removed
- *       swept                             the size of it all, as of the last sweep
- */
-export class Folders {
+/** The folders of one store: makes them, and makes sure that they are nobody else's. */
+export class Folders extends Layout {
   readonly fs: FileSystem
-  readonly storage: string
-  readonly entries: string
   readonly #directory: string
   readonly #sync: boolean
   /** Whether the storage folder has been found to be there, and no one else's. */
@@ -46,27 +32,10 @@ export class Folders {
   readonly #looks = new Map<string, Look>()
 
   constructor(fs: FileSystem, directory: string, serializerName: string, sync: boolean) {
+    super(directory, serializerName)
     this.fs = fs
     this.#sync = sync
     this.#directory = directory
-    this.storage = join(directory, `${serializerName}-${LAYOUT_VERSION}`)
-    this.entries = join(this.storage, 'entries')
-  }
-
-  recordPath(name: string): string {
-    return this.shardPath(name) + sep + name
-  }
-
-  shardPath(name: string): string {
-    return this.entries + sep + name.slice(0, 2)
-  }
-
-  bodyPath(recordName: string, bodyId: string): string {
-    return this.recordPath(bodyName(recordName, bodyId))
-  }
-
-  logFolder(generation: number): string {
-    return join(this.storage, `log-${String(generation).padStart(8, '0')}`)
   }
 
   /** Whether the folder of that log is gone: what was begun in it cannot be put in place any more. */
@@ -77,10 +46,6 @@ export class Folders {
     } catch (error) {
       return isMissing(error)
     }
-  }
-
-  trash(): string {
-    return join(this.storage, `trash-${randomName()}`)
   }
 
   /** Whether there is a storage folder, and nobody else can have written what is in it; rejects with a CacheError,
@@ -171,7 +136,7 @@ export class Folders {
 
   /** The same where the folder has just been looked at. */
   async createTemporary(generation: number): Promise<Temporary> {
-    const path = join(this.logFolder(generation), `${randomName()}.tmp`)
+    const path = this.newTemporary(generation)
     return { path, handle: await this.fs.open(path, TO_CREATE, FILE_MODE) }
   }
 

@@ -4,12 +4,7 @@ import { isRecordName, keyNameOf, partsOfBodyName, randomName } from '../shared/
 import { ignoreAbsent, isAbsent } from '../shared/file-errors.ts'
 import type { DirectoryEntry } from './file-system.ts'
 import type { Folders } from './folders.ts'
-
-const SHARD = /^[\da-f]{2}$/
-/** What is being written. */
-export const TEMPORARY = /^[\da-f]{32}\.tmp$/
-/** In the folder of a generation. */
-export const LOG_NAME = 'deletions'
+import { isOwnFile, isShard } from './layout.ts'
 
 /** The files of one key, by name. */
 export interface KeyFiles {
@@ -22,7 +17,7 @@ export interface KeyFiles {
 export async function listShards(folders: Folders): Promise<readonly string[]> {
   const shards: string[] = []
   for await (const entry of await openFolder(folders, folders.entries)) {
-    if (SHARD.test(entry.name) && entry.isDirectory()) shards.push(entry.name)
+    if (isShard(entry.name) && entry.isDirectory()) shards.push(entry.name)
   }
   return shards
 }
@@ -53,18 +48,14 @@ export async function removeFolder(
   for await (const entry of await openFolder(folders, path)) {
     const { name } = entry
     const inner = join(path, name)
-    const isShard = home === folders.entries && SHARD.test(name)
-    if (isShard && entry.isDirectory()) await removeFolder(folders, inner, pause, join(home, name))
-    else if (isOwnName(name) && !entry.isDirectory()) await ignoreAbsent(folders.fs.unlink(inner))
+    const isShardFolder = home === folders.entries && isShard(name)
+    if (isShardFolder && entry.isDirectory()) await removeFolder(folders, inner, pause, join(home, name))
+    else if (isOwnFile(name) && !entry.isDirectory()) await ignoreAbsent(folders.fs.unlink(inner))
     else await attempt(() => putBack(folders, inner, join(home, name)))
     if (++count % 16 === 0) await pause()
   }
   // What was put in meanwhile goes the next time.
   await attempt(() => folders.fs.rmdir(path))
-}
-
-function isOwnName(name: string): boolean {
-  return isRecordName(name) || partsOfBodyName(name) !== undefined || name === LOG_NAME || TEMPORARY.test(name)
 }
 
 /** Under another name if something is there already. */

@@ -1,20 +1,17 @@
 import { join } from 'node:path'
 import { attempt } from '../shared/attempt.ts'
 import type { Folders } from './folders.ts'
-import { openFolder, removeFolder, TEMPORARY } from './key-files.ts'
+import { openFolder, removeFolder } from './key-files.ts'
+import { generationIn, isDraft, isTemporary, isTrash } from './layout.ts'
 import { STALE_MS } from './sweep.ts'
-
-const TRASH = /^trash-[\da-f]{32}$/
-const DRAFT = /^new-[\da-f]{32}$/
-const LOG = /^log-\d{8}$/
 
 /** Removes what was to be removed, and what a process that came to a sudden end was writing. */
 export async function removeLeftovers(folders: Folders, pause: () => Promise<void>): Promise<void> {
   for (const name of await namesOfFolders(folders)) {
     const path = join(folders.storage, name)
-    if (TRASH.test(name)) await removeFolder(folders, path, pause)
-    else if (DRAFT.test(name) && (await isStale(folders, path))) await removeFolder(folders, path, pause)
-    else if (LOG.test(name)) await removeTemporaries(folders, path, pause)
+    if (isTrash(name)) await removeFolder(folders, path, pause)
+    else if (isDraft(name) && (await isStale(folders, path))) await removeFolder(folders, path, pause)
+    else if (generationIn(name) !== undefined) await removeTemporaries(folders, path, pause)
   }
 }
 
@@ -30,7 +27,7 @@ async function removeTemporaries(folders: Folders, folder: string, pause: () => 
   let count = 0
   for await (const { name } of await openFolder(folders, folder)) {
     const path = join(folder, name)
-    if (TEMPORARY.test(name) && (await isStale(folders, path))) await attempt(() => folders.fs.unlink(path))
+    if (isTemporary(name) && (await isStale(folders, path))) await attempt(() => folders.fs.unlink(path))
     if (++count % 16 === 0) await pause()
   }
 }

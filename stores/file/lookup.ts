@@ -1,21 +1,16 @@
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import type { StoredRecord } from '../../serializers/serializer.ts'
 import { digestOf, variantName } from '../shared/entry-names.ts'
-import type { RecordHead } from '../shared/record-format.ts'
+import { HOLLOW_MS, type RecordHead } from '../shared/record-format.ts'
+import { type Selection, select, selectOthers, type VariantOf } from '../shared/variant-selection.ts'
 import type { Body, Lookup, MaybePromise, Position, Stored } from '../store.ts'
 import { openBody } from './body-reader.ts'
-import { type FileContext, HOLLOW_MS } from './context.ts'
+import type { FileContext } from './context.ts'
 import type { Deletion } from './delete.ts'
 import type { LogPosition } from './deletion-log-view.ts'
 import type { RecordReader } from './record-reader.ts'
 
 const NO_BYTES = new Uint8Array()
-
-/** A list of selecting field names, and which variant it makes of the request. */
-interface Selection {
-  readonly variantKey: VariantKey
-  readonly digest: string
-}
 
 /** Finds what is stored. */
 export class FileLookup {
@@ -27,7 +22,7 @@ export class FileLookup {
     this.#deletion = deletion
   }
 
-  async find(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
+  async find(key: CacheKey, variantOf: VariantOf): Promise<Lookup> {
     const { folders, records, deletions } = this.#context
     if (!folders.isOurs && !(await folders.isThere())) return new FoundInFiles([], false, undefined, this.#context)
     const name = digestOf(key)
@@ -48,28 +43,13 @@ export class FileLookup {
     const stored: Stored[] = []
     if (isLive && record !== undefined && selection !== undefined) this.#add(stored, name, key, selection, head, record)
     if (head.lists.length > 0) {
-      const others = this.#otherSelections(head, selection, variantOf)
+      const others = selectOthers(head, selection ?? select(head.vary, variantOf), variantOf)
       await Promise.all(others.map(other => this.#findVariant(stored, name, key, other)))
       if (stored.length > 0) this.#context.recency.note(name)
       stored.sort((a, b) => b.entry.responseTimeMs - a.entry.responseTimeMs)
     }
     const otherVariants = head.lists.length > 0 || (isLive && record === undefined)
     return new FoundInFiles(stored, otherVariants, position, this.#context)
-  }
-
-  /** The variants that the request selects by lists other than that of the first record. */
-  #otherSelections(
-    head: RecordHead,
-    first: Selection | undefined,
-    variantOf: (fieldNames: readonly string[]) => VariantKey
-  ): readonly Selection[] {
-    const selections = new Map<string, Selection>()
-    for (const list of head.lists) {
-      const isFirst = list.join() === head.vary.join()
-      const selection = isFirst && first !== undefined ? first : select(list, variantOf)
-      if (selection.digest !== head.variantDigest) selections.set(selection.digest, selection)
-    }
-    return [...selections.values()]
   }
 
   async #findVariant(stored: Stored[], keyName: string, key: CacheKey, selection: Selection): Promise<void> {
@@ -103,11 +83,6 @@ export class FileLookup {
   #remove(name: string): void {
     this.#context.background.run(() => this.#deletion.removeDamaged(name))
   }
-}
-
-function select(list: readonly string[], variantOf: (fieldNames: readonly string[]) => VariantKey): Selection {
-  const variantKey = variantOf(list)
-  return { variantKey, digest: digestOf(variantKey) }
 }
 
 /** For as long as an entry is known, one with its variant key. */

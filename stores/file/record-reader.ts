@@ -2,14 +2,16 @@ import { Buffer } from 'node:buffer'
 import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
 import { type BytesSerializer, decodesCopies } from '../../serializers/serializer-option.ts'
 import { attempt } from '../shared/attempt.ts'
+import type { RecordSource } from '../shared/entry-records.ts'
 import { isAbsent } from '../shared/file-errors.ts'
 import {
+  decodeRecord,
   headBytes,
   MAX_RECORD_BYTES,
   type ParsedHead,
   parseHead,
   type RecordHead,
-  recordOf
+  type WholeRecord
 } from '../shared/record-format.ts'
 import { Semaphore } from '../shared/semaphore.ts'
 import { type FileHandle, type FileStats, readFully, TO_READ } from './file-system.ts'
@@ -25,10 +27,10 @@ const HEAD_BYTES = 4096
 const MAX_COPIED_BYTES = 16_384
 
 /** What a record file holds; 'damaged' where a checksum or a length is wrong, or the serializer says so. */
-export type FoundRecord = { readonly head: RecordHead; readonly record: StoredRecord | undefined } | 'damaged'
+export type ReadRecord = { readonly head: RecordHead; readonly record: StoredRecord | undefined } | 'damaged'
 
 /** Reads record files: each with one read, where it is small. Bodies that it gives are kept by nobody else. */
-export class RecordReader {
+export class RecordReader implements RecordSource {
   readonly #folders: Folders
   readonly #serializer: BytesSerializer
   readonly #semaphore = new Semaphore(MAX_OPEN)
@@ -42,7 +44,7 @@ export class RecordReader {
   }
 
   /** A record, deserialized if it is wanted; undefined where there is none. One entry for as long as it stays the same. */
-  read(name: string, isWanted: (head: RecordHead) => boolean): Promise<FoundRecord | undefined> {
+  read(name: string, isWanted: (head: RecordHead) => boolean): Promise<ReadRecord | undefined> {
     return this.#open(name, async handle => {
       const known = this.#known.get(name)
       if (known !== undefined && known.fileBytes > MAX_COPIED_BYTES)
@@ -65,7 +67,7 @@ export class RecordReader {
     handle: FileHandle,
     { fileBytes }: KnownRecord,
     isWanted: (head: RecordHead) => boolean
-  ): Promise<FoundRecord> {
+  ): Promise<ReadRecord> {
     const buffer = Buffer.allocUnsafeSlow(fileBytes + 1)
     const { bytesRead } = await handle.read(buffer, 0, buffer.byteLength, 0)
     const bytes = bytesRead <= fileBytes ? buffer.subarray(0, bytesRead) : await readRest(handle, buffer)
@@ -93,8 +95,11 @@ export class RecordReader {
   }
 
   /** All bytes of the file. */
-  readWhole(name: string): Promise<Buffer | undefined> {
-    return this.#open(name, async handle => readRest(handle, Buffer.alloc(0)))
+  readWhole(name: string): Promise<WholeRecord | undefined> {
+    return this.#open(name, async handle => {
+      const bytes = await readRest(handle, Buffer.alloc(0))
+      return { bytes, parsed: parseHead(bytes) }
+    })
   }
 
   #parse(
@@ -102,7 +107,7 @@ export class RecordReader {
     bytes: Buffer,
     isWanted: (head: RecordHead) => boolean,
     keep: (body: Buffer) => Uint8Array
-  ): FoundRecord {
+  ): ReadRecord {
     const known = this.#known.get(name)
     if (known !== undefined && isSameFile(known, bytes)) {
       const { head, entry, front } = known
@@ -113,24 +118,18 @@ export class RecordReader {
     if (parsed === undefined) return 'damaged'
     const { head } = parsed
     if (!isWanted(head)) return { head, record: undefined }
-    const record = this.decode(bytes, parsed)
+    const record = this.decode({ bytes, parsed })
     if (record === undefined) return 'damaged'
     this.#known.learn(name, bytes, parsed, record)
     return { head, record }
   }
 
   /** The record in a whole file; undefined where it is damaged. */
-  decode(bytes: Buffer, parsed: ParsedHead): StoredRecord | undefined {
-    const encoded = recordOf(bytes, parsed)
-    if (encoded === undefined) return undefined
-    try {
-      const record = this.#serializer.decode(encoded)
-      // A serializer may give back a view, and these bytes are about to be others; or what it keeps.
-      const { body } = record
-      return body === undefined || decodesCopies(this.#serializer) ? record : { ...record, body: new Uint8Array(body) }
-    } catch {
-      return undefined
-    }
+  decode(whole: WholeRecord): StoredRecord | undefined {
+    const record = decodeRecord(this.#serializer, whole)
+    // A serializer may give back a view, and these bytes are about to be others; or what it keeps.
+    if (record?.body === undefined || decodesCopies(this.#serializer)) return record
+    return { ...record, body: new Uint8Array(record.body) }
   }
 
   async #open<T>(name: string, use: (handle: FileHandle) => Promise<T>): Promise<T | undefined> {

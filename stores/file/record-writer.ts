@@ -3,9 +3,8 @@ import { attempt } from '../shared/attempt.ts'
 import { bodyFileBytes } from '../shared/body-format.ts'
 import { ignoreAbsent, isMissing } from '../shared/file-errors.ts'
 import { MAX_RECORD_BYTES } from '../shared/record-format.ts'
-import { writeFully } from './file-system.ts'
+import { occupiedBytes, writeFully } from './file-system.ts'
 import type { Folders } from './folders.ts'
-import { roomFor } from './room.ts'
 
 const MAX_ATTEMPTS = 10
 
@@ -42,11 +41,11 @@ export class RecordWriter {
         const path = this.#folders.bodyPath(name, body.id)
         await this.#move(body.path, path, name, generation)
         made.push(path)
-        this.#onWritten(roomFor(bodyFileBytes(body.byteLength)))
+        this.#onWritten(occupiedBytes(bodyFileBytes(body.byteLength)))
       }
       await this.#move(temporary, this.#folders.recordPath(name), name, generation)
       await ignoreAbsent(this.#folders.syncFolder(this.#folders.shardPath(name)))
-      this.#onWritten(roomFor(bytes.byteLength))
+      this.#onWritten(occupiedBytes(bytes.byteLength))
       return true
     } catch (error) {
       for (const path of made) await attempt(() => this.#folders.fs.unlink(path))

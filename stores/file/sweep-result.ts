@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer'
-import { join } from 'node:path'
 import type { FileContext } from './context.ts'
 import { readFully, TO_READ, writeFully } from './file-system.ts'
 import type { Folders } from './folders.ts'
@@ -7,18 +6,14 @@ import type { Folders } from './folders.ts'
 const MAX_BYTES = 20
 
 /** What the last sweep has left, in a file for the other processes. */
-export interface Stamp {
+export interface SweepResult {
   readonly totalBytes: number
   readonly writtenAtMs: number
 }
 
-export function stampPath({ storage }: Folders): string {
-  return join(storage, 'swept')
-}
-
 /** Rejects where there is none. */
-export async function readStamp(folders: Folders): Promise<Stamp> {
-  const handle = await folders.fs.open(stampPath(folders), TO_READ)
+export async function readSweepResult(folders: Folders): Promise<SweepResult> {
+  const handle = await folders.fs.open(folders.sweptPath(), TO_READ)
   try {
     const digits = Buffer.alloc(MAX_BYTES)
     const byteLength = await readFully(handle, digits, 0)
@@ -30,7 +25,7 @@ export async function readStamp(folders: Folders): Promise<Stamp> {
   }
 }
 
-export async function writeStamp({ folders, deletions }: FileContext, totalBytes: number): Promise<void> {
+export async function writeSweepResult({ folders, deletions }: FileContext, totalBytes: number): Promise<void> {
   const generation = deletions.position?.generation
   if (generation === undefined) return
   const { path, handle } = await folders.openTemporary(generation)
@@ -39,5 +34,5 @@ export async function writeStamp({ folders, deletions }: FileContext, totalBytes
   } finally {
     await handle.close()
   }
-  await folders.fs.rename(path, stampPath(folders))
+  await folders.fs.rename(path, folders.sweptPath())
 }

@@ -6,7 +6,7 @@ import type { FileContext } from './context.ts'
 import type { Deletion } from './delete.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { Sweep } from './sweep.ts'
-import { readStamp, writeStamp } from './sweep-result.ts'
+import { readSweepResult, writeSweepResult } from './sweep-result.ts'
 
 const INTERVAL_MS = 3_600_000
 const FIRST_DELAY_MS = 1000
@@ -136,7 +136,7 @@ export class SweepSchedule {
     this.#total = total
     // Unless everything has been removed meanwhile.
     this.#counted = Math.max(this.#counted, written)
-    await attempt(() => writeStamp(this.#context, total))
+    await attempt(() => writeSweepResult(this.#context, total))
     this.request(INTERVAL_MS)
     this.#requestIfDue()
   }
@@ -144,9 +144,9 @@ export class SweepSchedule {
   /** Spares a process the walk that another has just made. */
   async #learn(): Promise<void> {
     this.#isLearning = true
-    const stamp = await attempt(() => readStamp(this.#context.folders))
-    if (stamp === undefined || Date.now() - stamp.writtenAtMs > INTERVAL_MS) return this.request(FIRST_DELAY_MS)
-    this.#total ??= stamp.totalBytes
+    const result = await attempt(() => readSweepResult(this.#context.folders))
+    if (result === undefined || Date.now() - result.writtenAtMs > INTERVAL_MS) return this.request(FIRST_DELAY_MS)
+    this.#total ??= result.totalBytes
     this.request(INTERVAL_MS)
   }
 

@@ -1,13 +1,14 @@
 import { attempt } from '../shared/attempt.ts'
 import { bodyFileBytes } from '../shared/body-format.ts'
 import { partsOfBodyName } from '../shared/entry-names.ts'
-import type { RecordHead } from '../shared/record-format.ts'
+import { HOLLOW_MS, type RecordHead } from '../shared/record-format.ts'
+import { isSameVaryList } from '../shared/vary-lists.ts'
 import { Ages } from './ages.ts'
-import { type FileContext, HOLLOW_MS } from './context.ts'
+import type { FileContext } from './context.ts'
 import type { Deletion } from './delete.ts'
 import type { FileStats } from './file-system.ts'
+import { occupiedBytes } from './file-system.ts'
 import { type KeyFiles, listKeys, listShards } from './key-files.ts'
-import { roomFor } from './room.ts'
 
 /** What lies about for so long has been left behind. */
 export const STALE_MS = 3_600_000
@@ -112,7 +113,7 @@ export class Sweep {
       } else if (head === undefined || this.#isGone(key, head)) {
         await this.#removeUnchanged(key, name, head, stats)
       } else {
-        const byteLength = roomFor(stats.size) + roomFor(bodyFileBytes(head.body?.byteLength ?? 0))
+        const byteLength = occupiedBytes(stats.size) + occupiedBytes(bodyFileBytes(head.body?.byteLength ?? 0))
         left.push({ key, name, head, stats, byteLength })
       }
     }
@@ -139,7 +140,7 @@ export class Sweep {
         stats = (await attempt(() => folders.fs.lstat(folders.recordPath(key)))) ?? seen
       })
     }
-    return { key, name: key, head: { ...head, body: undefined }, stats, byteLength: roomFor(stats.size) }
+    return { key, name: key, head: { ...head, body: undefined }, stats, byteLength: occupiedBytes(stats.size) }
   }
 
   /** A body that no record speaks of, and that is not about to get one. */
@@ -181,5 +182,5 @@ export class Sweep {
 /** Whether a lookup comes from the first record of a key to this one. */
 function leadsTo(first: RecordHead, head: RecordHead): boolean {
   if (first.variantDigest === head.variantDigest) return false
-  return first.lists.some(list => list.join() === head.vary.join())
+  return first.lists.some(list => isSameVaryList(list, head.vary))
 }

@@ -27,8 +27,9 @@ export async function openBody(source: BodySource, range: ByteRange): Promise<Bo
   try {
     const pieces = await calls.open(path, { start: first * FRAME_BYTES, end }, use)
     if (pieces !== undefined) {
-      const download = new BodyReader(source, range, pieces, use)
-      if (await download.begin()) return download
+      const reader = new BodyReader(source, range, pieces, use)
+      if (await reader.begin()) return reader
+      await reader.return()
     }
   } catch (error) {
     use.abort(error)

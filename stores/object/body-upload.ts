@@ -41,7 +41,7 @@ export class BodyUpload {
 
   /** Takes bytes; a promise where they must wait for others to be taken. */
   write(chunk: Uint8Array): Promise<void> | undefined {
-    if (this.#use.signal.aborted) throw this.#use.signal.reason
+    if (this.#use.signal.aborted) return Promise.reject(this.#use.signal.reason)
     const taken = this.#collect(chunk)
     return taken === chunk.byteLength ? undefined : this.#writeRest(chunk.subarray(taken))
   }

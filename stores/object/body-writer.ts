@@ -1,14 +1,11 @@
-import { Buffer } from 'node:buffer'
+import { isUint8Array } from 'node:util/types'
 import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import type { BodyWriter } from '../store.ts'
+import { SpillingBodyWriter } from '../shared/spilling-body-writer.ts'
 import { BodyUpload } from './body-upload.ts'
 import type { Commit } from './commit.ts'
 import type { ObjectContext } from './context.ts'
 import type { ObjectPosition } from './deletion-log.ts'
-
-/** Larger bodies get an object of their own. */
-const MAX_INLINE_BYTES = 65_536
 
 export interface ObjectBodyWriterOptions {
   readonly context: ObjectContext
@@ -17,87 +14,34 @@ export interface ObjectBodyWriterOptions {
   readonly maxBytes: number
   /** The length of the body that is to come, where it is known. */
   readonly expectedBytes: number | undefined
-  /** Called once. */
-  readonly onOver: () => void
 }
 
-/** Takes one body: keeps it while it is small, uploads it as it comes once it is not. */
-export class ObjectBodyWriter implements BodyWriter {
+/** Takes the body of one response: a large one into an object of its own. */
+export class ObjectBodyWriter extends SpillingBodyWriter<BodyUpload> {
   readonly #options: ObjectBodyWriterOptions
-  #pieces: Uint8Array[] = []
-  #upload: BodyUpload | undefined
-  #byteLength = 0
-  #isOver = false
 
   constructor(options: ObjectBodyWriterOptions) {
+    super(options.maxBytes)
     this.#options = options
   }
 
-  write(chunk: Uint8Array): Promise<void> | undefined {
-    if (this.#isOver) return undefined
-    this.#byteLength += chunk.byteLength
-    if (this.#byteLength > this.#options.maxBytes) return this.abort()
-    if (this.#upload === undefined && this.#byteLength <= MAX_INLINE_BYTES) {
-      this.#pieces.push(chunk)
-      return undefined
-    }
-    return this.#write(chunk)
-  }
-
-  async commit(entry: Entry): Promise<boolean> {
-    if (this.#isOver) return false
-    this.#isOver = true
-    const { commit, position } = this.#options
-    let stored = false
-    try {
-      stored = await commit.place(entry, await this.#finish(), position)
-    } finally {
-      this.#options.onOver()
-      if (stored) this.#upload?.settle()
-      else this.#upload?.abort()
-    }
-    return stored
-  }
-
-  async abort(): Promise<void> {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#pieces = []
-    this.#options.onOver()
-    this.#upload?.abort()
-  }
-
-  async #write(chunk: Uint8Array): Promise<void> {
-    try {
-      this.#upload ??= await this.#spill()
-      await this.#upload.write(chunk)
-    } catch (error) {
-      // Given up meanwhile: that is no fault.
-      if (this.#isOver) return
-      await this.abort()
-      throw error
-    }
-  }
-
-  async #spill(): Promise<BodyUpload> {
+  protected override begin(): BodyUpload {
     const { context, position, expectedBytes, maxBytes } = this.#options
-    const pieces = this.#pieces
-    this.#pieces = []
     const isKnown = expectedBytes !== undefined && expectedBytes <= maxBytes
-    const upload = new BodyUpload(context, position.key, isKnown ? expectedBytes : undefined)
-    this.#upload = upload
-    for (const piece of pieces) await upload.write(piece)
-    return upload
+    return new BodyUpload(context, position.key, isKnown ? expectedBytes : undefined)
   }
 
-  async #finish() {
-    const byteLength = this.#byteLength
-    if (this.#upload !== undefined) {
-      await this.#upload.finish()
-      return { kind: 'object', id: this.#upload.id, byteLength } as const
-    }
-    const bytes = this.#pieces.length === 1 ? this.#pieces[0] : undefined
-    return { kind: 'inline', bytes: bytes ?? Buffer.concat(this.#pieces) } as const
+  protected override async store(entry: Entry, body: Uint8Array | BodyUpload, byteLength: number): Promise<boolean> {
+    const { commit, position } = this.#options
+    if (isUint8Array(body)) return commit.store(entry, { kind: 'inline', bytes: body }, position)
+    await body.finish()
+    const isStored = await commit.store(entry, { kind: 'object', id: body.id, byteLength }, position)
+    if (isStored) body.settle()
+    return isStored
+  }
+
+  protected override isTooLate(): boolean {
+    return false
   }
 }
 

@@ -1,10 +1,10 @@
 import type { Buffer } from 'node:buffer'
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { RECORD_VERSION, type StoredRecord } from '../../serializers/serializer.ts'
 import { attempt } from '../shared/attempt.ts'
 import { digestOf, tagDigestOf, variantName } from '../shared/entry-names.ts'
-import { encodeRecordFile, type RecordHead } from '../shared/record-format.ts'
-import { isSameVaryList, withVaryList } from '../shared/vary-lists.ts'
+import { type FoundRecord, findPlace, findRecord, type Place } from '../shared/entry-records.ts'
+import { encodeEntry, encodeRecord, type RecordHead } from '../shared/record-format.ts'
+import { withVaryList } from '../shared/vary-lists.ts'
 import { keptUntil } from '../store-time.ts'
 import { isLive, type ObjectContext } from './context.ts'
 import type { ObjectPosition } from './deletion-log.ts'
@@ -13,31 +13,12 @@ import { MAX_RECORD_BYTES } from './record-reader.ts'
 
 const MAX_ATTEMPTS = 3
 
-/** A body that has come whole. */
+/** A body that has been received: as it is, or in an object of its own. */
 export type ReceivedBody =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'object'; readonly id: string; readonly byteLength: number }
 
-/** Where a record belongs, and what is there already. */
-interface Place {
-  readonly name: string
-  readonly lists: RecordHead['lists']
-  readonly replaced: RecordHead | undefined
-  /** Whether there is nothing at all for the key. */
-  readonly isFirst: boolean
-}
-
-/** A response that is to be found under another variant key. */
-interface Moving {
-  readonly name: string
-  readonly head: RecordHead
-  readonly record: StoredRecord
-  readonly primary: RecordHead | undefined
-}
-
-/** Puts records in their places: the first variant of a key under the name of the key, others under names of their own,
- * with their lists of selecting fields in the head of the first. So the only variant is found with one read, any other
- * with two. */
+/** Makes responses visible: puts their records in their places. */
 export class Commit {
   readonly #context: ObjectContext
 
@@ -46,7 +27,7 @@ export class Commit {
   }
 
   /** Stores a response. False where a deletion was faster. */
-  place(entry: Entry, body: ReceivedBody, position: ObjectPosition): Promise<boolean> {
+  store(entry: Entry, body: ReceivedBody, position: ObjectPosition): Promise<boolean> {
     const { key } = position
     const variant = digestOf(entry.variantKey)
     const tags = entry.tags.map(tagDigestOf)
@@ -60,15 +41,15 @@ export class Commit {
         const { deletions, records, calls } = this.#context
         const [primary, overtaken] = await Promise.all([records.readHead(key), deletions.hasOvertaken(position, tags)])
         if (overtaken) return false
-        const { name, lists, replaced, isFirst } = await this.#placeFor(key, head, primary)
+        const { name, lists, replaced } = await this.#findPlace(key, head, primary === 'damaged' ? undefined : primary)
         const bytes = this.#encode({ ...head, lists }, entry, body.kind === 'inline' ? body.bytes : undefined)
         if (bytes.byteLength > MAX_RECORD_BYTES) return false
         // Another process may have put the first variant meanwhile, with lists of its own.
-        const isConditional = isFirst && calls.capabilities.ifAbsent
-        const stored = await this.#put(name, bytes, isConditional, position, tags)
+        const ifAbsent = primary === undefined && calls.capabilities.ifAbsent
+        const stored = await this.#put(name, bytes, ifAbsent, position, tags)
         if (stored === 'taken') continue
         if (stored === 'kept') this.#context.time.note(entry)
-        if (replaced?.body !== undefined) this.#discard(key, replaced.body.id)
+        if (replaced?.body !== undefined) this.#deleteBody(key, replaced.body.id)
         // From the time when another variant was the first.
         if (lists.length > 0) await attempt(() => calls.delete(recordPath(variantName(key, variant))))
         return stored === 'kept'
@@ -78,27 +59,22 @@ export class Commit {
   }
 
   /** Replaces the metadata of a stored response. False where it is no longer there, or was deleted after `asOf`. */
-  freshen(entry: Entry, asOf: ObjectPosition | undefined, from = entry.variantKey): Promise<boolean> {
+  update(entry: Entry, asOf: ObjectPosition | undefined, from = entry.variantKey): Promise<boolean> {
     const key = digestOf(entry.key)
-    const variant = digestOf(from)
     const tags = entry.tags.map(tagDigestOf)
     return this.#context.mutex.run(key, async () => {
       const { records, deletions } = this.#context
-      const [primary, position] = await Promise.all([records.read(key), asOf ?? deletions.now(key)])
-      const isPrimary = primary?.parsed?.head.variantDigest === variant
-      const name = isPrimary ? key : variantName(key, variant)
-      const found = primary === undefined || isPrimary ? primary : await records.read(name)
-      const head = found?.parsed?.head
-      if (found === undefined || head?.variantDigest !== variant || !isLive(this.#context, head)) return false
-      const record = records.decode(found)
-      if (record?.entry.id !== entry.id || record.entry.key !== entry.key) return false
+      const [found, position] = await Promise.all([
+        findRecord(records, entry, digestOf(from)),
+        asOf ?? deletions.now(key)
+      ])
+      if (found?.primary === undefined || !isLive(this.#context, found.head)) return false
       if (await deletions.hasOvertaken(position, tags)) return false
+      const { name, head, record } = found
       const keptUntilMs = keptUntil(entry)
       const ordinal = Math.max(head.ordinal, position.ordinal)
-      const changed = { ...head, tags, keptUntilMs, ordinal, epoch: position.deletion }
-      if (from !== entry.variantKey) {
-        return this.#move({ name, head: changed, record, primary: primary?.parsed?.head }, entry, position)
-      }
+      const changed = { ...head, tags, keptUntilMs, epoch: position.deletion, ordinal }
+      if (from !== entry.variantKey) return this.#move({ ...found, head: changed }, entry, position)
       const bytes = this.#encode(changed, entry, record.body)
       if (bytes.byteLength > MAX_RECORD_BYTES) return false
       if ((await this.#put(name, bytes, false, position, tags)) !== 'kept') return false
@@ -108,22 +84,25 @@ export class Commit {
   }
 
   /** Puts a response under another variant key: the first record of a key stays where it is, and all bodies do. */
-  async #move({ name, head, record, primary }: Moving, entry: Entry, position: ObjectPosition): Promise<boolean> {
+  async #move({ name, head, record, primary }: FoundRecord, entry: Entry, position: ObjectPosition): Promise<boolean> {
     const { calls, records } = this.#context
     const { key } = position
     const moved = { ...head, variantDigest: digestOf(entry.variantKey), vary: entry.vary }
-    const other = variantName(key, moved.variantDigest)
     const isFirst = name === key
-    const place = isFirst ? { name, lists: head.lists, replaced: undefined } : await this.#placeFor(key, moved, primary)
+    const place = isFirst
+      ? { name, lists: head.lists, replaced: undefined }
+      : await this.#findPlace(key, moved, primary?.parsed?.head)
     const bytes = this.#encode({ ...moved, lists: place.lists }, entry, record.body)
     if (bytes.byteLength > MAX_RECORD_BYTES) return false
     if ((await this.#put(place.name, bytes, false, position, head.tags)) !== 'kept') return false
     this.#context.time.note(entry)
     if (!isFirst) await calls.delete(recordPath(name))
-    const replaced = place.name === key && head.lists.length > 0 ? await records.readHead(other) : undefined
-    if (replaced !== undefined && replaced !== 'damaged') await calls.delete(recordPath(other))
-    for (const gone of [place.replaced, replaced === 'damaged' ? undefined : replaced]) {
-      if (gone?.body !== undefined && gone.body.id !== head.body?.id) this.#discard(key, gone.body.id)
+    const other = variantName(key, moved.variantDigest)
+    const found = place.name === key && head.lists.length > 0 ? await records.readHead(other) : undefined
+    const replaced = found === 'damaged' ? undefined : found
+    if (replaced !== undefined) await calls.delete(recordPath(other))
+    for (const gone of [place.replaced, replaced]) {
+      if (gone?.body !== undefined && gone.body.id !== head.body?.id) this.#deleteBody(key, gone.body.id)
     }
     return true
   }
@@ -151,37 +130,34 @@ export class Commit {
     return isOvertaken ? 'overtaken' : 'kept'
   }
 
-  async #placeFor(key: string, head: RecordHead, primary: RecordHead | 'damaged' | undefined): Promise<Place> {
-    if (primary === undefined || primary === 'damaged') {
-      return { name: key, lists: [], replaced: undefined, isFirst: primary === undefined }
-    }
-    if (primary.variantDigest === head.variantDigest || !isLive(this.#context, primary)) {
-      return { name: key, lists: primary.lists, replaced: primary, isFirst: false }
-    }
-    const isKnown = primary.lists.some(list => isSameVaryList(list, head.vary))
-    if (!isKnown) await this.#addList(key, head.vary)
-    const name = variantName(key, head.variantDigest)
-    const replaced = await this.#context.records.readHead(name)
-    return { name, lists: [], replaced: replaced === 'damaged' ? undefined : replaced, isFirst: false }
+  async #findPlace(key: string, head: RecordHead, primary: RecordHead | undefined): Promise<Place> {
+    const place = await findPlace(key, head.variantDigest, head.vary, primary, {
+      isKeyDeleted: () => false,
+      isLive: first => isLive(this.#context, first),
+      addList: vary => this.#addList(key, vary),
+      readHead: async name => {
+        const found = await this.#context.records.readHead(name)
+        return found === 'damaged' ? undefined : found
+      }
+    })
+    return place ?? { name: variantName(key, head.variantDigest), lists: [], replaced: undefined }
   }
 
-  /** Has the first record of the key say that others are selected by these fields. */
-  async #addList(key: string, vary: readonly string[]): Promise<void> {
+  async #addList(key: string, vary: readonly string[]): Promise<boolean> {
     const { records, calls } = this.#context
-    const primary = await records.read(key)
-    if (primary?.parsed === undefined) return
-    const { head, recordStart } = primary.parsed
-    const lists = withVaryList(head.lists, vary)
-    await calls.put(recordPath(key), encodeRecordFile({ ...head, lists }, primary.bytes.subarray(recordStart)))
+    const whole = await records.readWhole(key)
+    if (whole?.parsed === undefined) return true
+    const { head, recordStart } = whole.parsed
+    const changed = { ...head, lists: withVaryList(head.lists, vary) }
+    await calls.put(recordPath(key), encodeRecord(changed, whole.bytes.subarray(recordStart)))
+    return true
   }
 
-  /** Credentials can be part of a variant key: only its digest is kept. */
   #encode(head: RecordHead, entry: Entry, body: Uint8Array | undefined): Buffer {
-    const kept = { ...entry, variantKey: `sha256-${head.variantDigest}` }
-    return encodeRecordFile(head, this.#context.serializer.encode({ version: RECORD_VERSION, entry: kept, body }))
+    return encodeEntry(this.#context.serializer, head, entry, body)
   }
 
-  #discard(key: string, bodyId: string): void {
+  #deleteBody(key: string, bodyId: string): void {
     const { background, calls } = this.#context
     background.run(() => calls.delete(bodyPath(key, bodyId)))
   }

@@ -1,14 +1,15 @@
-import type { Entry } from '../../lib/rfc9111/types.ts'
-import { digestOf, keyNameOf, variantName } from '../shared/entry-names.ts'
-import { encodeRecordFile, type RecordHead } from '../shared/record-format.ts'
+import { keyNameOf } from '../shared/entry-names.ts'
+import { RecordRemoval } from '../shared/entry-records.ts'
+import { encodeHollow, HOLLOW_MS, type RecordHead } from '../shared/record-format.ts'
 import type { ObjectContext } from './context.ts'
 import { bodyPath, parseEntryPath, recordPath } from './layout.ts'
 
 /** Removes what is stored for a key. */
-export class Deletion {
+export class Deletion extends RecordRemoval {
   readonly #context: ObjectContext
 
   constructor(context: ObjectContext) {
+    super(context.records, context.mutex)
     this.#context = context
   }
 
@@ -26,56 +27,17 @@ export class Deletion {
     })
   }
 
-  /** Removes a record whose bytes are not those that were written, if that is still so. */
-  async removeDamaged(name: string): Promise<void> {
-    const { records, calls, mutex } = this.#context
-    await mutex.run(keyNameOf(name), async () => {
-      const found = await records.read(name)
-      if (found !== undefined && records.decode(found) === undefined) await calls.delete(recordPath(name))
-    })
-  }
-
-  /** Removes a record whose body is damaged or missing, if it is still its body. */
-  async removeWithBody(name: string, bodyId: string): Promise<void> {
-    const { records, mutex } = this.#context
-    await mutex.run(keyNameOf(name), async () => {
-      const head = await records.readHead(name)
-      if (head !== undefined && head !== 'damaged' && head.body?.id === bodyId) await this.remove(name, head)
-    })
-  }
-
-  /** Removes one response, if it is still stored. */
-  async removeEntry({ key, variantKey, id }: Entry): Promise<void> {
-    const { records, mutex } = this.#context
-    const keyName = digestOf(key)
-    const variant = digestOf(variantKey)
-    await mutex.run(keyName, async () => {
-      const primary = await records.read(keyName)
-      const isFirst = primary?.parsed?.head.variantDigest === variant
-      const name = isFirst ? keyName : variantName(keyName, variant)
-      const found = primary === undefined || isFirst ? primary : await records.read(name)
-      const head = found?.parsed?.head
-      if (found === undefined || head?.variantDigest !== variant) return
-      const entry = records.decode(found)?.entry
-      if (entry?.id !== id || entry.key !== key) return
-      if (isFirst && head.lists.length > 0) await this.hollow(keyName, head)
-      else await this.remove(name, head)
-    })
-  }
-
-  /** Leaves of the first record of a key only what others are found by. */
-  async hollow(key: string, head: RecordHead): Promise<void> {
+  override async hollow(key: string, head: RecordHead): Promise<void> {
     const { calls } = this.#context
-    if (head.keptUntilMs === 0 && head.tags.length === 0) return
-    const hollow = { ...head, tags: [], keptUntilMs: 0, body: undefined }
-    await calls.put(recordPath(key), encodeRecordFile(hollow, new Uint8Array()))
+    if (head.keptUntilMs === HOLLOW_MS && head.tags.length === 0) return
+    await calls.put(recordPath(key), encodeHollow(head))
     if (head.body !== undefined) await calls.delete(bodyPath(key, head.body.id))
   }
 
-  async remove(name: string, head: RecordHead): Promise<void> {
+  override async unlink(name: string, head: RecordHead | undefined): Promise<void> {
     const { calls } = this.#context
     await calls.delete(recordPath(name))
-    if (head.body !== undefined) await calls.delete(bodyPath(keyNameOf(name), head.body.id))
+    if (head?.body !== undefined) await calls.delete(bodyPath(keyNameOf(name), head.body.id))
   }
 }
 

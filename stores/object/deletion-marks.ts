@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { SharedRun } from '../shared/shared-run.ts'
 import type { DriverCalls } from './driver-calls.ts'
 import { MARKS } from './layout.ts'
 
@@ -30,8 +31,7 @@ export class DeletionMarks {
   #sequence = 0
   #highest = 0
   #isListed = false
-  #running: Promise<void> | undefined
-  #queued: Promise<void> | undefined
+  readonly #listing = new SharedRun(() => this.#list())
 
   constructor(calls: DriverCalls) {
     this.#calls = calls
@@ -39,13 +39,7 @@ export class DeletionMarks {
 
   /** Sees every mark whose deletion was over before the call. Those who ask at the same time share one listing. */
   refresh(): Promise<void> {
-    if (this.#running === undefined) return this.#start()
-    // One that has begun may have passed the mark that this caller must not miss.
-    this.#queued ??= this.#running.then(
-      () => this.#start(),
-      () => this.#start()
-    )
-    return this.#queued
+    return this.#listing.run()
   }
 
   /** Sees something; what is missing makes a position older than it is, which does no harm. */
@@ -93,15 +87,6 @@ export class DeletionMarks {
       await this.#calls.delete(MARKS + name)
       this.#marks.delete(name)
     }
-  }
-
-  #start(): Promise<void> {
-    this.#queued = undefined
-    this.#running = this.#list().finally(() => {
-      // Else the one that waits is about to start.
-      if (this.#queued === undefined) this.#running = undefined
-    })
-    return this.#running
   }
 
   async #list(): Promise<void> {

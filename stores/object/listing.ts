@@ -8,7 +8,7 @@ export async function* listStored(context: ObjectContext): AsyncGenerator<Entry>
   await marks.refresh()
   for await (const { records: names } of groupsOf(calls)) {
     for (const name of names) {
-      const found = await records.read(name)
+      const found = await records.readWhole(name)
       if (found?.parsed === undefined || !isLive(context, found.parsed.head)) continue
       const record = records.decode(found)
       if (record !== undefined) yield record.entry

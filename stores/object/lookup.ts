@@ -1,18 +1,12 @@
-import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
+import type { ByteRange, CacheKey, Entry } from '../../lib/rfc9111/types.ts'
 import { digestOf, variantName } from '../shared/entry-names.ts'
-import type { RecordHead } from '../shared/record-format.ts'
+import type { RecordHead, WholeRecord } from '../shared/record-format.ts'
+import { type Selection, select, selectOthers, type VariantOf } from '../shared/variant-selection.ts'
 import type { Body, Lookup, Position, Stored } from '../store.ts'
 import { openBody } from './body-reader.ts'
 import { isLive, type ObjectContext } from './context.ts'
 import type { Deletion } from './delete.ts'
 import { bodyPath } from './layout.ts'
-import type { FoundRecord } from './record-reader.ts'
-
-/** A list of selecting field names, and which variant it makes of the request. */
-interface Selection {
-  readonly variantKey: VariantKey
-  readonly digest: string
-}
 
 /** Finds what is stored. */
 export class ObjectLookup {
@@ -24,9 +18,9 @@ export class ObjectLookup {
     this.#deletion = deletion
   }
 
-  async find(key: CacheKey, variantOf: (fieldNames: readonly string[]) => VariantKey): Promise<Lookup> {
+  async find(key: CacheKey, variantOf: VariantOf): Promise<Lookup> {
     const name = digestOf(key)
-    const primary = await this.#context.records.read(name)
+    const primary = await this.#context.records.readWhole(name)
     const head = primary?.parsed?.head
     const asOf = (): Promise<Position> => this.#context.deletions.now(name)
     if (primary !== undefined && head === undefined) this.#remove(name)
@@ -35,7 +29,7 @@ export class ObjectLookup {
     const isFirst = first.digest === head.variantDigest
     const found = [isFirst ? this.#storedIn(name, primary, key, first) : undefined]
     if (head.lists.length > 0) {
-      const others = othersOf(head, first, variantOf)
+      const others = selectOthers(head, first, variantOf)
       found.push(...(await Promise.all(others.map(other => this.#findVariant(name, key, other)))))
     }
     const stored = found.filter(each => each !== undefined)
@@ -45,13 +39,13 @@ export class ObjectLookup {
 
   async #findVariant(keyName: string, key: CacheKey, selection: Selection): Promise<Stored | undefined> {
     const name = variantName(keyName, selection.digest)
-    const found = await this.#context.records.read(name)
+    const found = await this.#context.records.readWhole(name)
     if (found === undefined) return undefined
     if (found.parsed === undefined) this.#remove(name)
     return this.#storedIn(name, found, key, selection)
   }
 
-  #storedIn(name: string, found: FoundRecord, key: CacheKey, { variantKey, digest }: Selection): Stored | undefined {
+  #storedIn(name: string, found: WholeRecord, key: CacheKey, { variantKey, digest }: Selection): Stored | undefined {
     const head = found.parsed?.head
     if (head?.variantDigest !== digest || !isLive(this.#context, head)) return undefined
     const record = this.#context.records.decode(found)
@@ -66,25 +60,6 @@ export class ObjectLookup {
   #remove(name: string): void {
     this.#context.background.run(() => this.#deletion.removeDamaged(name))
   }
-}
-
-/** The variants that the request selects by lists other than that of the first record. */
-function othersOf(
-  head: RecordHead,
-  first: Selection,
-  variantOf: (fieldNames: readonly string[]) => VariantKey
-): readonly Selection[] {
-  const selections = new Map<string, Selection>()
-  for (const list of head.lists) {
-    const selection = list.join() === head.vary.join() ? first : select(list, variantOf)
-    if (selection.digest !== head.variantDigest) selections.set(selection.digest, selection)
-  }
-  return [...selections.values()]
-}
-
-function select(list: readonly string[], variantOf: (fieldNames: readonly string[]) => VariantKey): Selection {
-  const variantKey = variantOf(list)
-  return { variantKey, digest: digestOf(variantKey) }
 }
 
 /** A response whose body is part of its record. */

@@ -59,7 +59,7 @@ export class Sweep {
       for (const [name, head] of heads) {
         if (kept.has(name)) continue
         if (name === key && kept.size > 0) await this.#deletion.hollow(key, head)
-        else await this.#deletion.remove(name, head)
+        else await this.#deletion.unlink(name, head)
       }
       await this.#removeOrphans(group, new Set([...kept.values()].map(head => head.body?.id)))
       if (group.isDeleted) await deletions.forgetKey(key, deletion)

@@ -1,5 +1,5 @@
-import { Buffer } from 'node:buffer'
-import { hash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import { textDigestOf } from './digest.ts'
 
 /** Names of files, as this store makes them: of a key, of one of its variants, and of the body of either. */
 const RECORD_NAME = /^[\da-f]{64}(?:-[\da-f]{32})?$/
@@ -7,7 +7,7 @@ const BODY_NAME = /^([\da-f]{64}(?:-[\da-f]{32})?)~([\da-f]{32})$/
 
 /** SHA-256 of any string, in 64 hexadecimal digits. In UTF-16, where no two strings are the same. */
 export function digestOf(text: string): string {
-  return hash('sha256', Buffer.from(text, 'utf16le'))
+  return textDigestOf(text, 'hex')
 }
 
 /** The digest of a tag, in 32 hexadecimal digits. */

@@ -1,8 +1,12 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import type { StoredRecord } from '../../serializers/serializer.ts'
+import type { BytesSerializer } from '../../serializers/serializer-option.ts'
+import { decodePayload, encodePayload } from './record-payload.ts'
 import { parseVaryLists, type VaryLists } from './vary-lists.ts'
 
-/** Layout of a record file, numbers little-endian:
+/** Layout of a record, numbers little-endian:
  *
  *      0  magic
  *      8  CRC-32 of the bytes from 12 to the end of the head
@@ -10,12 +14,12 @@ import { parseVaryLists, type VaryLists } from './vary-lists.ts'
  *     16  number of tags, of 16 bytes each
  *     20  bytes of the serialized record, after the head
  *     24  CRC-32 of the serialized record
- *     28  1 where the body has a file of its own
+ *     28  1 where the body is stored apart
  *     32  bytes of that body
  *     40  when it expires, in real time: milliseconds since the epoch
  *     48  position in the log of deletions: ordinal
  *     56  position in the log of deletions: epoch
- *     72  name of the body's file
+ *     72  id of that body
  *     88  digest of the variant key
  *    120  tags, lists, record
  */
@@ -25,7 +29,7 @@ export const MAX_RECORD_BYTES = 16_777_216
 const FIXED_BYTES = 120
 const TAG_BYTES = 16
 
-/** What a record file says of itself without a serializer. */
+/** What a record says of itself without a serializer. */
 export interface RecordHead {
   readonly variantDigest: string
   /** The names of the fields that select this response. */
@@ -49,8 +53,38 @@ export interface ParsedHead {
   readonly recordChecksum: number
 }
 
-/** A record file, whole. */
-export function encodeRecordFile(head: RecordHead, record: Uint8Array): Buffer {
+/** The bytes of a record, whole; without `parsed` they are damaged. */
+export interface WholeRecord {
+  readonly bytes: Buffer
+  readonly parsed: ParsedHead | undefined
+}
+
+/** The record of an entry. Credentials can be part of a variant key: only its digest is kept. */
+export function encodeEntry(
+  serializer: BytesSerializer,
+  head: RecordHead,
+  entry: Entry,
+  body: Uint8Array | undefined
+): Buffer {
+  return encodeRecord(head, encodePayload(serializer, entry, `sha256-${head.variantDigest}`, body))
+}
+
+/** undefined where it is damaged. */
+export function decodeRecord(serializer: BytesSerializer, { bytes, parsed }: WholeRecord): StoredRecord | undefined {
+  const payload = parsed === undefined ? undefined : payloadOf(bytes, parsed)
+  return payload === undefined ? undefined : decodePayload(serializer, payload)
+}
+
+/** When the first record of a key is kept until that only says where others are found: its own response was removed. */
+export const HOLLOW_MS = 0
+
+/** What stays of the first record of a key whose response is removed: what others are found by. */
+export function encodeHollow(head: RecordHead): Buffer {
+  return encodeRecord({ ...head, tags: [], keptUntilMs: HOLLOW_MS, body: undefined }, new Uint8Array())
+}
+
+/** A record, whole. */
+export function encodeRecord(head: RecordHead, record: Uint8Array): Buffer {
   const { vary, lists, tags, body } = head
   const names = vary.length === 0 && lists.length === 0 ? '' : JSON.stringify([vary, ...lists])
   const listBytes = Buffer.byteLength(names)
@@ -75,13 +109,13 @@ export function encodeRecordFile(head: RecordHead, record: Uint8Array): Buffer {
   return bytes
 }
 
-/** How many bytes a head has, by its first ones; undefined where they are not those of a record file. */
+/** How many bytes a head has, by its first ones; undefined where they are not those of a record. */
 export function headBytes(bytes: Buffer): number | undefined {
   if (bytes.byteLength < FIXED_BYTES || bytes.compare(MAGIC, 0, MAGIC.length, 0, MAGIC.length) !== 0) return undefined
   return FIXED_BYTES + bytes.readUInt32LE(16) * TAG_BYTES + bytes.readUInt32LE(12)
 }
 
-/** The head of a record file; undefined where it is damaged. Shares no memory with `bytes`. */
+/** The head of a record; undefined where it is damaged. Shares no memory with `bytes`. */
 export function parseHead(bytes: Buffer): ParsedHead | undefined {
   const start = headBytes(bytes)
   if (start === undefined || start > bytes.byteLength) return undefined
@@ -109,8 +143,8 @@ export function parseHead(bytes: Buffer): ParsedHead | undefined {
   return { head, recordStart: start, recordBytes: bytes.readUInt32LE(20), recordChecksum: bytes.readUInt32LE(24) }
 }
 
-/** The serialized record in a whole file, as a view; undefined where it is damaged, or the file too short or long. */
-export function recordOf(bytes: Buffer, parsed: ParsedHead): Uint8Array | undefined {
+/** The serialized record, as a view; undefined where it is damaged, or the bytes are too few or too many. */
+function payloadOf(bytes: Buffer, parsed: ParsedHead): Uint8Array | undefined {
   const { recordStart, recordBytes, recordChecksum } = parsed
   if (bytes.byteLength !== recordStart + recordBytes) return undefined
   const record = bytes.subarray(recordStart)
