@@ -32,7 +32,7 @@ async function world(store = new FaultyStore(new MemoryStore()), storeTimeoutMs 
       ? { headers: { 'cache-control': 'max-age=60', etag: '"1"' }, body: `#${number}` }
       : { status: 304 }
   )
-  const cached = new CachedAgent({ store, storeTimeoutMs })
+  const cached = new CachedAgent({ store, storeTimeoutMs, closeTimeoutMs: 200 })
   return {
     origin,
     store,

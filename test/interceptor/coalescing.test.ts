@@ -413,7 +413,12 @@ describe('a leader', () => {
   test('of a store that is slow to take its body holds its followers up no longer either', async () => {
     const store = new AsyncStore()
     store.pace = operation => (operation === 'write' ? new Promise(() => {}) : Promise.resolve())
-    await using setting = await world(numbered, { store, storeTimeoutMs: 5000, coalesceTimeoutMs: 50 })
+    await using setting = await world(numbered, {
+      store,
+      storeTimeoutMs: 5000,
+      coalesceTimeoutMs: 50,
+      closeTimeoutMs: 200
+    })
     const { cached, origin, first, followers } = setting
     const leader = cached.get(origin.url)
     const following = followers(2)

@@ -62,7 +62,14 @@ async function fleet(respond: Responder | Reply, { size = SIZE, ...options }: Fl
   const store = new LeasingStore({ maxEntrySizeBytes: MAX_BYTES })
   const told: StoreOperation[] = []
   const onStoreError = (_error: unknown, operation: StoreOperation) => told.push(operation)
-  const settings: CacheOptions = { store, coalesce: 'fleet', onStoreError, ...options }
+  const settings: CacheOptions = {
+    store,
+    coalesce: 'fleet',
+    closeTimeoutMs: 500,
+    storeTimeoutMs: 5000,
+    onStoreError,
+    ...options
+  }
   const caches = Array.from({ length: size }, () => new CachedAgent(settings))
   return {
     origin,

@@ -152,6 +152,7 @@ async function world(inner: CacheStore, options: CacheOptions = {}): Promise<Wor
   const cached = new CachedAgent({
     store,
     storeTimeoutMs: TIMEOUT_MS,
+    closeTimeoutMs: 300,
     onStoreError: (error, operation) => {
       told.push(operation)
       if ((error as { code?: string } | undefined)?.code === 'ERR_CACHE_TIMEOUT') late.push(operation)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { RULE_REASONS } from '../../lib/rfc9111/reasons.ts'
 import { FAILURE_OUTCOMES, REQUEST_OUTCOMES, RESPONSE_OUTCOMES } from './rules/outcomes.ts'
@@ -115,4 +116,18 @@ describe('a row that is wrong fails', () => {
     rule('§4', 'in an origin that is not asked').given({ stored, origin: ok() }).expect({ request: 'hit fresh' })
   ]
   for (const row of wrong) test(row.id, () => assert.throws(() => checkRow(row), assert.AssertionError))
+
+  test('and its error names the line of the row', () => {
+    const source = readFileSync(import.meta.filename, 'utf8').split('\n')
+    for (const row of wrong) {
+      let message = ''
+      try {
+        checkRow(row)
+      } catch (error) {
+        message = String(error)
+      }
+      const [, line = ''] = /: test\/rfc9111\/rules\.test\.ts:(\d+): /.exec(message) ?? []
+      assert.ok(source[Number(line) - 1]?.includes(`'${row.id}'`), message)
+    }
+  })
 })

@@ -1,3 +1,5 @@
+import { relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { ForwardReason } from '../../../lib/rfc9111/decide-request.ts'
 import type { ByteRange, Policy } from '../../../lib/rfc9111/types.ts'
 import type { FailureOutcome, RequestOutcome, ResponseOutcome } from './outcomes.ts'
@@ -8,6 +10,8 @@ export interface Row {
   readonly section: string
   readonly given: Given
   readonly expect: Expect
+  /** Made where the row stands: the second line of its stack is that place. */
+  readonly origin: Error
 }
 
 /** The scene. Field lines are written `Name: value`; `{+60}` in one stands for the HTTP date 60 seconds after the
@@ -117,11 +121,20 @@ export const PRIVATE: PolicyOptions = { shared: false }
 
 /** Starts a row: `rule(section, id).given(...).expect(...)`. */
 export function rule(section: string, id: string) {
+  const origin = new Error('a row')
   return {
     given: (given: Given) => ({
-      expect: (expect: Expect): Row => ({ id, section, given, expect })
+      expect: (expect: Expect): Row => ({ id, section, given, expect, origin })
     })
   }
+}
+
+/** The file and line in which a row begins, as `test/rfc9111/rules/age.ts:5`. */
+export function placeOf({ origin }: Row): string {
+  const [, , caller = ''] = (origin.stack ?? '').split('\n')
+  const [, path = '', line = ''] = /\(?((?:file:\/\/)?[^()\s]+):(\d+):\d+\)?$/.exec(caller) ?? []
+  const file = path.startsWith('file:') ? fileURLToPath(path) : path
+  return `${relative(process.cwd(), file).replaceAll('\\', '/')}:${line}`
 }
 
 export function send(method: string, ...lines: string[]): RequestSpec {

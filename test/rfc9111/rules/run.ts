@@ -11,11 +11,25 @@ import { forWhole } from '../../../lib/rfc9111/preconditions.ts'
 import type { Entry, FieldLine, FieldLines, Policy, Request, Response } from '../../../lib/rfc9111/types.ts'
 import { variantKey } from '../../../lib/rfc9111/vary.ts'
 import { FAILURE_OUTCOMES, type Grounds, REQUEST_OUTCOMES, RESPONSE_OUTCOMES } from './outcomes.ts'
-import { type ExpectedAnswer, type ExpectedEntry, get, type Row, UNREACHABLE } from './row.ts'
+import { type ExpectedAnswer, type ExpectedEntry, get, placeOf, type Row, UNREACHABLE } from './row.ts'
 import { keyOf, NOW_MS, ORIGIN, policyOf, requestOf, responseOf, type Shelf, shelfOf } from './scene.ts'
 
-/** Plays a row's scene and throws an AssertionError where the engine decides otherwise than the row expects. */
-export function checkRow({ given, expect }: Row): void {
+/** Plays a row's scene and throws an AssertionError where the engine decides otherwise than the row expects. The message of
+ * whatever is thrown names the line of the row. */
+export function checkRow(row: Row): void {
+  try {
+    play(row)
+  } catch (error) {
+    if (error instanceof Error) {
+      const message = `${placeOf(row)}: ${error.message}`
+      const stack = error.stack?.replace(error.message, () => message)
+      Object.assign(error, { message, stack })
+    }
+    throw error
+  }
+}
+
+function play({ given, expect }: Row): void {
   const policy = policyOf(given.policy)
   const request = requestOf(given.request ?? get())
   const shelf = shelfOf(given.stored, given.storedUnder === undefined ? policy : policyOf(given.storedUnder))
