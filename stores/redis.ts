@@ -122,7 +122,7 @@ export class RedisStore implements CacheStore {
       store: async (entry, body) => {
         const isStored = await this.#commit.store(entry, body, asOf)
         if (isStored) {
-          this.#lookup.learn(entry)
+          this.#lookup.noteStored(entry)
           this.#time.note(entry)
         }
         return isStored
@@ -134,7 +134,7 @@ export class RedisStore implements CacheStore {
     if (asOf !== undefined && typeof asOf !== 'number') return false
     const updated = await this.#commit.update(entry, asOf, from)
     if (updated) this.#time.note(entry)
-    if (updated && from !== undefined) this.#lookup.learn(entry)
+    if (updated && from !== undefined) this.#lookup.noteStored(entry)
     return updated
   }
 

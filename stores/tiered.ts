@@ -15,9 +15,9 @@ import type {
 import { longestTimeoutMs } from './suggested-timeout.ts'
 import { checkedTag } from './tags.ts'
 import { Copies } from './tiered/copies.ts'
-import { Listening } from './tiered/invalidation-handler.ts'
+import { InvalidationHandler } from './tiered/invalidation-handler.ts'
 import { RemovedEntries } from './tiered/removed-entries.ts'
-import { Pair } from './tiered/tier-pair.ts'
+import { TierPair } from './tiered/tier-pair.ts'
 import { Trust } from './tiered/trust.ts'
 
 export interface TieredStoreOptions {
@@ -48,8 +48,8 @@ export class TieredStore implements CacheStore {
   readonly lease?: (name: string, ttlMs: number) => MaybePromise<LeaseAnswer>
   /** All that is stored, by the last tier's own list; undefined where it has none. */
   readonly entries?: () => AsyncIterable<Entry>
-  readonly #tiers: Pair
-  readonly #listening: Listening | undefined
+  readonly #tiers: TierPair
+  readonly #invalidationHandler: InvalidationHandler | undefined
   readonly #copies = new Copies()
   readonly #open = new OpenWriters('TieredStore')
 
@@ -61,14 +61,14 @@ export class TieredStore implements CacheStore {
     const { uppers, last } = acceptTiers(tiers)
     const trust = new Trust(last.capabilities.shared ? maxTrustMs : Infinity)
     const { invalidations } = last
-    this.#listening = invalidations && new Listening(uppers, invalidations, trust)
-    const common = {
+    this.#invalidationHandler = invalidations && new InvalidationHandler(uppers, invalidations, trust)
+    const state = {
       trust,
       removed: new RemovedEntries(),
       copies: this.#copies,
-      learn: (key: CacheKey) => this.#listening?.learn(key)
+      learn: (key: CacheKey) => this.#invalidationHandler?.learn(key)
     }
-    this.#tiers = uppers.reduceRight((lower: CacheStore, upper) => new Pair(upper, lower, common), last) as Pair
+    this.#tiers = uppers.reduceRight((lower: CacheStore, upper) => new TierPair(upper, lower, state), last) as TierPair
     this.capabilities = this.#tiers.capabilities
     this.maxEntrySizeBytes = last.maxEntrySizeBytes
     this.suggestedTimeoutMs = longestTimeoutMs(tiers)
@@ -110,7 +110,7 @@ export class TieredStore implements CacheStore {
   async close(): Promise<void> {
     await this.#open.close()
     await this.#copies.close()
-    this.#listening?.stop()
+    this.#invalidationHandler?.stop()
     await this.#tiers.close()
   }
 }

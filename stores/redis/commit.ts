@@ -5,7 +5,7 @@ import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { ChunkedBody } from '../shared/chunked-body.ts'
 import { type Connection, runScript, unlessWrongType } from './connection.ts'
 import { keyDeletion, tagDeletion } from './deletion-log.ts'
-import { encodeVary } from './key-summary.ts'
+import { encodeVaryList } from './key-summary.ts'
 import { CHUNK_BYTES, fieldOf, type Names, shortDigestOf, variantDigestOf } from './layout.ts'
 import type { RecordCodec } from './record-codec.ts'
 import { CHECK, FENCE, STORE_FENCED, STORE_WHOLE, TAG } from './scripts.ts'
@@ -83,7 +83,7 @@ export class Commit {
       record,
       entry.id,
       replaced,
-      encodeVary(entry.vary),
+      encodeVaryList(entry.vary),
       tags.join(' '),
       name,
       Math.ceil(byteLength / CHUNK_BYTES),

@@ -1,22 +1,21 @@
 import { Buffer } from 'node:buffer'
-import { isVaryLists } from '../shared/vary-lists.ts'
+import { isVaryLists, type VaryLists } from '../shared/vary-lists.ts'
 import { MAX_LISTS } from './lua.ts'
 
-/** What the hash of a key says of itself, other than its responses. */
-export interface VaryLists {
-  /** As it stands in Redis, to compare with. */
+/** What the field `lists` of a key's hash says of the responses in it. */
+export interface KeySummary {
+  /** The field's value, to compare with. */
   readonly bytes: Buffer
-  /** How many responses there are, expired ones perhaps among them. */
+  /** How many responses there are; some may have expired. */
   readonly count: number
-  /** The lists of selecting fields that they are stored under. */
-  readonly lists: readonly (readonly string[])[]
+  readonly lists: VaryLists
 }
 
-/** What is assumed of a key that nothing is known of. */
-export const ASSUMED: VaryLists = { bytes: Buffer.alloc(0), count: 0, lists: [[]] }
+/** What is assumed of a key that was not looked up before: responses without Vary. */
+export const ASSUMED: KeySummary = { bytes: Buffer.alloc(0), count: 0, lists: [[]] }
 
 /** undefined where it is damaged. */
-export function parseVaryLists(bytes: Buffer): VaryLists | undefined {
+export function parseKeySummary(bytes: Buffer): KeySummary | undefined {
   const [count, ...encoded] = bytes.toString().split('\n')
   if (encoded.length > MAX_LISTS) return undefined
   try {
@@ -28,7 +27,7 @@ export function parseVaryLists(bytes: Buffer): VaryLists | undefined {
   }
 }
 
-/** One list, as it stands in Redis. */
-export function encodeVary(names: readonly string[]): string {
+/** One list, as it is kept in Redis. */
+export function encodeVaryList(names: readonly string[]): string {
   return JSON.stringify(names)
 }

@@ -1,20 +1,24 @@
 import { Buffer } from 'node:buffer'
 import { LRUCache } from 'lru-cache'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
+import type { ChunkedBody } from '../shared/chunked-body.ts'
+import { isSameVaryList, type VaryLists } from '../shared/vary-lists.ts'
 import type { Lookup } from '../store.ts'
 import type { StoreTime } from '../store-time.ts'
+import type { BodySource } from './body-reader.ts'
 import { type Connection, runScript, unlessWrongType } from './connection.ts'
-import { ASSUMED, encodeVary, parseVaryLists, type VaryLists } from './key-summary.ts'
+import { ASSUMED, type KeySummary, parseKeySummary } from './key-summary.ts'
 import { fieldOf, type Names, shortDigestOf, variantDigestOf } from './layout.ts'
 import type { RecordCodec } from './record-codec.ts'
 import { IDENTITY_BYTES } from './record-layout.ts'
-import { FORGET } from './scripts.ts'
+import { REMOVE_DAMAGED } from './scripts.ts'
 import { StoredInRedis } from './stored.ts'
 
+/** A cache key, and what its hash said of it last. */
 interface KnownKey {
   readonly keyDigest: string
   readonly hash: string
-  lists: VaryLists
+  summary: KeySummary
 }
 
 /** A variant that a request may select. */
@@ -25,7 +29,7 @@ interface Variant {
   readonly decoded?: Decoded
 }
 
-/** What the bytes of a record were found to say. */
+/** A record, and what was decoded from it. */
 interface Decoded {
   readonly bytes: Buffer
   readonly stored: StoredInRedis
@@ -34,19 +38,18 @@ interface Decoded {
 
 type VariantOf = (fieldNames: readonly string[]) => VariantKey
 
-/** What is remembered of keys, and of their variants. */
+/** Bounds of what is remembered of keys, and of their variants. */
 const MAX_KNOWN_BYTES = 4 * 1_048_576
 const MAX_VARIANTS_BYTES = 16 * 1_048_576
 /** Larger records are decoded each time. */
 const MAX_DECODED_BYTES = 16_384
-/** Lists that are remembered of what this process has stored itself. */
-const MAX_LEARNED = 3
+/** Vary lists that are remembered of what this process has stored itself, beside the newest. */
+const MAX_OTHER_LISTS = 3
 /** Objects around what is remembered of a key, or of a variant. */
 const OVERHEAD_BYTES = 500
 
-/** Looks responses up: one round trip where the lists of selecting fields are as remembered, or as assumed, and another for
- * what was not guessed. What small records say is remembered beside their bytes, and believed when Redis answers with the
- * very same. */
+/** Looks responses up: in one round trip where the key's Vary lists are as remembered, or as assumed; else in two. What was
+ * decoded from small records is remembered beside their bytes, and used where Redis answers with the same bytes. */
 export class RedisLookup {
   readonly #connection: Connection
   readonly #names: Names
@@ -57,7 +60,7 @@ export class RedisLookup {
     maxSize: MAX_KNOWN_BYTES,
     sizeCalculation: (_, key) => OVERHEAD_BYTES + 2 * key.length
   })
-  /** Those with a decoded record, by key and variant key. */
+  /** Variants with a decoded record, by key and variant key. */
   readonly #variants = new LRUCache<string, Variant>({
     maxSize: MAX_VARIANTS_BYTES,
     sizeCalculation: ({ decoded }, name) => OVERHEAD_BYTES + 2 * name.length + 3 * (decoded?.bytes.length ?? 0)
@@ -79,15 +82,15 @@ export class RedisLookup {
 
   async find(key: CacheKey, variantOf: VariantOf): Promise<Lookup> {
     const known = this.#known.get(key) ?? this.#unknown(key)
-    const { hash, lists: assumed } = known
+    const { hash, summary: assumed } = known
     const variants = this.#select(key, assumed.lists, variantOf)
     const fields = ['lists', ...variants.map(({ field }) => field)]
     const reply = await this.#valuesOf(hash, fields)
-    const lists = this.#listsOf(known, reply[0] ?? null)
-    if (lists === undefined) return { stored: [], otherVariants: false, asOf: this.#position }
-    if (lists !== assumed) {
+    const summary = this.#summaryOf(known, reply[0] ?? null)
+    if (summary === undefined) return { stored: [], otherVariants: false, asOf: this.#position }
+    if (summary !== assumed) {
       const isNew = ({ field }: Variant) => !fields.includes(field)
-      const missed = this.#select(key, lists.lists, variantOf).filter(isNew)
+      const missed = this.#select(key, summary.lists, variantOf).filter(isNew)
       if (missed.length > 0) {
         const more = missed.map(({ field }) => field)
         reply.push(...(await this.#valuesOf(hash, more)))
@@ -105,7 +108,7 @@ export class RedisLookup {
       if (!this.#time.hasExpired(decoded.stored.entry)) stored.push(decoded.stored)
     }
     if (stored.length > 1) stored.sort((a, b) => b.entry.responseTimeMs - a.entry.responseTimeMs)
-    return { stored, otherVariants: lists.count > stored.length, asOf: this.#position }
+    return { stored, otherVariants: summary.count > stored.length, asOf: this.#position }
   }
 
   #valuesOf(hash: string, fields: readonly string[]): Promise<(Buffer | null)[]> {
@@ -115,17 +118,20 @@ export class RedisLookup {
     )
   }
 
-  /** What this process has stored is found in one round trip from the start. */
-  learn({ key, vary }: Entry): void {
+  /** Remembers the Vary list of a response that this process has stored: the next lookup takes one round trip. */
+  noteStored({ key, vary }: Entry): void {
     const known = this.#known.get(key) ?? this.#unknown(key)
-    const isKnown = known.lists.lists.some(list => encodeVary(list) === encodeVary(vary))
-    const others = known.lists === ASSUMED ? [] : known.lists.lists.slice(-MAX_LEARNED)
-    if (!isKnown || known.lists === ASSUMED) known.lists = { ...ASSUMED, lists: [...others, vary] }
+    const { lists } = known.summary
+    const isAssumed = known.summary === ASSUMED
+    const others = isAssumed ? [] : lists.slice(-MAX_OTHER_LISTS)
+    if (isAssumed || !lists.some(list => isSameVaryList(list, vary))) {
+      known.summary = { ...ASSUMED, lists: [...others, vary] }
+    }
     this.#known.set(key, known)
   }
 
-  /** One for each variant, though several lists may lead to the same. */
-  #select(key: CacheKey, lists: readonly (readonly string[])[], variantOf: VariantOf): Variant[] {
+  /** The variants that a request can select; several lists may lead to the same one. */
+  #select(key: CacheKey, lists: VaryLists, variantOf: VariantOf): Variant[] {
     const variants: Variant[] = []
     for (const list of lists) {
       const variantKey = variantOf(list)
@@ -137,16 +143,15 @@ export class RedisLookup {
 
   #unknown(key: CacheKey): KnownKey {
     const keyDigest = shortDigestOf(key)
-    return { keyDigest, hash: this.#names.hash(keyDigest), lists: ASSUMED }
+    return { keyDigest, hash: this.#names.hash(keyDigest), summary: ASSUMED }
   }
 
-  /** What is said now, which is remembered; undefined: nothing is stored. */
-  #listsOf(known: KnownKey, bytes: Buffer | null): VaryLists | undefined {
+  /** What the hash says now, which is remembered; undefined: nothing is stored. */
+  #summaryOf(known: KnownKey, bytes: Buffer | null): KeySummary | undefined {
     if (bytes === null) return undefined
-    const { lists } = known
-    if (lists.bytes.equals(bytes)) return lists
-    const parsed = parseVaryLists(bytes)
-    if (parsed !== undefined) known.lists = parsed
+    if (known.summary.bytes.equals(bytes)) return known.summary
+    const parsed = parseKeySummary(bytes)
+    if (parsed !== undefined) known.summary = parsed
     return parsed
   }
 
@@ -154,17 +159,17 @@ export class RedisLookup {
     const { decoded } = variant
     if (decoded?.bytes.equals(bytes)) return decoded
     const { variantKey, digest, field } = variant
-    const forget = () => {
+    const removeDamaged = () => {
       const identity = Buffer.from(bytes.subarray(0, IDENTITY_BYTES))
-      runScript(this.#connection, FORGET, [known.hash], [field, identity]).catch(() => {})
+      runScript(this.#connection, REMOVE_DAMAGED, [known.hash], [field, identity]).catch(() => {})
     }
     const record = this.#codec.decode(bytes, key, digest)
     if (record === undefined) {
-      forget()
+      removeDamaged()
       return undefined
     }
     const { head, entry, body } = record
-    const chunks = head.body === undefined ? undefined : this.#placeOf(known, head.body, forget)
+    const chunks = head.body === undefined ? undefined : this.#sourceOf(known, head.body, removeDamaged)
     const stored = new StoredInRedis({ ...entry, variantKey }, body, chunks)
     const untilMs = head.keptUntilMs
     if (bytes.length > MAX_DECODED_BYTES) return { bytes, stored, untilMs }
@@ -174,7 +179,7 @@ export class RedisLookup {
     return fresh
   }
 
-  #placeOf(known: KnownKey, body: { readonly name: string; readonly byteLength: number }, onDamage: () => void) {
+  #sourceOf(known: KnownKey, body: ChunkedBody<string>, onDamage: () => void): BodySource {
     const key = this.#names.body(known.keyDigest, body.name)
     return { ...body, connection: this.#connection, key, onDamage }
   }
@@ -185,7 +190,7 @@ function variantNamed(variantKey: VariantKey): Variant {
   return { variantKey, digest, field: fieldOf(digest) }
 }
 
-/** Of no two variants the same, whatever their keys. */
+/** The name of a variant in this process; no two variants of any keys have the same. */
 function nameOf(key: CacheKey, variantKey: VariantKey): string {
   return `${key.length} ${key}${variantKey}`
 }

@@ -12,7 +12,7 @@ const MAX_DELETIONS = 50_000
 const FORGOTTEN_AT_ONCE = 5_000
 /** Expired keys that leave a tag with each write of another, so that no write takes long. */
 const PRUNED_AT_ONCE = 100
-export const LEDGER_MS = 30 * 86_400_000
+export const DELETION_LOG_MS = 30 * 86_400_000
 export const INCOMPLETE = '*'
 
 /** A hash has a field for each variant, and these:
@@ -77,7 +77,7 @@ end
 
 /** A sorted set: n is the position of the last deletion, f that of the last one forgotten, c that of the last clear(),
  * k and t with a digest those of keys and tags. */
-export const LEDGER = `
+export const DELETION_LOG = `
 -- What is no sorted set was put there by somebody else: without a ledger, everything that is under way is refused.
 local function positionOf(ledger, member)
   local score = redis.pcall('ZSCORE', ledger, member)
@@ -113,7 +113,7 @@ local function note(ledger, target)
     redis.call('ZREMRANGEBYSCORE', ledger, '-inf', cut[2])
     redis.call('ZADD', ledger, cut[2], 'f')
   end
-  redis.call('PEXPIRE', ledger, ${LEDGER_MS})
+  redis.call('PEXPIRE', ledger, ${DELETION_LOG_MS})
 end
 `
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { GRACE_MS, INDEX, LEDGER, LEDGER_MS, STAGING_MS, STORE, TAGS } from './lua.ts'
+import { DELETION_LOG, DELETION_LOG_MS, GRACE_MS, INDEX, STAGING_MS, STORE, TAGS } from './lua.ts'
 
 /** A Lua script, with the digest that Redis knows it by once it has seen it. */
 export interface Script {
@@ -8,18 +8,18 @@ export interface Script {
 }
 
 /** Where the order of deletions stands. KEYS: deletion log. */
-export const POSITION = script(`${LEDGER}
+export const POSITION = script(`${DELETION_LOG}
 local last = positionOf(KEYS[1], 'n')
 if not last then
   last = micros()
   redis.call('ZADD', KEYS[1], last, 'n', last, 'f')
 end
-if redis.call('PTTL', KEYS[1]) < ${LEDGER_MS / 2} then redis.call('PEXPIRE', KEYS[1], ${LEDGER_MS}) end
+if redis.call('PTTL', KEYS[1]) < ${DELETION_LOG_MS / 2} then redis.call('PEXPIRE', KEYS[1], ${DELETION_LOG_MS}) end
 return string.format('%.0f', last)`)
 
 /** All at once, where everything is on one server. KEYS: hash, deletion log, tags. ARGV: as STORE has it, position or -1, digest
  * of the key, deletions that would reach it. */
-export const STORE_WHOLE = script(`${INDEX}${LEDGER}${TAGS}${STORE}
+export const STORE_WHOLE = script(`${INDEX}${DELETION_LOG}${TAGS}${STORE}
 local asOf, ttl = tonumber(ARGV[12]), tonumber(ARGV[9])
 if asOf >= 0 and isOvertaken(KEYS[2], asOf, 14) then return 0 end
 local stored = store(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ttl, tonumber(ARGV[10]), ARGV[11])
@@ -43,7 +43,7 @@ export const TAG = script(`${INDEX}${TAGS}
 tagWith(KEYS[1], ARGV[1], tonumber(ARGV[2]))`)
 
 /** In a cluster, second. KEYS: deletion log. ARGV: position, deletions that would reach it. */
-export const CHECK = script(`${LEDGER}
+export const CHECK = script(`${DELETION_LOG}
 return isOvertaken(KEYS[1], tonumber(ARGV[1]), 2) and 1 or 0`)
 
 /** In a cluster, third. KEYS: hash. ARGV: as STORE has it, fence. */
@@ -65,7 +65,7 @@ if fence and redis.call('EXISTS', KEYS[1]) == 0 then
 end`)
 
 /** Logs a deletion. KEYS: deletion log. ARGV: what is deleted. */
-export const LOG_DELETION = script(`${LEDGER}
+export const LOG_DELETION = script(`${DELETION_LOG}
 note(KEYS[1], ARGV[1])`)
 
 /** Removes all variants. KEYS: hash. */
@@ -73,7 +73,7 @@ export const DROP = script(`${INDEX}
 drop(KEYS[1])`)
 
 /** Both, where they are on one server. KEYS: deletion log, hash. */
-export const LOG_AND_DROP = script(`${INDEX}${LEDGER}
+export const LOG_AND_DROP = script(`${INDEX}${DELETION_LOG}
 note(KEYS[1], ARGV[1])
 drop(KEYS[2])`)
 
@@ -97,8 +97,8 @@ for i = 1, #ARGV, 2 do
   if type(score) == 'string' and tonumber(score) == tonumber(ARGV[i + 1]) then redis.call('ZREM', KEYS[1], ARGV[i]) end
 end`)
 
-/** Removes a variant that is damaged, unless another has taken its place. KEYS: hash. ARGV: field, start of its record. */
-export const FORGET = script(`${INDEX}
+/** Removes a damaged variant, unless another has taken its place. KEYS: hash. ARGV: field, start of its record. */
+export const REMOVE_DAMAGED = script(`${INDEX}
 local record = redis.pcall('HGET', KEYS[1], ARGV[1])
 if type(record) ~= 'string' or string.sub(record, 1, #ARGV[2]) ~= ARGV[2] then return end
 local index = readIndex(KEYS[1])

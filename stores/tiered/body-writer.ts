@@ -8,7 +8,7 @@ export interface WriterEvents {
 }
 
 /** Writes through both tiers. The lower one says whether the response is stored; the upper one is only as good as that. */
-export class WriterThrough implements BodyWriter {
+export class WriteThroughWriter implements BodyWriter {
   #upper: BodyWriter | undefined
   readonly #lower: BodyWriter
   readonly #events: WriterEvents

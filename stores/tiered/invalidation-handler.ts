@@ -1,21 +1,21 @@
 import type { CacheKey } from '../../lib/rfc9111/types.ts'
 import { succeeds } from '../shared/attempt.ts'
 import type { CacheStore, Invalidations } from '../store.ts'
-import { KnownNames } from './keys-by-name.ts'
+import { KeysByName } from './keys-by-name.ts'
 import type { Trust } from './trust.ts'
 
 /** Hears what others change in the last tier, and has the tiers above forget it. */
-export class Listening {
+export class InvalidationHandler {
   readonly #uppers: readonly CacheStore[]
   readonly #trust: Trust
-  readonly #names: KnownNames
+  readonly #names: KeysByName
   readonly #stop: () => void
   #isListening = false
 
   constructor(uppers: readonly CacheStore[], invalidations: Invalidations, trust: Trust) {
     this.#uppers = uppers
     this.#trust = trust
-    this.#names = new KnownNames(
+    this.#names = new KeysByName(
       key => invalidations.nameOf(key),
       key => void this.drop(key)
     )

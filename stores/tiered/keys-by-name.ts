@@ -5,7 +5,7 @@ const MAX_KNOWN = 100_000
 const MAX_CHARACTERS = 16_777_216
 
 /** The keys behind the names by which a lower tier tells of changes. */
-export class KnownNames {
+export class KeysByName {
   readonly #nameOf: (key: CacheKey) => string
   readonly #onForgotten: (key: CacheKey) => void
   readonly #keys = new Map<string, CacheKey>()

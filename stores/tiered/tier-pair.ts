@@ -16,7 +16,7 @@ import type {
   Stored,
   UpdateOptions
 } from '../store.ts'
-import { WriterThrough } from './body-writer.ts'
+import { WriteThroughWriter } from './body-writer.ts'
 import type { Copies } from './copies.ts'
 import { Promoted } from './promotion.ts'
 import type { RemovedEntries } from './removed-entries.ts'
@@ -24,8 +24,8 @@ import type { Trust } from './trust.ts'
 
 type VariantOf = (fieldNames: readonly string[]) => VariantKey
 
-/** What the pairs of one TieredStore have in common. */
-export interface Common {
+/** What the pairs of one TieredStore share. */
+export interface TierState {
   readonly trust: Trust
   /** What is being copied up. */
   readonly copies: Copies
@@ -34,19 +34,19 @@ export interface Common {
   learn(key: CacheKey): void
 }
 
-/** Two tiers: what is quick, over what knows, which may be a pair itself. */
-export class Pair implements CacheStore {
+/** Two tiers: a quick one above the one that decides, which may be a pair itself. */
+export class TierPair implements CacheStore {
   readonly capabilities: Capabilities
-  /** That of the lowest tier that gives leases, as a rule the one that others share; undefined: none does. */
+  /** The leases of the lowest tier that gives them, as a rule the one that others share; undefined: none does. */
   readonly lease?: (name: string, ttlMs: number) => MaybePromise<LeaseAnswer>
   readonly upper: CacheStore
   readonly lower: CacheStore
-  readonly common: Common
+  readonly state: TierState
 
-  constructor(upper: CacheStore, lower: CacheStore, common: Common) {
+  constructor(upper: CacheStore, lower: CacheStore, state: TierState) {
     this.upper = upper
     this.lower = lower
-    this.common = common
+    this.state = state
     const [above, below] = [upper.capabilities, lower.capabilities]
     this.capabilities = {
       tags: above.tags && below.tags,
@@ -72,7 +72,7 @@ export class Pair implements CacheStore {
   /** What the lower tier holds; `found`: what the upper one does. */
   async ask(found: Lookup, key: CacheKey, asking: () => MaybePromise<Lookup>): Promise<Lookup> {
     const askedMs = monotonicMs()
-    this.common.learn(key)
+    this.state.learn(key)
     const asOf = await found.asOf()
     const below = await asking()
     const stored = below.stored.map((each): Stored => {
@@ -81,13 +81,7 @@ export class Pair implements CacheStore {
       const isSame = known?.entry.responseTimeMs === each.entry.responseTimeMs
       return known !== undefined && isSame
         ? known
-        : new Promoted(
-            each,
-            this.upper,
-            asOf,
-            () => this.common.removed.has(each.entry.id, askedMs),
-            this.common.copies
-          )
+        : new Promoted(each, this.upper, asOf, () => this.state.removed.has(each.entry.id, askedMs), this.state.copies)
     })
     const { deeper } = below
     return {
@@ -102,13 +96,13 @@ export class Pair implements CacheStore {
     const positions = positionsOf(asOf)
     if (positions === undefined) return undefined
     const askedMs = monotonicMs()
-    this.common.learn(entry.key)
+    this.state.learn(entry.key)
     const [above, below] = await Promise.all([
       attempt(() => this.upper.put(entry, positions.upper)),
       this.lower.put(entry, positions.lower)
     ])
     if (below !== undefined) {
-      return new WriterThrough(above, below, {
+      return new WriteThroughWriter(above, below, {
         stored: stored => this.#confirm(stored, askedMs),
         missingAbove: () => attempt(() => this.upper.delete(entry.key))
       })
@@ -121,7 +115,7 @@ export class Pair implements CacheStore {
     const positions = positionsOf(asOf)
     if (positions === undefined) return false
     const askedMs = monotonicMs()
-    if (from !== undefined) this.common.removed.add(entry.id)
+    if (from !== undefined) this.state.removed.add(entry.id)
     const isUpdated = await this.lower.update(entry, { ...positions.lower, from })
     if (isUpdated) {
       this.#confirm(entry, askedMs)
@@ -135,7 +129,7 @@ export class Pair implements CacheStore {
   }
 
   remove(entry: Entry): Promise<void> {
-    this.common.removed.add(entry.id)
+    this.state.removed.add(entry.id)
     return this.#remove(store => removeEntry(store, entry))
   }
 
@@ -173,7 +167,7 @@ export class Pair implements CacheStore {
 
   /** What is above the last tier but one confirms nothing. */
   #confirm({ id }: Entry, askedMs: number): void {
-    if (!(this.lower instanceof Pair)) this.common.trust.confirm(id, askedMs)
+    if (!(this.lower instanceof TierPair)) this.state.trust.confirm(id, askedMs)
   }
 }
 
@@ -181,17 +175,17 @@ export class Pair implements CacheStore {
 class UpperLookup implements Lookup {
   readonly stored: readonly Stored[]
   readonly otherVariants: boolean
-  readonly #pair: Pair
+  readonly #pair: TierPair
   readonly #found: Lookup
   readonly #key: CacheKey
   readonly #variantOf: VariantOf
 
-  constructor(pair: Pair, found: Lookup, key: CacheKey, variantOf: VariantOf) {
+  constructor(pair: TierPair, found: Lookup, key: CacheKey, variantOf: VariantOf) {
     this.#pair = pair
     this.#found = found
     this.#key = key
     this.#variantOf = variantOf
-    const isBelieved = (stored: Stored) => pair.common.trust.holds(stored.entry.id)
+    const isBelieved = (stored: Stored) => pair.state.trust.holds(stored.entry.id)
     this.stored = found.stored.every(isBelieved) ? found.stored : found.stored.filter(isBelieved)
     this.otherVariants = found.otherVariants
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { KnownNames } from '../../stores/tiered/keys-by-name.ts'
+import { KeysByName } from '../../stores/tiered/keys-by-name.ts'
 
 test('names that a lower tier tells of are forgotten, the oldest first, where they are many or long', () => {
   for (const [count, length, least] of [
@@ -8,7 +8,7 @@ test('names that a lower tier tells of are forgotten, the oldest first, where th
     [20_000, 2000, 10_000]
   ] as const) {
     const forgotten: string[] = []
-    const names = new KnownNames(
+    const names = new KeysByName(
       key => `<${key}>`,
       key => forgotten.push(key)
     )
