@@ -2,7 +2,7 @@
 // interleaved in one process.
 //   npm run build && npx tsx benchmarks/miss.ts [--short] [--json <file>] [--note <conditions>]
 import { parseArgs } from 'node:util'
-import { Agent, type Dispatcher, interceptors } from 'undici'
+import { Agent, cacheStores, type Dispatcher, interceptors } from 'undici'
 import { builtPackage } from './built-package.ts'
 import { compare, type Subject } from './compare.ts'
 import { dispatchOnce, startOrigin } from './exchange.ts'
@@ -17,9 +17,11 @@ const BYTES = 1024
 const CONCURRENCY = 64
 await using origin = await startOrigin()
 
+/** Beyond the 1,024 entries of its default, undici's store would go through all of them for each one that it stores. */
+const store = new cacheStores.MemoryCacheStore({ maxCount: 1_000_000 })
 const agents: Record<string, Dispatcher> = {
   'undici-http-cache': new Agent().compose(cacheInterceptor()),
-  'undici interceptors.cache': new Agent().compose(interceptors.cache()),
+  'undici interceptors.cache': new Agent().compose(interceptors.cache({ store })),
   'no cache': new Agent()
 }
 let urls = 0
