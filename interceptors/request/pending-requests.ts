@@ -1,18 +1,18 @@
 import { isPromise } from '../../stores/shared/maybe-promise.ts'
-import type { MaybePromise } from '../../stores/store.ts'
+import type { Guarded } from '../store-access/guarded.ts'
 import { startOnce } from '../undici/downstream-handler.ts'
 import { asItStands, type Dispatch, leadsOthers, type RequestContext, settleLed } from './request-context.ts'
 
-/** Requests that wait for the store: for an answer, or until it has stored another's response. */
+/** The requests that wait for the store: for an answer, or until it has stored another's response. */
 export class PendingRequests {
-  /** With the dispatcher that each would go through. */
+  /** Each with the dispatcher that the request would go through. */
   readonly #requests = new Map<Promise<void>, Dispatch>()
 
-  /** Goes on at once where the answer is there; else the client is told that its request is under way, and the request is
-   * kept as it stands. The promise must not reject. */
+  /** Proceeds at once where the answer is there; else the client is told that its request is under way, and the request is
+   * kept as it stands. */
   when<T, C extends RequestContext>(
     context: C,
-    answer: MaybePromise<T>,
+    answer: Guarded<T>,
     proceed: (answer: T, context: C) => boolean
   ): boolean {
     if (!isPromise(answer)) return proceed(answer, context)
@@ -33,7 +33,7 @@ export class PendingRequests {
     return true
   }
 
-  /** Settles once nobody waits who would go through that dispatcher. */
+  /** Settles once no request waits that would go through that dispatcher. */
   async whenOver(next: Dispatch): Promise<void> {
     for (;;) {
       const waiting = [...this.#requests].filter(([, through]) => through === next).map(([promise]) => promise)

@@ -1,15 +1,16 @@
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers'
 import { isUint8Array } from 'node:util/types'
+import { type Guarded, guarded } from '../store-access/guarded.ts'
 import type { DispatchOptions } from './request-mapping.ts'
 
 /** Whether the request brings content: its digest is not in the key, so the cache keeps out. RFC 9110 §9.3.1
  * undici gives each pipeline() a stream, before anything can be written to it: of a stream it is known one turn of the event
  * loop later, by promise. Nothing is read from it. */
-export function hasContent({ body }: DispatchOptions): boolean | Promise<boolean> {
+export function hasContent({ body }: DispatchOptions): Guarded<boolean> {
   if (body === undefined || body === null) return false
   if (typeof body === 'string') return body !== ''
-  if (isReadable(body)) return isNotEmpty(body)
+  if (isReadable(body)) return guarded(isNotEmpty(body), true)
   return !isUint8Array(body) || body.byteLength > 0
 }
 

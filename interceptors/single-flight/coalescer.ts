@@ -7,6 +7,7 @@ import { hitOutcome } from '../outcome/outcome.ts'
 import { type ForwardPlan, mayAskAgain } from '../request/forward-plan.ts'
 import type { PendingRequests } from '../request/pending-requests.ts'
 import { afterWaiting, asItStands, hasWaitedForResponse } from '../request/request-context.ts'
+import { guarded } from '../store-access/guarded.ts'
 import { withDeadline } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import { AnswerHead } from '../undici/answer-head.ts'
@@ -91,8 +92,9 @@ export class Coalescer {
     const { settings } = this.#services
     const { pending, lookUp } = this.#ports
     const timeoutMs = settings.storeTimeoutMs
-    const settled = withDeadline(result, timeoutMs, 'commit', undefined, context.storeDeadline.remainingMs()).catch(
-      () => {}
+    const settled = guarded(
+      withDeadline(result, timeoutMs, 'commit', undefined, context.storeDeadline.remainingMs()),
+      undefined
     )
     return pending.when(context, settled, (_, later) => lookUp(afterWaiting(later, 'store'), request))
   }

@@ -4,9 +4,10 @@ import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import { sliceBlocks } from '../../stores/body-range.ts'
 import { mapMaybe } from '../../stores/shared/maybe-promise.ts'
-import type { Body, CacheStore, MaybePromise, Stored } from '../../stores/store.ts'
+import type { Body, CacheStore, Stored } from '../../stores/store.ts'
 import { DamagedBody, release } from './body-checks.ts'
 import { checkedBody } from './contract-checks.ts'
+import { type Guarded, mapGuarded } from './guarded.ts'
 import { NONE, type StoreCalls } from './store-calls.ts'
 import { type StoreDeadline, tooLate, withDeadline } from './store-deadline.ts'
 
@@ -25,7 +26,7 @@ export class GuardedBodies {
 
   /** Opens so much of a stored body, all of it by default; undefined where it cannot be had. The bytes are the caller's own
    * where `stored` has `take`. */
-  open(stored: Stored, range?: ByteRange, deadline?: StoreDeadline): MaybePromise<Body | undefined> {
+  open(stored: Stored, range?: ByteRange, deadline?: StoreDeadline): Guarded<Body | undefined> {
     if (!this.#calls.allows('open') || !this.#calls.allows('read')) return undefined
     if (range !== undefined && !this.#store.capabilities.ranges) return this.#openToCut(stored, range, deadline)
     return this.#open(stored, range, deadline)
@@ -72,25 +73,21 @@ export class GuardedBodies {
   }
 
   /** For a store that opens whole bodies only: those in memory are cut here. */
-  #openToCut(stored: Stored, range: ByteRange, deadline: StoreDeadline | undefined): MaybePromise<Body | undefined> {
-    return mapMaybe(this.#open(stored, undefined, deadline), body => {
+  #openToCut(stored: Stored, range: ByteRange, deadline: StoreDeadline | undefined): Guarded<Body | undefined> {
+    return mapGuarded(this.#open(stored, undefined, deadline), body => {
       if (body === undefined || !(Symbol.asyncIterator in body)) return body && sliceBlocks([body].flat(), range)
-      release(body[Symbol.asyncIterator]())
+      releaseBody(body)
       return undefined
     })
   }
 
-  #open(
-    stored: Stored,
-    range: ByteRange | undefined,
-    deadline: StoreDeadline | undefined
-  ): MaybePromise<Body | undefined> {
+  #open(stored: Stored, range: ByteRange | undefined, deadline: StoreDeadline | undefined): Guarded<Body | undefined> {
     const byteLength = range === undefined ? storedBytes(stored.entry) : range.end - range.start
     const open = () =>
       mapMaybe(stored.take === undefined ? stored.open(range) : stored.take(range), body =>
         checkedBody(body, byteLength)
       )
-    return this.#calls.run<Body | undefined>('open', NONE, open, releaseLate, deadline)
+    return this.#calls.run<Body | undefined>('open', NONE, open, releaseBody, deadline)
   }
 }
 
@@ -98,6 +95,12 @@ function isEmpty(piece: unknown): boolean {
   return isUint8Array(piece) && piece.byteLength === 0
 }
 
-function releaseLate(body: Body | undefined): void {
-  if (body !== undefined && Symbol.asyncIterator in body) release(body[Symbol.asyncIterator]())
+/** Releases a body that nobody reads. Never throws. */
+function releaseBody(body: Body | undefined): void {
+  if (body === undefined || !(Symbol.asyncIterator in body)) return
+  try {
+    release(body[Symbol.asyncIterator]())
+  } catch {
+    // It holds nothing open.
+  }
 }

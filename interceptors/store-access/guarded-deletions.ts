@@ -1,6 +1,7 @@
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { isPromise, mapMaybe } from '../../stores/shared/maybe-promise.ts'
-import type { CacheStore, Lookup, MaybePromise, Stored } from '../../stores/store.ts'
+import type { CacheStore, Lookup, Stored } from '../../stores/store.ts'
+import { type Guarded, type GuardedPromise, mapGuarded } from './guarded.ts'
 import { PendingDeletions } from './pending-deletions.ts'
 import { PendingPurges } from './pending-purges.ts'
 import { FALSE, type StoreCalls } from './store-calls.ts'
@@ -10,7 +11,7 @@ type Find = (
   key: CacheKey,
   variantOf: (fieldNames: readonly string[]) => VariantKey,
   isWanted: (entry: Entry) => boolean
-) => MaybePromise<Stored | undefined>
+) => Guarded<Stored | undefined>
 
 /** Deletes what is stored. Until a deletion has succeeded, this process does not read what it was to delete. */
 export class GuardedDeletions {
@@ -33,7 +34,7 @@ export class GuardedDeletions {
   }
 
   /** Waits for the deletion that is pending, or tries it again. False: it has failed; undefined: it is not waited for. */
-  finish(key: CacheKey): MaybePromise<boolean> | undefined {
+  finish(key: CacheKey): Guarded<boolean> | undefined {
     const underWay = this.#pending.underWay(key)
     if (underWay === undefined) return this.delete(key)
     return this.#calls.isGivenUp('delete') ? undefined : underWay
@@ -45,7 +46,7 @@ export class GuardedDeletions {
   }
 
   /** Deletes a key. Tried even while the circuit breaker is open. */
-  delete(key: CacheKey): MaybePromise<boolean> {
+  delete(key: CacheKey): Guarded<boolean> {
     const deletion = this.#calls.run('delete', FALSE, () => mapMaybe(this.#store.delete(key), () => true))
     this.#pending.note(key, deletion)
     // Nobody waits for a store that is known to hang.
@@ -54,7 +55,7 @@ export class GuardedDeletions {
 
   /** Removes one response, if it is still stored. Tried even while the circuit breaker is open. Where it fails, the key is
    * deleted before it is read again. */
-  remove(entry: Entry): MaybePromise<boolean> {
+  remove(entry: Entry): Guarded<boolean> {
     const { key } = entry
     if (!this.removesOne) return this.#deleteWith(entry)
     if (this.#pending.hasFailed(key)) return this.delete(key)
@@ -92,14 +93,13 @@ export class GuardedDeletions {
   }
 
   /** Deletes the key of a response, if that is still stored: another may have come in its place. */
-  #deleteWith({ id, key, vary, variantKey }: Entry): MaybePromise<boolean> {
+  #deleteWith({ id, key, vary, variantKey }: Entry): Guarded<boolean> {
     const variantOf = (names: readonly string[]) => (names.join() === vary.join() ? variantKey : '')
     const held = this.#find(key, variantOf, entry => entry.id === id)
-    return mapMaybe(held, stored => (stored === undefined ? true : this.delete(key)))
+    return mapGuarded(held, stored => (stored === undefined ? true : this.delete(key)))
   }
 }
 
-async function bothSucceed(a: Promise<boolean>, b: MaybePromise<boolean>): Promise<boolean> {
-  const [isDone, isAlsoDone] = await Promise.all([a, b])
-  return isDone && isAlsoDone
+function bothSucceed(a: GuardedPromise<boolean>, b: Guarded<boolean>): Guarded<boolean> {
+  return mapGuarded(a, isDone => mapGuarded(b, isAlsoDone => isDone && isAlsoDone))
 }

@@ -9,13 +9,12 @@ import type {
   LeaseAnswer,
   LeaseMark,
   Lookup,
-  MaybePromise,
   Position,
   PutOptions,
   Stored
 } from '../../stores/store.ts'
 import { checkedLease, checkedLookup, checkedWriter } from './contract-checks.ts'
-import type { Guarded } from './guarded.ts'
+import { type Guarded, mapGuarded } from './guarded.ts'
 import { GuardedBodies } from './guarded-bodies.ts'
 import { GuardedDeletions } from './guarded-deletions.ts'
 import { FALSE, type Fallback, NONE, type StoreCallSettings, StoreCalls, type StoreOperation } from './store-calls.ts'
@@ -63,7 +62,7 @@ export class StoreGuard {
 
   // Lookups
 
-  get(key: CacheKey, variantOf: VariantOf, deadline?: StoreDeadline): MaybePromise<Lookup> {
+  get(key: CacheKey, variantOf: VariantOf, deadline?: StoreDeadline): Guarded<Lookup> {
     if (this.#deletions.isPending(key)) return this.#getAfterDeleting(key, variantOf, deadline)
     if (!this.#calls.allows('get')) return NOTHING.givenUp
     const get = () =>
@@ -79,14 +78,14 @@ export class StoreGuard {
     return this.#calls.run<Lookup>('deeper', NOTHING, ask, undefined, deadline)
   }
 
-  /** Finds the first of what is stored, in the nearest tier that has one, that `isWanted`. */
-  find(key: CacheKey, variantOf: VariantOf, isWanted: (entry: Entry) => boolean): MaybePromise<Stored | undefined> {
-    const findIn = (lookup: Lookup): MaybePromise<Stored | undefined> => {
+  /** Finds the first of what is stored, in the nearest tier that has one, that `isWanted`, which must not throw. */
+  find(key: CacheKey, variantOf: VariantOf, isWanted: (entry: Entry) => boolean): Guarded<Stored | undefined> {
+    const findIn = (lookup: Lookup): Guarded<Stored | undefined> => {
       const wanted = lookup.stored.find(({ entry }) => isWanted(entry))
       if (wanted !== undefined || lookup.deeper === undefined) return wanted
-      return mapMaybe(this.deeper(lookup, key, variantOf), findIn)
+      return mapGuarded(this.deeper(lookup, key, variantOf), findIn)
     }
-    return mapMaybe(this.get(key, variantOf), findIn)
+    return mapGuarded(this.get(key, variantOf), findIn)
   }
 
   /** Whether what a request brings that was sent as of that position may be stored. */
@@ -102,7 +101,7 @@ export class StoreGuard {
 
   // Bodies
 
-  open(stored: Stored, range?: ByteRange, deadline?: StoreDeadline): MaybePromise<Body | undefined> {
+  open(stored: Stored, range?: ByteRange, deadline?: StoreDeadline): Guarded<Body | undefined> {
     return this.#bodies.open(stored, range, deadline)
   }
 
@@ -171,11 +170,11 @@ export class StoreGuard {
 
   // Deletions
 
-  delete(key: CacheKey): MaybePromise<boolean> {
+  delete(key: CacheKey): Guarded<boolean> {
     return this.#deletions.delete(key)
   }
 
-  remove(entry: Entry): MaybePromise<boolean> {
+  remove(entry: Entry): Guarded<boolean> {
     return this.#deletions.remove(entry)
   }
 
@@ -213,12 +212,12 @@ export class StoreGuard {
     return this.#deletions.readable(lookup) ?? NOTHING.failed
   }
 
-  #getAfterDeleting(key: CacheKey, variantOf: VariantOf, deadline: StoreDeadline | undefined): MaybePromise<Lookup> {
+  #getAfterDeleting(key: CacheKey, variantOf: VariantOf, deadline: StoreDeadline | undefined): Guarded<Lookup> {
     // The time runs from here: what the deletion leaves of it is the lookup's.
     deadline?.remainingMs()
     const deletion = this.#deletions.finish(key)
     if (deletion === undefined) return NOTHING.givenUp
-    return mapMaybe(deletion, succeeded => {
+    return mapGuarded(deletion, succeeded => {
       if (succeeded) return this.get(key, variantOf, deadline)
       return (deadline?.remainingMs() ?? Infinity) > 0 ? NOTHING.failed : NOTHING.givenUp
     })
