@@ -1,4 +1,4 @@
-import type { DispatchOptions } from './request/request-mapping.ts'
+import type { DispatchOptions } from './undici/dispatch-options.ts'
 
 /** The caches that a request has passed, in its options: interceptors in between copy those, with what they do not know. */
 const PASSED = Symbol('caches that the request has passed')

@@ -31,13 +31,7 @@ import {
   settleLed,
   withRequest
 } from './request/request-context.ts'
-import {
-  type DispatchOptions,
-  type KnownOrigins,
-  toRequest,
-  withOrigin,
-  withRereadableHeaders
-} from './request/request-mapping.ts'
+import { type KnownOrigins, toRequest } from './request/request-mapping.ts'
 import { BackgroundRefresh } from './single-flight/background-refresh.ts'
 import { Coalescer } from './single-flight/coalescer.ts'
 import type { Flight, FlightContext } from './single-flight/flight.ts'
@@ -45,6 +39,7 @@ import { FlightRegistry } from './single-flight/flight-registry.ts'
 import type { LookUp, OriginPort } from './single-flight/origin-port.ts'
 import { PendingWrites, withinTime } from './store-access/pending-writes.ts'
 import { StoreGuard } from './store-access/store-guard.ts'
+import { type DispatchOptions, withOrigin, withRereadableHeaders } from './undici/dispatch-options.ts'
 import { type AnyHandler, toDownstreamHandler } from './undici/handler-adapter.ts'
 
 /** The cache behind an interceptor: asks the engine what to do with each request, and does it. */

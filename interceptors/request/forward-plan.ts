@@ -5,8 +5,8 @@ import type { Entry, Request } from '../../lib/rfc9111/types.ts'
 import type { Revalidation } from '../../lib/rfc9111/validation.ts'
 import type { Position, Stored } from '../../stores/store.ts'
 import type { Reason } from '../outcome/reasons.ts'
+import { type DispatchOptions, withFields } from '../undici/dispatch-options.ts'
 import type { RequestContext } from './request-context.ts'
-import { type DispatchOptions, withFields } from './request-mapping.ts'
 
 /** With what a request goes to the origin, and why. */
 export interface ForwardPlan {

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers'
 import { isUint8Array } from 'node:util/types'
 import { type Guarded, guarded } from '../store-access/guarded.ts'
-import type { DispatchOptions } from './request-mapping.ts'
+import type { DispatchOptions } from '../undici/dispatch-options.ts'
 
 /** Whether the request brings content: its digest is not in the key, so the cache keeps out. RFC 9110 §9.3.1
  * undici gives each pipeline() a stream, before anything can be written to it: of a stream it is known one turn of the event

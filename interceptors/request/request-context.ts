@@ -3,8 +3,8 @@ import type { Request } from '../../lib/rfc9111/types.ts'
 import type { Position } from '../../stores/store.ts'
 import type { OUTCOME, OutcomeHolder } from '../outcome/outcome.ts'
 import type { StoreDeadline } from '../store-access/store-deadline.ts'
+import { copyOptions, type DispatchOptions, withFields } from '../undici/dispatch-options.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'
-import { copyOptions, type DispatchOptions, withFields } from './request-mapping.ts'
 
 export type Dispatch = Dispatcher.Dispatch
 

@@ -1,4 +1,4 @@
-import type { DispatchOptions } from '../request/request-mapping.ts'
+import type { DispatchOptions } from './dispatch-options.ts'
 import type { DownstreamHandler } from './downstream-handler.ts'
 
 /** undici from 8.13 on has a hook among the options of a request: dispatchers call it while the request waits for a
