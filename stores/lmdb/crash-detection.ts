@@ -62,8 +62,8 @@ function countCrashes(path: string): number {
   return before + 1
 }
 
-/** Whether the process that has made a file lives. The same number again, as in containers, may be that of one which has
- * died, or this process, in another thread. */
+/** Whether the process that has made a file still runs. With this process's own number, as in containers, it may have been
+ * another one, which has crashed, or be another thread of this one. */
 function isStillThere(user: string, pid: number): boolean {
   if (pid !== process.pid) return isAlive(pid)
   const madeAtMs = statSync(user, { throwIfNoEntry: false })?.mtimeMs ?? 0

@@ -3,23 +3,23 @@ import { createRequire } from 'node:module'
 import { basename, dirname } from 'node:path'
 import { TABLES } from './tables.ts'
 
-/** Less than what makes others take the lock of who opens for one that was left behind. */
+/** Less than the age at which others take this process's lock for stale. */
 const TIMEOUT_MS = 4_000
-/** What ends a process that reads what is not there, or what LMDB or the allocator finds impossible. */
+/** The signals that end a process which reads beyond the file, or damaged data. */
 const SIGNALS: readonly (string | null)[] = ['SIGBUS', 'SIGSEGV', 'SIGABRT']
 /** The same on Windows: an access violation, an in-page error, a damaged heap. */
 const STATUSES: readonly (number | null)[] = [0xc0000005, 0xc0000006, 0xc0000374]
-/** The reader's own: LMDB has found damage. */
+/** The exit code of the reader where LMDB has reported damage. */
 const DAMAGED_STATUS = 85
-/** Written before the reader opens the file: what ends it earlier says nothing of the file. */
+/** Written before the reader opens the file: what ends it earlier says nothing about the file. */
 const BEGUN = 'begun'
 /** MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_INVALID. */
 const DAMAGE_CODES = [-30797, -30796, -30793]
 
 const TABLE_NAMES = Object.values(TABLES)
 
-/** Reads all tables, writes to each, and last, for two seconds at most, reads the bodies: there it may come upon no page of
- * the tree that it has not seen. */
+/** Reads all tables, writes to each, and reads the bodies last, for two seconds at most: by then it has seen all pages of the
+ * tree. */
 const READER = `
 const [, lmdb, path, mapSize] = process.argv
 const { open } = require(lmdb)
@@ -50,15 +50,15 @@ try {
 process.exit(0)
 `
 
-/** Whether LMDB has said that what it reads is no database of its own making, or a damaged one. */
+/** Whether an error of LMDB says that a file is no database, or a damaged one. */
 export function isDamage(error: unknown): error is Error {
   return DAMAGE_CODES.includes(Number((error as { code?: unknown } | null)?.code))
 }
 
-/** Whether the process that reads a database is ended by what it reads, or finds damage; tried with one made for it. False
- * where that cannot be found out, or takes too long: a cache is not to be lost without proof. Holds the event loop. */
+/** Whether a process that reads the database crashes, or finds damage; tried with a child process. False where that cannot
+ * be found out, or takes too long: without proof the database is kept. Holds the event loop. */
 export function crashesItsReader(path: string, mapBytes: number): boolean {
-  // Another program, as of a bundle that is executable, would run itself.
+  // Any other program, such as an executable made of a bundle, would run itself.
   if (!/^node(js)?(\.exe)?$/i.test(basename(process.execPath))) return false
   const options: SpawnSyncOptionsWithStringEncoding = {
     cwd: dirname(path),
@@ -77,7 +77,7 @@ export function crashesItsReader(path: string, mapBytes: number): boolean {
     if (!stdout.startsWith(BEGUN)) return false
     return SIGNALS.includes(signal) || STATUSES.includes(status) || status === DAMAGED_STATUS
   } catch {
-    // Not allowed, for one.
+    // Child processes may not be permitted.
     return false
   }
 }

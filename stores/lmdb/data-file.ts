@@ -21,7 +21,7 @@ const MAGIC_OFFSET = 24
 const MAGIC = 0xbeefc0de
 const DATA_VERSION = 2
 const META_BYTES = 168
-/** Pages at the end that were given back before they were written may be missing. */
+/** So many bytes at the end may be missing: pages that were freed before they were written. */
 const MISSING_BYTES = 1_048_576
 
 interface Meta {
@@ -30,9 +30,9 @@ interface Meta {
   readonly transaction: number
 }
 
-/** Makes sure of a data file, if there is one, that LMDB can open: it ends the process where the file is foreign, or cut short. Such a file is
- * set aside as `.damaged`, and so is one that a crash of the operating system has caught unwritten. Other processes may be
- * writing to it. Links are not followed. Throws what the file system throws. */
+/** Makes sure that LMDB can open the data file, if there is one: LMDB ends the process where the file is no database, or cut
+ * short. Such a file is set aside as `.damaged`, and so is one that was not on the disk when the operating system crashed.
+ * Other processes may be writing to it. Links are not followed. Throws what the file system throws. */
 export function prepareDataFile(path: string): void {
   for (const file of [path, lockPathOf(path), notePathOf(path)]) removeForeign(file)
   if (!isIntact(path)) setAside(path)
@@ -58,7 +58,7 @@ export function lastTransactionOf(path: string): number | undefined {
   }
 }
 
-/** Remembers that all transactions up to this one have reached the disk; undefined: none that were not known to. */
+/** Notes that all transactions up to this one have reached the disk; undefined: no others than were noted before. */
 export function noteSynced(path: string, transaction: number | undefined): void {
   const note = readNote(path)
   if (transaction === undefined && note?.boot === bootName()) return
@@ -80,10 +80,10 @@ function isIntact(path: string): boolean {
     const meta = newestMeta(file)
     if (meta === undefined) return false
     const expected = (meta.lastPage + 1) * meta.pageBytes
-    // Not before the meta page: another process may make the file longer meanwhile.
+    // Read after the meta page: another process may make the file longer meanwhile.
     const missingBytes = expected - fstatSync(file).size
     if (missingBytes > MISSING_BYTES) return false
-    // Appended, for the same reason: what has just been written stays.
+    // Appended, for the same reason: nothing that was just written is overwritten.
     for (let i = missingBytes; i > 0; ) i -= writeSync(file, Buffer.alloc(i))
     const note = readNote(path)
     return note?.boot === bootName() || (note !== undefined && note.transaction >= meta.transaction)
@@ -109,7 +109,7 @@ function readMeta(file: number, offset: number): Meta | undefined {
   return { pageBytes, lastPage: Number(bytes.readBigUInt64LE(144)), transaction: Number(bytes.readBigUInt64LE(152)) }
 }
 
-/** Puts the data file out of everybody's way. */
+/** Renames the data file to `.damaged`, and removes what belongs to it. */
 export function setAside(path: string): void {
   rmSync(`${path}.damaged`, { force: true, recursive: true })
   renameSync(path, `${path}.damaged`)
@@ -117,7 +117,7 @@ export function setAside(path: string): void {
   rmSync(notePathOf(path), { force: true })
 }
 
-/** What is not a file of this store's own making: a link above all. */
+/** Removes what this store has not made: a link, above all. */
 function removeForeign(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (found !== undefined && !found.isFile()) rmSync(path, { recursive: true, force: true })
@@ -134,7 +134,7 @@ function readNote(path: string): { readonly boot: string; readonly transaction: 
 
 let boot: string | undefined
 
-/** What changes whenever the operating system starts. */
+/** A name that changes whenever the operating system starts. */
 export function bootName(): string {
   boot ??= readBootName()
   return boot

@@ -2,11 +2,11 @@ import { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { linkSync, rmSync, writeFileSync } from 'node:fs'
 
-/** What LMDB makes of a lock file for 1024 readers, and a little more. */
+/** A little more than the size of LMDB's lock file for 1024 readers. */
 const LOCK_BYTES = 69_632
 
-/** Makes the lock file, unless there is one, with all of its blocks: LMDB would leave gaps in it, and to write into a gap
- * while the disk is full ends the process. Throws what the file system throws. */
+/** Makes the lock file, unless there is one, with all of its blocks: LMDB would leave gaps in it, and a write into a gap ends
+ * the process while the disk is full. Throws what the file system throws. */
 export function makeLockFile(path: string): void {
   const temporary = `${path}.${randomBytes(8).toString('hex')}`
   try {

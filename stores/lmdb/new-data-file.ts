@@ -5,8 +5,8 @@ import { lockPathOf } from './data-file.ts'
 import { makeLockFile } from './lock-file.ts'
 import { BYTES, TABLES } from './tables.ts'
 
-/** Makes a data file with empty tables, elsewhere first: while the process that makes one writes to it, LMDB does not let
- * others open it unharmed. Throws what the file system or LMDB throws. */
+/** Makes a data file with empty tables under another name, then links it to its own: LMDB may harm a process that opens a
+ * file which another is still making. Throws what the file system or LMDB throws. */
 export function makeDataFile(path: string): void {
   const temporary = `${path}.${randomBytes(8).toString('hex')}`
   const options = { path: temporary, noSubdir: true, noSync: true, permissionsMode: 0o600 }
@@ -14,7 +14,7 @@ export function makeDataFile(path: string): void {
     makeLockFile(lockPathOf(temporary))
     const root = open(options as Parameters<typeof open>[0])
     for (const name of Object.values(TABLES)) root.openDB(name, BYTES)
-    // It has done so on return; nobody else knows of this file.
+    // The file is closed on return, and nobody else uses it.
     root.close().catch(() => {})
     linkSync(temporary, path)
   } finally {

@@ -17,17 +17,17 @@ import { CacheError } from '../../lib/errors.ts'
 import { monotonicMs } from '../../lib/event-loop.ts'
 
 const STEP_MS = 2
-/** Opening takes some 30 ms, and several processes may be about to. Nothing else happens meanwhile. */
+/** How long the lock is waited for. Opening takes about 30 ms, and several processes may wait. The event loop is held. */
 const MAX_WAIT_MS = 500
-/** Whoever has left it for so long is not at work any more. */
+/** The holder of a lock file that is older is not at work any more. */
 const STALE_MS = 5_000
 
-/** Locks of this thread, and what it has written there: it would wait for itself, and LMDB keeps apart what goes on in one
- * process. */
+/** The locks of this thread, with what it has written into them. It need not wait for itself: LMDB keeps apart what is done
+ * in one process. */
 const held = new Map<string, string>()
 
-/** Opens a database while no other process opens or closes it: LMDB does not keep such processes apart in every moment, and
- * what two of them write at once ends one of them. Makes the directory. Throws a CacheError with ERR_CACHE_STORE where
+/** Opens a database while no other process opens or closes it: LMDB does not always keep such processes apart, and one that
+ * writes at the same time as another may be ended. Makes the directory. Throws a CacheError with ERR_CACHE_STORE where the
  * others take too long, and what the file system throws. */
 export function openExclusively<T>(path: string, open: () => T): T {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -44,7 +44,7 @@ export function openExclusively<T>(path: string, open: () => T): T {
   }
 }
 
-/** Closes a database while no other process opens or closes it; all the same where others take too long. */
+/** Closes a database while no other process opens or closes it; without the lock where the others take too long. */
 export async function closeExclusively(path: string, close: () => Promise<void>): Promise<void> {
   const lock = lockOf(path)
   const isAlone = await tryToTake(lock)
@@ -65,12 +65,12 @@ async function tryToTake(lock: string): Promise<boolean> {
       if (take(lock)) return true
     }
   } catch {
-    // Where there is no folder any more, nobody opens what was in it.
+    // The directory has gone: nobody opens what was in it.
   }
   return false
 }
 
-/** False: another has it. Throws what the file system throws. */
+/** Takes the lock. False: another process has it. Throws what the file system throws. */
 function take(lock: string): boolean {
   const file = create(lock)
   if (file === undefined) {
@@ -99,18 +99,19 @@ function create(lock: string): number | undefined {
   }
 }
 
-/** Unless it was taken for stale meanwhile, and is another's. */
+/** Releases the lock, unless it was taken for stale meanwhile, and is another's. */
 function release(lock: string): void {
   const content = held.get(lock)
   held.delete(lock)
   try {
     if (readFileSync(lock, 'latin1') === content) rmSync(lock, { force: true })
   } catch {
-    // It goes when it is stale.
+    // It is removed once it is stale.
   }
 }
 
-/** Out of the way first, to see whether it is still the same one: another may have removed it, and begun. */
+/** Removes a stale lock. It is renamed first, to see whether it is still the same one: another process may have removed it,
+ * and taken the lock. */
 function removeStale(lock: string): void {
   const seen = look(lock)
   if (seen === undefined || !isStale(lock, seen)) return
@@ -119,7 +120,7 @@ function removeStale(lock: string): void {
     renameSync(lock, aside)
     if (look(aside)?.ino !== seen.ino) linkSync(aside, lock)
   } catch {
-    // Another has been faster.
+    // Another process was faster.
   }
   rmSync(aside, { force: true, recursive: true })
 }
@@ -129,7 +130,7 @@ function isStale(lock: string, seen: Stats): boolean {
   if (!seen.isFile() || Math.abs(Date.now() - mtimeMs) > STALE_MS) return true
   try {
     const holder = Number.parseInt(readFileSync(lock, 'latin1'), 10)
-    // The same number again, after a restart.
+    // The same process number again, after a restart.
     if (holder === process.pid) return mtimeMs < Date.now() - 1000 * process.uptime()
     return holder > 0 && !isAlive(holder)
   } catch {
@@ -141,6 +142,7 @@ function look(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false })
 }
 
+/** Whether a process of this number runs. */
 export function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)

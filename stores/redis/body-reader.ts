@@ -43,7 +43,7 @@ async function* readOn(
     }
     const { start, end, isLast } = sliceOfChunk(index, CHUNK_BYTES, source.byteLength, range)
     const next = isLast ? undefined : readChunk(source, index + 1, range)
-    // Nobody waits for it where reading ends early.
+    // Nothing handles its rejection where reading ends early.
     next?.catch(() => {})
     yield chunk.subarray(start, end)
     if (next === undefined) return
