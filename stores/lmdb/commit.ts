@@ -4,7 +4,7 @@ import type { Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import type { ChunkedBody } from '../shared/chunked-body.ts'
-import { digestOf } from '../shared/digest.ts'
+import { digestBytesOf } from '../shared/digest.ts'
 import { givesWayToHeld } from '../shared/precedence.ts'
 import { decodePayload, encodePayload } from '../shared/record-payload.ts'
 import { withVaryList } from '../shared/vary-lists.ts'
@@ -47,7 +47,7 @@ export class Commit {
   /** Stores a response that was asked for as of a position of the deletions, and after that number of changes. False:
    * overtaken by a deletion, or by a response that was asked for later. */
   async store(entry: Entry, body: Uint8Array | Body, asOf: number, arrival: number): Promise<boolean> {
-    const variantDigest = digestOf(entry.variantKey)
+    const variantDigest = digestBytesOf(entry.variantKey)
     const [inline, chunked] = isUint8Array(body) ? [body, undefined] : [undefined, body]
     const payload = encodePayload(this.#serializer, entry, variantDigest.toString('hex'), inline)
     const name = this.#nameOf(entry, variantDigest)
@@ -68,9 +68,9 @@ export class Commit {
   /** Replaces the metadata of a response, which moves where its variant key was another one. False: no longer stored, or
    * overtaken by a deletion. */
   async update(entry: Entry, asOf: number | undefined, from: VariantKey = entry.variantKey): Promise<boolean> {
-    const variantDigest = digestOf(entry.variantKey)
+    const variantDigest = digestBytesOf(entry.variantKey)
     const isMoved = from !== entry.variantKey
-    const name = this.#nameOf(entry, isMoved ? digestOf(from) : variantDigest)
+    const name = this.#nameOf(entry, isMoved ? digestBytesOf(from) : variantDigest)
     return this.#handle.open().database.write(batch => {
       const { tables, counters } = batch
       const held = withRecord(tables, name, ({ head, payload }) => {

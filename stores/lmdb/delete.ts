@@ -1,6 +1,6 @@
 import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
-import { digestOf } from '../shared/digest.ts'
+import { digestBytesOf } from '../shared/digest.ts'
 import { checkedTag } from '../tags.ts'
 import { retireBody } from './body-removal.ts'
 import type { DatabaseSource } from './database.ts'
@@ -35,7 +35,7 @@ export class Deletion {
 
   /** Removes one response, unless another has taken its place. */
   remove({ key, variantKey, id }: Entry): Promise<void> {
-    const name = recordNameOf(this.#keyNameOf(key), digestOf(variantKey))
+    const name = recordNameOf(this.#keyNameOf(key), digestBytesOf(variantKey))
     return this.#write(batch => {
       if (readHead(batch.tables, name)?.entryId === id) removeRecord(batch, name)
     })

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
-import { digestOf } from '../shared/digest.ts'
+import { digestBytesOf } from '../shared/digest.ts'
 import { parseVaryLists, type VaryLists } from '../shared/vary-lists.ts'
 import type { Table } from './tables.ts'
 
@@ -16,17 +16,17 @@ const PAIR_BYTES = 20
 
 /** Names a cache key in the table of deletions, whatever the serializer. */
 export function keyDigestOf(key: string): Buffer {
-  return digestOf(key).subarray(0, DIGEST_BYTES)
+  return digestBytesOf(key).subarray(0, DIGEST_BYTES)
 }
 
 /** Names a tag in the table of deletions. */
 export function tagDigestOf(tag: string): Buffer {
-  return digestOf(tag).subarray(0, DIGEST_BYTES)
+  return digestBytesOf(tag).subarray(0, DIGEST_BYTES)
 }
 
 /** What the names of all keys and records of one serializer begin with. */
 export function namespaceOf(serializerName: string, version: number): Buffer {
-  return digestOf(`${serializerName} ${version}`).subarray(0, NAMESPACE_BYTES)
+  return digestBytesOf(`${serializerName} ${version}`).subarray(0, NAMESPACE_BYTES)
 }
 
 /** The name of a key in the table of keys, which the names of its records begin with. */

@@ -3,7 +3,7 @@ import { storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
-import { digestOf } from '../shared/digest.ts'
+import { digestBytesOf } from '../shared/digest.ts'
 import type { Lookup } from '../store.ts'
 import type { StoreTime } from '../store-time.ts'
 import { readChunks } from './body-reader.ts'
@@ -142,7 +142,7 @@ export class LmdbLookup {
   }
 
   #digestOfVariant(key: VariantKey): Buffer {
-    if (this.#variant?.key !== key) this.#variant = { key, digest: digestOf(key) }
+    if (this.#variant?.key !== key) this.#variant = { key, digest: digestBytesOf(key) }
     return this.#variant.digest
   }
 

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { textDigestOf } from '../shared/digest.ts'
+import { digestOf } from '../shared/digest.ts'
 
 /** Characters of a short digest: 132 bits. What it names is verified where it matters. */
 const SHORT = 22
@@ -10,12 +10,12 @@ export const CHUNK_BYTES = 61_440
 
 /** Names a cache key, a variant, a tag or a lease. */
 export function shortDigestOf(text: string): string {
-  return textDigestOf(text, 'base64url').slice(0, SHORT)
+  return digestOf(text, 'base64url').slice(0, SHORT)
 }
 
 /** What stands for a variant key in records: 64 hexadecimal digits. */
 export function variantDigestOf(variantKey: string): string {
-  return textDigestOf(variantKey, 'hex')
+  return digestOf(variantKey, 'hex')
 }
 
 /** The field that holds a variant in the hash of its key. */

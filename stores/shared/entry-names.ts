@@ -1,14 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { textDigestOf } from './digest.ts'
+import { digestOf } from './digest.ts'
 
 /** Names of files, as this store makes them: of a key, of one of its variants, and of the body of either. */
 const RECORD_NAME = /^[\da-f]{64}(?:-[\da-f]{32})?$/
 const BODY_NAME = /^([\da-f]{64}(?:-[\da-f]{32})?)~([\da-f]{32})$/
 
-/** SHA-256 of any string, in 64 hexadecimal digits. In UTF-16, where no two strings are the same. */
-export function digestOf(text: string): string {
-  return textDigestOf(text, 'hex')
-}
+export { digestOf }
 
 /** The digest of a tag, in 32 hexadecimal digits. */
 export function tagDigestOf(tag: string): string {

@@ -1,4 +1,4 @@
-import { textDigestOf } from '../shared/digest.ts'
+import { digestOf } from '../shared/digest.ts'
 import type { CacheKey, VariantKey } from '../store.ts'
 import type { UndiciKey } from './contract.ts'
 
@@ -11,7 +11,7 @@ const URI = /^(https?:\/\/[^/|]+)(\/.*)$/s
 /** The key, for undici's store, of one variant of a cache key. A digest, for the selecting fields may be credentials; as a
  * method, for stores look at all the variants that one method has. */
 export function responseKeyOf(key: CacheKey, variantKey: VariantKey): UndiciKey {
-  const digest = textDigestOf(variantKey, 'hex')
+  const digest = digestOf(variantKey, 'hex')
   return { ...uriOf(key), method: `${METHOD}-${digest}`, headers: {} }
 }
 
