@@ -205,6 +205,8 @@ export class ResponseDisposition {
       handler.discard()
       tee.settle(result)
       if (client !== undefined && body !== undefined) {
+        // The replay may come in a later tick: until then an abort ends the response by itself.
+        client.detach()
         services.replay.play(client, answer, body, outcome, context, request)
       }
     })

@@ -15,7 +15,8 @@ import { TickBudget } from './tick-budget.ts'
 
 const NO_LINES: FieldLines = []
 
-/** Plays answers into clients: in the same tick where the store has the body at hand. */
+/** Replays stored responses to clients: in the same tick of the event loop, where the store returns the body synchronously and
+ * the budget of the tick allows it. */
 export class AnswerReplay {
   readonly #statusOf: StatusOf
   readonly #budget = new TickBudget()
@@ -24,8 +25,8 @@ export class AnswerReplay {
     this.#statusOf = statusOf
   }
 
-  /** Serves an answer; calls `vanished` in its place where the body cannot be had, before the client has got anything. What
-   * is lost after that is asked for by `ask`. */
+  /** Serves an answer. Where the body cannot be opened, `vanished` is called instead, before anything is delivered. If the
+   * store loses the body later, the rest is requested from the origin with `context` and `request`. */
   serve(
     client: DownstreamHandler,
     answer: Answer,
@@ -41,17 +42,18 @@ export class AnswerReplay {
         if (body === undefined) {
           if (!client.isFinished) attempt(client, vanished)
         } else {
-          this.#playInTick(client, answer, body, outcome, context, request)
+          this.play(client, answer, body, outcome, context, request)
         }
       })
     } else if (opened === undefined) {
       vanished()
     } else {
-      this.#playInTick(client, answer, opened, outcome, context, request)
+      this.play(client, answer, opened, outcome, context, request)
     }
   }
 
-  /** Delivers the header section and as much of the body as the client takes; to one who has gone, nothing. */
+  /** Delivers an answer whose body has been opened: in this tick of the event loop, or in a later one once the budget of this
+   * tick is spent. Until then no other source may be attached to the client. */
   play(
     client: DownstreamHandler,
     answer: Answer,
@@ -60,8 +62,9 @@ export class AnswerReplay {
     context: RequestContext,
     request: Request | undefined
   ): void {
-    const replay = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES, context, request)
-    deliver(client, outcome, new AnswerHead(answer, this.#statusOf(outcome)), replay)
+    const bytes = contentLength(answer)
+    if (this.#budget.take(bytes)) this.#deliver(client, answer, body, outcome, context, request)
+    else this.#budget.defer(bytes, () => this.#deliver(client, answer, body, outcome, context, request))
   }
 
   /** §5.2.1.7, §5.2.2.2: 504 with an empty body. */
@@ -71,7 +74,8 @@ export class AnswerReplay {
     else this.#budget.defer(0, () => this.#playGatewayTimeout(client, reason))
   }
 
-  #playInTick(
+  /** Delivers the header section, and as much of the body as the client takes. A client that has aborted gets nothing. */
+  #deliver(
     client: DownstreamHandler,
     answer: Answer,
     body: OpenBody,
@@ -79,9 +83,8 @@ export class AnswerReplay {
     context: RequestContext,
     request: Request | undefined
   ): void {
-    const bytes = contentLength(answer)
-    if (this.#budget.take(bytes)) this.play(client, answer, body, outcome, context, request)
-    else this.#budget.defer(bytes, () => this.play(client, answer, body, outcome, context, request))
+    const replay = body(client, answer.body === 'whole' ? answer.entry.trailers : NO_LINES, context, request)
+    deliver(client, outcome, new AnswerHead(answer, this.#statusOf(outcome)), replay)
   }
 
   #playGatewayTimeout(client: DownstreamHandler, reason: Reason): void {

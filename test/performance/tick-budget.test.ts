@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Dispatcher } from 'undici'
 import { TickBudget } from '../../interceptors/replay/tick-budget.ts'
+import { CachedAgent, Clock } from '../interceptor/cached-agent.ts'
+import { startRawOrigin } from '../interceptor/raw-origin.ts'
 
 const MEBIBYTE = 1_048_576
 
-/** As the server does: at once if it fits, else later. */
+/** As the replay of answers does: at once if it fits, else later. */
 function answer(budget: TickBudget, bytes: number, done: () => void): void {
   if (budget.take(bytes)) done()
   else budget.defer(bytes, done)
@@ -80,5 +83,86 @@ describe('what is answered within one turn', () => {
       await nextTurn()
       await nextTurn()
     }
+  })
+})
+
+describe('what the origin validates within one turn', () => {
+  const COUNT = 300
+  const OK = 'HTTP/1.1 200 OK\r\nETag: "1"\r\nCache-Control: max-age=10\r\nContent-Length: 1\r\n\r\nx'
+  const NOT_MODIFIED = 'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\n\r\n'
+
+  /** Has `COUNT` stored responses validated by 304s that come in one packet. Calls `ended` at the end of each; resolves to the
+   * errors, by number. */
+  async function validate(
+    ended: (number: number, controllers: readonly Dispatcher.DispatchController[]) => void
+  ): Promise<(Error | undefined)[]> {
+    await using origin = await startRawOrigin((socket, number) => {
+      if (number <= COUNT) socket.write(OK)
+      else if (number === 2 * COUNT) socket.write(NOT_MODIFIED.repeat(COUNT))
+    })
+    const clock = new Clock()
+    await using cached = new CachedAgent({ now: clock.now }, { connections: 1, pipelining: COUNT })
+    const paths = Array.from({ length: COUNT }, (_, i) => `/${i}`)
+    await Promise.all(paths.map(path => cached.get(`${origin.url}${path}`)))
+    clock.advance(20)
+    const controllers: Dispatcher.DispatchController[] = []
+    const errors = await Promise.all(
+      paths.map(
+        (path, number) =>
+          new Promise<Error | undefined>(resolve => {
+            let body = ''
+            cached.agent.dispatch(
+              { origin: origin.url, path, method: 'GET', blocking: false },
+              {
+                onRequestStart: controller => controllers.push(controller),
+                onResponseStart() {},
+                onResponseData: (_controller, chunk) => (body += chunk),
+                onResponseEnd() {
+                  assert.equal(body, 'x')
+                  ended(number, controllers)
+                  resolve(undefined)
+                },
+                onResponseError: (_controller, error) => resolve(error)
+              }
+            )
+          })
+      )
+    )
+    assert.equal(origin.requestCount, 2 * COUNT)
+    return errors
+  }
+
+  test('is bounded in number, and comes in order', async () => {
+    const perTurn: number[] = []
+    const order: number[] = []
+    let isCounting = false
+    await validate(number => {
+      order.push(number)
+      if (!isCounting) {
+        isCounting = true
+        perTurn.push(0)
+        void nextTurn().then(() => {
+          isCounting = false
+        })
+      }
+      perTurn[perTurn.length - 1] = (perTurn.at(-1) ?? 0) + 1
+    })
+    assert.deepEqual(
+      order,
+      Array.from({ length: COUNT }, (_, i) => i)
+    )
+    // A turn answers in two phases: when sockets are read, and when what was deferred is called.
+    assert.ok(Math.max(...perTurn) <= 256, `${perTurn} in each turn`)
+    assert.ok(perTurn.length > 1)
+  })
+
+  test('may be aborted while it waits for a later turn', async () => {
+    const gone = new Error('gone')
+    const errors = await validate((number, controllers) => {
+      // Once all 304s have been parsed.
+      if (number === 0) queueMicrotask(() => controllers.at(-1)?.abort(gone))
+    })
+    assert.equal(errors.pop(), gone)
+    assert.deepEqual(errors.filter(Boolean), [])
   })
 })
