@@ -1,13 +1,16 @@
-/** Every code that an error of this package carries, and what it means. */
+/** Every code that an error of this package carries: where it comes up, and what it means. */
 export const ERROR_CODES = {
-  ERR_CACHE_OPTION: 'an option is not what it may be; the message names it and what it got',
-  ERR_CACHE_ORIGIN: 'a request names no origin, and the client has none of its own',
-  ERR_CACHE_RECORD: 'what a store holds is no record, or one of another version',
-  ERR_CACHE_BODY: 'a stored body ended early, or is not the one that was stored',
-  ERR_CACHE_TIMEOUT: 'a store did not answer within storeTimeoutMs',
-  ERR_CACHE_STORE: 'a store answered with something its contract does not allow, or could not be read',
-  ERR_CACHE_CLOSED: 'a store was used after close()',
-  ERR_CACHE_UNSUPPORTED: 'a store cannot do what it was asked for; its capabilities say so'
+  ERR_CACHE_OPTION: 'Thrown, as a TypeError: an option is not what it may be. The message names it, and what it got.',
+  ERR_CACHE_ORIGIN:
+    'Thrown by CachedClient and the fetch of createFetch: the request names no origin, or another than the one given.',
+  ERR_CACHE_RECORD: 'Thrown by the decode of a serializer: the data is no stored response, or one of another version.',
+  ERR_CACHE_BODY:
+    'Ends a response, or goes to onStoreError: a stored body turned out damaged while it was sent, or a slow reader of a shared response needed the rest, and the rest could not be had.',
+  ERR_CACHE_TIMEOUT: 'Goes to onStoreError, or ends a response: the store did not answer within storeTimeoutMs.',
+  ERR_CACHE_STORE:
+    'Goes to onStoreError, or ends a response: the store answered with something its contract does not allow, or could not read a stored body any further, and the rest could not be had.',
+  ERR_CACHE_CLOSED: 'Goes to onStoreError: the store was used after it was closed.',
+  ERR_CACHE_UNSUPPORTED: 'Thrown by a store: it cannot do what it was asked for. Its capabilities say so.'
 } as const
 
 /** One of the keys of ERROR_CODES. */

@@ -10,7 +10,10 @@ import { SOURCES } from './public-tests.ts'
 const root = dirname(import.meta.dirname)
 const directory = join(root, 'node_modules/.cache/packed')
 /** What the tarball is made of, and what makes it. */
-const FILES = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsup.config.ts', 'README.md', 'CHANGELOG.md']
+const FILES = [
+  ...['package.json', 'package-lock.json', 'tsconfig.json', 'tsup.config.ts'],
+  ...['README.md', 'CHANGELOG.md', 'ARCHITECTURE.md', 'SECURITY.md']
+]
 
 /** Builds and packs the package; its tarball. One that was made of the same files is used again. */
 export function packPackage(): string {
@@ -31,7 +34,7 @@ export function packPackage(): string {
 }
 
 function digestOfFiles(): string {
-  const sources = SOURCES.flatMap(folder =>
+  const sources = [...SOURCES, 'docs'].flatMap(folder =>
     readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
       .filter(entry => entry.isFile())
       .map(entry => join(entry.parentPath, entry.name))

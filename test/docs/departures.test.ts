@@ -1,52 +1,44 @@
-// ARCHITECTURE.md against the code: departures, files, and the conformance tests that do not pass.
+// The pages of the internals against the code: departures, files, and the conformance tests that do not pass.
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { documents, root, sourceText } from './documents.ts'
 import { codeSpans, sectionOf, tableRows } from './markdown.ts'
-import { packageFiles, root, shippedFiles, sourceText } from './sources.ts'
+import { packageFiles } from './sources.ts'
 
-const architecture = sourceText('ARCHITECTURE.md')
 const MARK = /(Stricter than|Laxer than|Not implemented) \(?((?:RFC \d+ )?§[\d.]*\d)/g
 
-describe('ARCHITECTURE.md', () => {
-  it('lists every departure that is marked in the code, and no other', () => {
+describe('the pages of the internals', () => {
+  it('list every departure that is marked in the code, and no other', () => {
     const marked = packageFiles().flatMap(file =>
       [...inOneLine(sourceText(file)).matchAll(MARK)].map(([, mark, section]) => `${mark} ${section}: ${file}`)
     )
-    const rows = tableRows(sectionOf(architecture, 'Departures'))
+    const rows = tableRows(sectionOf(sourceText('docs/internals/departures.md'), 'Departures'))
     const listed = rows.map(([mark, file = '']) => `${mark}: ${codeSpans(file).join()}`)
     assert.notEqual(marked.length, 0)
     assert.deepEqual(listed.sort(), marked.sort())
   })
 
-  it('links to the departures from the sections of the RFCs that they depart from', () => {
-    const rows = tableRows(sectionOf(architecture, 'Compliance'))
-    const linked = rows.filter(([, , status = '']) => status.includes('](#departures)'))
+  it('link to the departures from the sections of the RFCs that they depart from', () => {
+    const rows = tableRows(sectionOf(sourceText('docs/internals/compliance.md'), 'Compliance'))
+    const linked = rows.filter(([, , status = '']) => status.includes('](departures.md)'))
     assert.equal(linked.length, 7)
   })
 
-  it('names every file of the package', () => {
-    const named = new Set(codeSpans(architecture).map(span => basename(span)))
-    assert.deepEqual(
-      [...shippedFiles()].filter(file => !named.has(basename(file))),
-      []
-    )
-  })
-
-  it('names no file that does not exist', () => {
+  it('name no file that does not exist', () => {
     const tests = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
     const scripts = readdirSync(join(root, 'scripts')).map(file => `scripts/${file}`)
     const files = [...packageFiles(), ...scripts, ...tests.map(file => `test/${file.replaceAll('\\', '/')}`)]
-    const named = codeSpans(architecture).filter(span => span.endsWith('.ts'))
+    const named = documents().flatMap(document => codeSpans(sourceText(document)).filter(span => span.endsWith('.ts')))
     assert.deepEqual(
       named.filter(name => !files.some(file => file === name || file.endsWith(`/${name}`))),
       []
     )
   })
 
-  it('names conformance tests that exist, and do not pass', () => {
-    const section = sectionOf(architecture, 'Conformance')
+  it('name conformance tests that exist, and do not pass', () => {
+    const section = sourceText('docs/internals/conformance.md')
     const rows = tableRows(section)
     for (const [tests = '', cache = ''] of rows) {
       for (const id of codeSpans(tests)) {
@@ -59,6 +51,17 @@ describe('ARCHITECTURE.md', () => {
     )
     assert.equal(ids.length, 6)
     for (const id of ids) assert.notEqual(resultOf('shared-defaults', id), 'pass', id)
+  })
+})
+
+describe('SECURITY.md', () => {
+  it('names a test that exists for each threat', () => {
+    const rows = tableRows(sectionOf(sourceText('SECURITY.md'), 'Threats'))
+    assert.notEqual(rows.length, 0)
+    for (const [threat, , cell = ''] of rows) {
+      const [, file = '', name = ''] = /^`([^`]+)`: (.+)$/.exec(cell) ?? []
+      assert.ok(sourceText(file).includes(name), `${threat}: ${cell}`)
+    }
   })
 })
 

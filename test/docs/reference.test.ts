@@ -1,19 +1,21 @@
-// The README's tables against the sources: nothing missing, nothing made up.
+// The tables of the documentation against the sources: nothing missing, nothing made up.
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join, posix } from 'node:path'
 import { describe, it } from 'node:test'
-import { ERROR_CODES, httpxCacheDefaults, MemoryStore, REASONS } from 'undici-http-cache'
+import { httpxCacheDefaults, MemoryStore } from 'undici-http-cache'
 import { readOptions } from '../../interceptors/options.ts'
 import manifest from '../../package.json' with { type: 'json' }
+import { staleDocuments } from '../../scripts/docs.ts'
+import { documents, root, sourceText } from './documents.ts'
 import { codeSpans, sectionOf, tableRows } from './markdown.ts'
-import { interfaceMembers, root, sourceText } from './sources.ts'
+import { interfaceMembers } from './sources.ts'
 
-const readme = sourceText('README.md')
+const OPTIONS = 'docs/options.md'
 const OUTCOMES = new Set(['hit', 'stale', 'revalidated', 'miss', 'bypass', 'unsatisfiable'])
 
-describe('the tables of the README', () => {
-  const options = section('cacheInterceptor(options)', 1)
+describe('the tables of the documentation', () => {
+  const options = section(OPTIONS, 'cacheInterceptor(options)', 1)
 
   it('have every option of cacheInterceptor, in the order of the sources', () => {
     assert.deepEqual(names(options), interfaceMembers('interceptors/options.ts', 'CacheOptions'))
@@ -33,7 +35,7 @@ describe('the tables of the README', () => {
   })
 
   it('have the members of the interceptor', () => {
-    const rows = section('cacheInterceptor(options)', 0)
+    const rows = section(OPTIONS, 'cacheInterceptor(options)', 0)
     const members = rows.map(([name]) => codeSpans(name ?? '')[0]?.replace(/\(.*/, ''))
     assert.deepEqual(members, ['store', 'info', 'purge', 'settled', 'close'])
     const declared = interfaceMembers('interceptors/cache-interceptor.ts', 'CacheInterceptor')
@@ -41,35 +43,41 @@ describe('the tables of the README', () => {
   })
 
   it('have the options of MemoryStore, and their defaults', () => {
-    const rows = section('Memory', 0)
+    const rows = section('docs/stores/memory.md', 'Memory', 0)
     assert.deepEqual(names(rows), interfaceMembers('stores/memory.ts', 'MemoryStoreOptions'))
     assert.equal(literal(rows[1]?.[2] ?? ''), new MemoryStore().maxEntrySizeBytes)
     assert.match(sourceText('stores/memory.ts'), /maxSizeBytes = 64 \* MEBIBYTE/)
     assert.equal(literal(rows[0]?.[2] ?? ''), 64 * 1024 * 1024)
   })
 
-  for (const [heading, table, file, name] of [
-    ['Files', 0, 'stores/file.ts', 'FileStoreOptions'],
-    ['LMDB', 0, 'stores/lmdb.ts', 'LmdbStoreOptions'],
-    ['Redis', 0, 'stores/redis.ts', 'RedisStoreOptions'],
-    ['Object storage and other file systems', 1, 'stores/object.ts', 'ObjectStoreOptions'],
-    ['Object storage and other file systems', 2, 'stores/object/s3.ts', 'S3DriverOptions'],
-    ['Tiers', 0, 'stores/tiered.ts', 'TieredStoreOptions']
+  for (const [page, heading, table, file, name] of [
+    ['file', 'Files', 0, 'stores/file.ts', 'FileStoreOptions'],
+    ['lmdb', 'LMDB', 0, 'stores/lmdb.ts', 'LmdbStoreOptions'],
+    ['redis', 'Redis', 0, 'stores/redis.ts', 'RedisStoreOptions'],
+    ['object', 'Object storage and other file systems', 1, 'stores/object.ts', 'ObjectStoreOptions'],
+    ['object', 'Object storage and other file systems', 2, 'stores/object/s3.ts', 'S3DriverOptions'],
+    ['tiered', 'Tiers', 0, 'stores/tiered.ts', 'TieredStoreOptions']
   ] as const) {
     it(`have the members of ${name}`, () => {
-      assert.deepEqual([...names(section(heading, table))].sort(), [...interfaceMembers(file, name)].sort())
+      assert.deepEqual(
+        [...names(section(`docs/stores/${page}.md`, heading, table))].sort(),
+        [...interfaceMembers(file, name)].sort()
+      )
     })
   }
 
   it('have every store that the package exports', () => {
     const exported = Object.keys(manifest.exports).filter(subpath => /^\.\/stores\/[\w-]+$/.test(subpath))
     const stores = exported.filter(subpath => !subpath.endsWith('/testing') && !subpath.endsWith('/memory'))
-    const paths = section('Choosing a store', 0).map(([, path]) => codeSpans(path ?? '')[0])
-    assert.deepEqual(paths.slice(1).sort(), stores.map(subpath => subpath.replace('.', 'undici-http-cache')).sort())
+    const expected = stores.map(subpath => subpath.replace('.', 'undici-http-cache')).sort()
+    for (const document of ['README.md', 'docs/stores/index.md']) {
+      const paths = section(document, 'Choosing a store', 0).map(([, path]) => codeSpans(path ?? '')[0])
+      assert.deepEqual(paths.slice(1).sort(), expected)
+    }
   })
 
   it('have the serializers that the package exports', () => {
-    const paths = section('Serializers', 0).map(([, path]) => codeSpans(path ?? '')[0])
+    const paths = section('docs/serializers.md', 'Serializers', 0).map(([, path]) => codeSpans(path ?? '')[0])
     const exported = Object.keys(manifest.exports).filter(subpath => subpath.startsWith('./serializers/'))
     assert.deepEqual(
       paths,
@@ -78,21 +86,23 @@ describe('the tables of the README', () => {
   })
 
   it('have the option that CachedClient adds', () => {
-    const rows = section('CachedClient(origin, options)', 0)
+    const rows = section(OPTIONS, 'CachedClient(origin, options)', 0)
     assert.deepEqual(names(rows), interfaceMembers('lib/cached-client.ts', 'CachedClientOptions'))
   })
 
   it('have the options of createFetch, and what its fetch has', () => {
     assert.deepEqual(
-      names(section('createFetch(options)', 0)),
+      names(section(OPTIONS, 'createFetch(options)', 0)),
       interfaceMembers('lib/create-fetch.ts', 'CreateFetchOptions')
     )
-    const members = section('createFetch(options)', 1).map(([name]) => codeSpans(name ?? '')[0]?.replace(/\(.*/, ''))
+    const members = section(OPTIONS, 'createFetch(options)', 1).map(([name]) =>
+      codeSpans(name ?? '')[0]?.replace(/\(.*/, '')
+    )
     assert.deepEqual(members, ['cache', 'close'])
   })
 
   it('have every field of what cacheInfo gives', () => {
-    const rows = section('cacheInfo(response)', 0)
+    const rows = section(OPTIONS, 'cacheInfo(response)', 0)
     assert.deepEqual(names(rows), interfaceMembers('interceptors/outcome/outcome.ts', 'CacheInfo'))
     assert.deepEqual(
       new Set(codeSpans(rows[1]?.[2] ?? '').map(word => word.replaceAll("'", ''))),
@@ -101,22 +111,14 @@ describe('the tables of the README', () => {
     )
   })
 
-  it('have every reason that a response may come with', () => {
-    const rows = section('Reasons', 0)
-    const documented = names(rows)
-    assert.deepEqual([...documented].sort(), [...new Set(documented)].sort())
-    const told = Object.entries(REASONS).map(([reason, { outcomes }]) => `${reason}: ${outcomes.join(', ')}`)
-    assert.deepEqual(rows.map(([, outcomes], i) => `${documented[i]}: ${outcomes}`).sort(), told.sort())
-  })
-
-  it('have every error code', () => {
-    assert.deepEqual([...names(section('Errors', 0))].sort(), Object.keys(ERROR_CODES).sort())
-  })
+  it('are up to date where they are made from the sources', () => assert.deepEqual([...staleDocuments().keys()], []))
 })
 
-describe('the README', () => {
+describe('the documentation', () => {
   it('quotes the preset as it is', () => {
-    const quoted = codeSpans(sectionOf(readme, 'cacheInterceptor(options)')).find(span => span.includes('methods: ['))
+    const quoted = codeSpans(sectionOf(sourceText(OPTIONS), 'cacheInterceptor(options)')).find(span =>
+      span.includes('methods: [')
+    )
     const { methods, statusCodes, defaultFreshnessSeconds } = httpxCacheDefaults
     const expected = `{ methods: ['${methods.join()}'], statusCodes: [${statusCodes.join(', ')}], defaultFreshnessSeconds: ${defaultFreshnessSeconds} }`
     assert.equal(quoted, expected)
@@ -124,7 +126,10 @@ describe('the README', () => {
 
   it('names only what package.json exports, and every serializer', () => {
     const exported = Object.keys(manifest.exports).map(subpath => subpath.replace('.', 'undici-http-cache'))
-    const matches = readme.matchAll(/undici-http-cache(?:\/(?:stores|serializers)\/[\w-]+)?(?=['`])/g)
+    const matches = documents()
+      .map(sourceText)
+      .join('\n')
+      .matchAll(/undici-http-cache(?:\/(?:stores|serializers)\/[\w-]+)?(?=['`])/g)
     const named = new Set([...matches].map(([path]) => path))
     assert.deepEqual(
       [...named].filter(path => !exported.includes(path)),
@@ -137,7 +142,7 @@ describe('the README', () => {
   })
 
   it('names the versions that package.json names', () => {
-    const versions = sectionOf(readme, 'Supported versions')
+    const versions = sectionOf(sourceText('README.md'), 'Versions')
     assert.match(versions, new RegExp(`^Node ${manifest.engines.node.replace('>=', '>= ')}, `, 'm'))
     for (const range of Object.values(manifest.peerDependencies)) {
       assert.ok(codeSpans(versions).includes(range), `${range} is named`)
@@ -145,13 +150,13 @@ describe('the README', () => {
   })
 })
 
-for (const document of ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md']) {
+for (const document of [...documents(), 'CHANGELOG.md', 'CONTRIBUTING.md']) {
   it(`the links of ${document} lead somewhere`, () => {
     for (const [, target = ''] of sourceText(document).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^https?:/.test(target)) continue
       const [path = '', anchor] = target.split('#')
-      const file = path === '' ? document : path
-      assert.ok(existsSync(join(root, dirname(document), file)), `${document} links to ${target}`)
+      const file = path === '' ? document : posix.join(posix.dirname(document), path)
+      assert.ok(existsSync(join(root, file)), `${document} links to ${target}`)
       if (anchor === undefined) continue
       assert.ok(anchorsOf(sourceText(file)).has(anchor), `${document} links to ${target}`)
     }
@@ -159,8 +164,8 @@ for (const document of ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIB
 }
 
 /** A section's table: the first is 0. */
-function section(heading: string, table: number): readonly (readonly string[])[] {
-  let text = sectionOf(readme, heading)
+function section(document: string, heading: string, table: number): readonly (readonly string[])[] {
+  let text = sectionOf(sourceText(document), heading)
   for (let i = 0; i < table; i++) text = text.slice(text.indexOf('\n|')).replace(/^\n(?:\|.*\n)+/, '')
   return tableRows(text)
 }

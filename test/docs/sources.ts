@@ -1,10 +1,8 @@
 // What the documentation has to agree with, read from the sources.
-import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, posix } from 'node:path'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import ts from 'typescript'
-import manifest from '../../package.json' with { type: 'json' }
-
-export const root = dirname(dirname(import.meta.dirname))
+import { root, sourceText } from './documents.ts'
 
 /** The files of the package, by path from the root. */
 export function packageFiles(): readonly string[] {
@@ -14,27 +12,6 @@ export function packageFiles(): readonly string[] {
       .map(file => `${folder}/${file.replaceAll('\\', '/')}`)
       .sort()
   )
-}
-
-/** Those that are reached from the front door and from the serializers. */
-export function shippedFiles(): ReadonlySet<string> {
-  const shipped = new Set<string>()
-  const follow = (file: string): void => {
-    if (shipped.has(file)) return
-    shipped.add(file)
-    for (const [, specifier = ''] of sourceText(file).matchAll(/ from '(\.[^']+)'/g)) {
-      follow(posix.join(posix.dirname(file), specifier))
-    }
-  }
-  follow('lib/index.ts')
-  for (const subpath of Object.keys(manifest.exports)) {
-    if (subpath.startsWith('./serializers/')) follow(`${subpath.slice('./'.length)}.ts`)
-  }
-  return shipped
-}
-
-export function sourceText(path: string): string {
-  return readFileSync(join(root, path), 'utf8')
 }
 
 /** The names of an interface's members, in order. */

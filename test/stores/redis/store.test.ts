@@ -190,10 +190,10 @@ describe('RedisStore', { skip: missingRedis }, () => {
     await target.close()
   })
 
-  it('needs no more of an ACL than the README says', async () => {
+  it('needs no more of an ACL than its documentation says', async () => {
     await using guarded = await RedisServer.start()
-    const readme = readFileSync(join(import.meta.dirname, '../../../README.md'), 'utf8')
-    const [, rules = ''] = /`(~undici-http-cache:\* [^`]+)`/.exec(readme) ?? assert.fail('there is no ACL')
+    const page = readFileSync(join(import.meta.dirname, '../../../docs/stores/redis.md'), 'utf8')
+    const [, rules = ''] = /`(~undici-http-cache:\* [^`]+)`/.exec(page) ?? assert.fail('there is no ACL')
     await guarded.with(client => client.call('ACL', 'SETUSER', 'cache', 'on', '>secret', ...rules.split(' ')))
     const target = new RedisStore({ url: guarded.url, options: { ...PATIENT, username: 'cache', password: 'secret' } })
     const stored = await store(target, entryOf(), [CHUNKED])

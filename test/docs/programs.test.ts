@@ -1,23 +1,32 @@
-// The README is run: each block of TypeScript becomes a file of a project that depends on this package, is compiled with
-// the project's strictness, and run. `// ...` behind a console.log is what it has to print.
+// The documentation is run: each block of TypeScript becomes a file of a project that depends on this package, is compiled
+// with the project's strictness, and run. `// ...` behind a console.log is what it has to print.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import manifest from '../../package.json' with { type: 'json' }
 import { missingRedis, RedisServer } from '../support/redis/server.ts'
+import { documents, root, sourceText } from './documents.ts'
 import { startExampleOrigin } from './example-origin.ts'
 import { type CodeBlock, codeBlocks } from './markdown.ts'
 
-const root = dirname(dirname(import.meta.dirname))
-const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const blocks = codeBlocks(readme)
-const programs = blocks.filter(({ language }) => language === 'ts')
+interface Block extends CodeBlock {
+  /** The document that it stands in. */
+  readonly document: string
+}
+
+const blocks = documents().flatMap(document =>
+  codeBlocks(sourceText(document)).map((block): Block => ({ ...block, document }))
+)
+/** Where programs are tests, which a test runner runs; they are compiled alone. */
+const NOT_RUN = 'docs/writing-a-store.md'
+const compiled = blocks.filter(({ language }) => language === 'ts')
+const programs = compiled.filter(({ document }) => document !== NOT_RUN)
 /** Programs that need a server which is not installed everywhere. */
 const needsRedis = ({ code }: CodeBlock) => code.includes('/stores/redis')
 const loopback = pathToFileURL(join(import.meta.dirname, 'loopback.ts')).href
@@ -45,33 +54,31 @@ before(async () => {
   const tsconfig = { extends: join(root, 'tsconfig.json'), include: ['*.ts'] }
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(tsconfig))
   writeFileSync(join(project, 'run.mjs'), RUNNER)
-  for (const block of programs) writeFileSync(join(project, fileOf(block)), block.code)
-  for (const { language, code, line } of codeBlocks(readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8'))) {
-    if (language === 'ts') writeFileSync(join(project, `architecture-${line}.ts`), code)
-  }
+  for (const block of compiled) writeFileSync(join(project, fileOf(block)), block.code)
   printed = await runPrograms()
 })
 
 after(() => rmSync(project, { recursive: true, force: true }))
 
-describe('the README', () => {
+describe('the documentation', () => {
   it('has programs, and shell commands, and nothing else in fences', () => {
-    assert.notEqual(programs.length, 0)
+    assert.ok(programs.some(({ document }) => document === 'README.md'))
+    assert.ok(programs.some(({ document }) => document === 'docs/recipes.md'))
     assert.deepEqual(
       blocks.filter(({ language }) => language !== 'ts' && language !== 'sh'),
       []
     )
   })
 
-  it('has programs that compile, as has ARCHITECTURE.md', () => {
+  it('has programs that compile', () => {
     const tsc = join(root, 'node_modules/typescript/bin/tsc')
     const { status, stdout } = spawnSync(process.execPath, [tsc, '--noEmit', '--pretty', 'false', '-p', project])
-    assert.equal(status, 0, inReadme(stdout.toString()))
+    assert.equal(status, 0, inDocument(stdout.toString()))
   })
 
   for (const block of programs) {
     const skip = needsRedis(block) && missingRedis
-    it(`has a program under "${block.heading}", line ${block.line}, that prints what its comments say`, {
+    it(`has a program in ${block.document}, line ${block.line}, that prints what its comments say`, {
       skip
     }, () => {
       const expected = block.code.split('\n').flatMap(printedBy)
@@ -82,7 +89,8 @@ describe('the README', () => {
   }
 
   it('names only npm scripts that exist', () => {
-    const names = [...readme.matchAll(/npm (?:run ([\w:]+)|(test))/g)].map(([, script, test]) => script ?? test ?? '')
+    const text = documents().map(sourceText).join('\n')
+    const names = [...text.matchAll(/npm (?:run ([\w:]+)|(test))/g)].map(([, script, test]) => script ?? test ?? '')
     assert.deepEqual(
       ['demo', 'test'].filter(name => !names.includes(name)),
       []
@@ -91,11 +99,12 @@ describe('the README', () => {
   })
 })
 
-function fileOf({ line }: CodeBlock): string {
-  return `line-${line}.ts`
+/** docs/stores/file.md becomes docs-stores-file.md-line-12.ts. */
+function fileOf({ document, line }: Block): string {
+  return `${document.replaceAll('/', '-')}-line-${line}.ts`
 }
 
-/** The comment behind a console.log; one without a comment is a fault of the README. */
+/** The comment behind a console.log; one without a comment is a fault of the document. */
 function printedBy(line: string): string[] {
   if (!line.includes('console.log(')) return []
   const comment = /^\s*console\.log\(.*\) \/\/ (.+)$/.exec(line)?.[1]
@@ -111,15 +120,15 @@ async function runPrograms(): Promise<ReadonlyMap<string, readonly string[]>> {
     const runnable = programs.filter(block => redis !== undefined || !needsRedis(block))
     const args = ['--import', 'tsx', '--import', loopback, 'run.mjs', ...runnable.map(fileOf)]
     const env = { ...process.env, EXAMPLE_ORIGIN_PORT: `${origin.port}`, EXAMPLE_REDIS_PORT: `${redis?.port}` }
-    const child = spawn(process.execPath, args, { cwd: project, env, timeout: 60_000 })
+    const child = spawn(process.execPath, args, { cwd: project, env, timeout: 90_000 })
     const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
-    assert.equal(status, 0, inReadme(stdout + stderr))
+    assert.equal(status, 0, inDocument(stdout + stderr))
     return new Map(
       stdout
         .split(/^=== /m)
         .slice(1)
         .map(output => {
-          const [file = '', ...lines] = inReadme(output).trimEnd().split('\n')
+          const [file = '', ...lines] = inDocument(output).trimEnd().split('\n')
           return [file, lines]
         })
     )
@@ -128,9 +137,9 @@ async function runPrograms(): Promise<ReadonlyMap<string, readonly string[]>> {
   }
 }
 
-/** Messages with README.md and its lines in place of the files made from it. */
-function inReadme(messages: string): string {
-  return messages.replaceAll(/[^\s(]*line-(\d+)\.ts[:(](\d+)/g, (_, start: string, line: string) => {
-    return `README.md:${Number(start) + Number(line) - 1}`
+/** Messages with the documents and their lines in place of the files made from them. */
+function inDocument(messages: string): string {
+  return messages.replaceAll(/[^\s(/]*-line-(\d+)\.ts[:(](\d+)/g, (file, start: string, line: string) => {
+    return `${file.replace(/-line-.*/, '')}:${Number(start) + Number(line) - 1}`
   })
 }
