@@ -11,7 +11,9 @@ import type { Flight } from '../single-flight/flight.ts'
 import type { BackgroundExchange } from '../single-flight/origin-port.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { LinesHead } from '../undici/lines-head.ts'
-import { asDispatchHandler, type OriginEvents, OriginHandler, SendingOriginHandler } from '../undici/origin-handler.ts'
+import { asDispatchHandler, toOriginHandler } from '../undici/origin-adapter.ts'
+import type { OriginEvents } from '../undici/origin-events.ts'
+import type { OriginHandler } from '../undici/origin-handler.ts'
 import { withQueuedAbort } from '../undici/queued-abort.ts'
 import { soon } from '../undici/soon.ts'
 import { isDisconnection } from './disconnection.ts'
@@ -49,7 +51,7 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
     this.#request = request
     this.#plan = plan
     this.#changes = new StoreChanges(services, plan)
-    this.#handler = context.client?.hearsSending ? new SendingOriginHandler(this) : new OriginHandler(this)
+    this.#handler = toOriginHandler(this, context.client)
     this.#tee = new ResponseTee({
       services,
       context: context,
@@ -120,25 +122,9 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
     this.#leader?.start(inner)
   }
 
-  informed(statusCode: number, statusText: string, lines: FieldLines): void {
-    this.#leader?.info(new LinesHead(statusCode, statusText, lines))
-  }
-
   upgraded(statusCode: number, lines: FieldLines, socket: Duplex): void {
     this.#tee.settle('nothing')
     this.#leader?.upgrade(new LinesHead(statusCode, '', lines), socket)
-  }
-
-  responseStarted(): void {
-    this.#leader?.responseStarted()
-  }
-
-  bodySent(chunk: unknown): void {
-    this.#leader?.bodySent(chunk)
-  }
-
-  requestSent(): void {
-    this.#leader?.requestSent()
   }
 
   answered(statusCode: number, statusText: string, lines: FieldLines, isHttp2: boolean): Promise<void> | undefined {

@@ -8,7 +8,9 @@ import type { RequestContext } from '../request/request-context.ts'
 import { type DispatchOptions, withFields } from '../undici/dispatch-options.ts'
 import type { DownstreamHandler } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
-import { asDispatchHandler, type OriginEvents, OriginHandler } from '../undici/origin-handler.ts'
+import { asDispatchHandler, toOriginHandler } from '../undici/origin-adapter.ts'
+import type { OriginEvents } from '../undici/origin-events.ts'
+import type { OriginHandler } from '../undici/origin-handler.ts'
 import { withQueuedAbort } from '../undici/queued-abort.ts'
 import { soon } from '../undici/soon.ts'
 
@@ -85,7 +87,7 @@ export class ResumedBody implements OriginEvents {
     this.#isForWhole ||= this.#canCompare && (this.#offset === 0 || !isResumable(this.#entry))
     if (!this.#isForWhole && validator === undefined) return this.#client.fail(lost('it has no strong validator'))
     if (this.#requests++ === MAX_REQUESTS) return this.#client.fail(lost('the origin gives too little at a time'))
-    const handler = new OriginHandler(this)
+    const handler = toOriginHandler(this)
     this.#handler = handler
     this.#client.attach(handler)
     const range = `bytes=${this.#offset}-${this.#rangeEnd === undefined ? '' : this.#rangeEnd - 1}`
@@ -110,17 +112,9 @@ export class ResumedBody implements OriginEvents {
     this.#history = Array.isArray(history) ? history : []
   }
 
-  informed(): void {}
-
   upgraded(): void {
     this.#client.fail(lost('the origin changed protocols'))
   }
-
-  responseStarted(): void {}
-
-  bodySent(): void {}
-
-  requestSent(): void {}
 
   answered(statusCode: number, statusText: string, lines: FieldLines): undefined {
     const { requestTimeMs, responseTimeMs } = this.#entry

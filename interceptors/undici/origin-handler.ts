@@ -3,46 +3,31 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import type { Dispatcher } from 'undici'
 import type { FieldLines } from '../../lib/rfc9111/types.ts'
 import { nobodyWaits, type ResponseSource } from './downstream-handler.ts'
-import type { AnyHandler } from './handler-adapter.ts'
-import { type HeaderObject, linesFrom, linesFromRaw, toHeaderObject } from './header-lines.ts'
+import { type HeaderObject, linesFrom } from './header-lines.ts'
 import { isFromHttp2, isRecord } from './http2.ts'
 import { hasEnded, respondingStream } from './http2-ends.ts'
-import { LegacyController } from './legacy-controller.ts'
+import { LinesHead } from './lines-head.ts'
+import type { OriginEvents, RequestProgress } from './origin-events.ts'
 
-/** How much of a response that nobody reads is let through before its connection is given up. */
+/** How much of a discarded response is let through before its connection is closed. */
 const MAX_DISCARDED_BYTES = 131_072
 const MAX_DISCARDING_MS = 5_000
 
-/** What the origin's side tells: each in its order, the last of them `ended` or `failed`. */
-export interface OriginEvents {
-  started(context: unknown): void
-  informed(statusCode: number, statusText: string, lines: FieldLines): void
-  upgraded(statusCode: number, lines: FieldLines, socket: Duplex): void
-  responseStarted(): void
-  bodySent(chunk: unknown): void
-  requestSent(): void
-  /** A promise holds back what follows until it is settled. */
-  answered(statusCode: number, statusText: string, lines: FieldLines, isHttp2: boolean): Promise<void> | undefined
-  received(chunk: Buffer): void
-  /** `isWhole`: false where it was cut off, undefined where nobody can tell; of HTTP/2 alone. */
-  ended(trailers: FieldLines, isWhole?: boolean): void
-  failed(error: Error): void
-}
-
-/** The only handler that sees what comes from the origin, by either handler API. It keeps the order of events, joins the
- * reasons to pause, and swallows a response that is no longer wanted. */
+/** Sees what comes from the origin, and nobody else does. It keeps the order of events, joins the reasons to pause, and discards
+ * a response that is no longer wanted. */
 export class OriginHandler implements ResponseSource {
   readonly #events: OriginEvents
+  readonly #progress: RequestProgress | undefined
   #controller: Dispatcher.DispatchController | undefined
   #abortReason: Error | undefined
   #cancelQueued: ((reason: Error) => void) | undefined
   #discarding = false
   #discardedBytes = 0
   #discardTimer: NodeJS.Timeout | undefined
-  /** What came while the header section's promise was not settled. */
+  /** The events that came while the header section's promise was not settled. */
   #held: (() => void)[] | undefined
   #clientPaused = false
-  #recorderPaused = false
+  #storePaused = false
   #over = false
   /** The final header section has come. */
   #answered = false
@@ -50,8 +35,18 @@ export class OriginHandler implements ResponseSource {
   #stream: object | undefined
   #whenFree: (() => void) | undefined
 
-  constructor(events: OriginEvents) {
+  constructor(events: OriginEvents, progress: RequestProgress | undefined) {
     this.#events = events
+    this.#progress = progress
+  }
+
+  protected get controller(): Dispatcher.DispatchController | undefined {
+    return this.#controller
+  }
+
+  /** Who is told how the request gets on; undefined: nobody any more. */
+  protected get progress(): RequestProgress | undefined {
+    return this.#progress?.isFinished ? undefined : this.#progress
   }
 
   // ResponseSource
@@ -75,33 +70,33 @@ export class OriginHandler implements ResponseSource {
   }
 
   pauseForStore(): void {
-    this.#recorderPaused = true
+    this.#storePaused = true
     this.#controller?.pause()
   }
 
   resumeForStore(): void {
-    this.#recorderPaused = false
+    this.#storePaused = false
     this.#resumeIfFree()
   }
 
-  /** Whether the last event has been told. */
+  /** Whether the last event has been passed on. */
   get isOver(): boolean {
     return this.#over
   }
 
-  /** Settles when neither the client nor the store asks to wait; undefined: they do not. */
+  /** Settles when neither the client nor the store pauses the response; undefined: neither does now. */
   whenFree(): Promise<void> | undefined {
-    if (this.#over || !(this.#clientPaused || this.#recorderPaused)) return undefined
+    if (this.#over || !(this.#clientPaused || this.#storePaused)) return undefined
     return new Promise(resolve => {
       this.#whenFree = resolve
     })
   }
 
-  /** Lets the rest of the response go by unseen. */
+  /** Discards the rest of the response. */
   discard(): void {
     this.#discarding = true
     this.#clientPaused = false
-    this.#recorderPaused = false
+    this.#storePaused = false
     this.#discardTimer ??= setTimeout(() => this.#controller?.abort(nobodyWaits()), MAX_DISCARDING_MS).unref()
     this.#resumeIfFree()
   }
@@ -112,7 +107,7 @@ export class OriginHandler implements ResponseSource {
     else cancel(this.#abortReason)
   }
 
-  // The new handler API
+  // The current handler API
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
     this.#cancelQueued = undefined
@@ -122,16 +117,15 @@ export class OriginHandler implements ResponseSource {
       return
     }
     this.#events.started(context)
-    if (this.#clientPaused || this.#recorderPaused) controller.pause()
+    if (this.#clientPaused || this.#storePaused) controller.pause()
   }
 
   onRequestUpgrade(_controller: unknown, statusCode: number, headers: HeaderObject, socket: Duplex): void {
-    this.#over = true
-    this.#events.upgraded(statusCode, linesFrom(headers, undefined), socket)
+    this.upgrade(statusCode, linesFrom(headers, undefined), socket)
   }
 
   onResponseStarted(): void {
-    this.#events.responseStarted()
+    this.progress?.responseStarted()
   }
 
   onResponseStart(
@@ -145,7 +139,7 @@ export class OriginHandler implements ResponseSource {
     const raw = controller?.rawHeaders
     const lines = linesFrom(headers, raw)
     if (statusCode < 200) {
-      this.#events.informed(statusCode, statusText ?? '', lines)
+      this.progress?.info(new LinesHead(statusCode, statusText ?? '', lines))
       return
     }
     this.#answered = true
@@ -186,44 +180,9 @@ export class OriginHandler implements ResponseSource {
     else this.#held.push(() => this.#fail(error))
   }
 
-  // The legacy handler API, which dispatchers of undici 6 and before speak
-
-  #resumeLegacy: (() => void) | undefined
-
-  onConnect(abort: (reason?: Error) => void, context?: unknown): void {
-    this.onRequestStart(new LegacyController(abort, () => this.#resumeLegacy?.()), context)
-  }
-
-  onHeaders(statusCode: number, rawHeaders: Buffer[], resume: () => void, statusText: string): boolean {
-    this.#resumeLegacy = resume
-    const controller = this.#legacyController()
-    controller.rawHeaders = rawHeaders
-    this.onResponseStart(controller, statusCode, toHeaderObject(linesFromRaw(rawHeaders)), statusText)
-    return !controller.paused
-  }
-
-  onData(chunk: Buffer): boolean {
-    this.onResponseData(this.#controller ?? null, chunk)
-    return !this.#legacyController().paused
-  }
-
-  onComplete(rawTrailers: Buffer[]): void {
-    const controller = this.#legacyController()
-    controller.rawTrailers = rawTrailers ?? []
-    this.onResponseEnd(controller, toHeaderObject(linesFromRaw(controller.rawTrailers)))
-  }
-
-  onError(error: Error): void {
-    this.onResponseError(this.#controller, error)
-  }
-
-  onUpgrade(statusCode: number, rawHeaders: Buffer[], socket: Duplex): void {
+  protected upgrade(statusCode: number, lines: FieldLines, socket: Duplex): void {
     this.#over = true
-    this.#events.upgraded(statusCode, linesFromRaw(rawHeaders), socket)
-  }
-
-  #legacyController(): LegacyController {
-    return this.#controller as LegacyController
+    this.#events.upgraded(statusCode, lines, socket)
   }
 
   #hold(settled: Promise<void>): void {
@@ -250,7 +209,7 @@ export class OriginHandler implements ResponseSource {
   }
 
   #resumeIfFree(): void {
-    if (this.#clientPaused || this.#recorderPaused) return
+    if (this.#clientPaused || this.#storePaused) return
     this.#whenFree?.()
     if (this.#held === undefined && !this.#over) this.#controller?.resume()
   }
@@ -267,27 +226,4 @@ export class OriginHandler implements ResponseSource {
     this.#whenFree?.()
     this.#events.failed(error)
   }
-}
-
-/** One that tells what of the request has been sent as well: some dispatchers look whether a handler has these methods. */
-export class SendingOriginHandler extends OriginHandler {
-  readonly #events: OriginEvents
-
-  constructor(events: OriginEvents) {
-    super(events)
-    this.#events = events
-  }
-
-  onBodySent(chunk: unknown): void {
-    this.#events.bodySent(chunk)
-  }
-
-  onRequestSent(): void {
-    this.#events.requestSent()
-  }
-}
-
-/** The whole of it as undici's types have it. */
-export function asDispatchHandler(handler: OriginHandler): AnyHandler {
-  return handler as unknown as AnyHandler
 }
