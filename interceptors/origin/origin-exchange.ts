@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { CacheError } from '../../lib/errors.ts'
-import { decideFailure } from '../../lib/rfc9111/decide-response.ts'
+import { decideFailure } from '../../lib/rfc9111/decide-failure.ts'
 import { isSafe } from '../../lib/rfc9111/methods.ts'
 import type { FieldLines, Request, Response } from '../../lib/rfc9111/types.ts'
 import { isPromise } from '../../stores/shared/maybe-promise.ts'

@@ -1,5 +1,6 @@
+import type { FailureDecision } from '../../../lib/rfc9111/decide-failure.ts'
 import type { ForwardReason, RequestDecision } from '../../../lib/rfc9111/decide-request.ts'
-import type { FailureDecision, ResponseDecision } from '../../../lib/rfc9111/decide-response.ts'
+import type { ResponseDecision } from '../../../lib/rfc9111/decide-response.ts'
 
 // Every outcome of a decision, `kind reason`, with the section it rests on. A row that expects an outcome expects its
 // section (and, of a request, its word for Cache-Status) too.

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Answer } from '../../../lib/rfc9111/answer.ts'
+import { decideFailure } from '../../../lib/rfc9111/decide-failure.ts'
 import { decideRequest, decideUnstored, type RequestDecision } from '../../../lib/rfc9111/decide-request.ts'
-import {
-  decideFailure,
-  decideResponse,
-  NO_REVALIDATION,
-  type ResponseDecision
-} from '../../../lib/rfc9111/decide-response.ts'
+import { decideResponse, NO_REVALIDATION, type ResponseDecision } from '../../../lib/rfc9111/decide-response.ts'
 import { forWhole } from '../../../lib/rfc9111/preconditions.ts'
 import type { Entry, FieldLine, FieldLines, Policy, Request, Response } from '../../../lib/rfc9111/types.ts'
 import { variantKey } from '../../../lib/rfc9111/vary.ts'
