@@ -11,7 +11,8 @@ import type { Flight, Owner } from '../single-flight/flight.ts'
 import { type DownstreamHandler, nobodyWaits, type ResponseHead } from '../undici/downstream-handler.ts'
 import { trailersHead } from '../undici/lines-head.ts'
 import type { OriginHandler } from '../undici/origin-handler.ts'
-import { Broadcast, type BroadcastDemand } from './broadcast.ts'
+import type { BroadcastDemand } from './backpressure.ts'
+import { Broadcast } from './broadcast.ts'
 import type { OriginServices } from './origin-services.ts'
 import type { SharedPrefix } from './shared-body.ts'
 import { SlowSubscribers } from './slow-subscribers.ts'
@@ -154,7 +155,7 @@ export class ResponseTee implements Owner, Destination, BroadcastDemand {
     this.#leader = { context, request }
     this.#slowSubscribers = new SlowSubscribers({ services, entry, recorded, changed: () => this.someoneLeft() })
     broadcast.keepPrefix()
-    broadcast.letIn(true)
+    broadcast.setAdmitting(true)
     const stream = {
       entry,
       isOpen: () => broadcast.isOpen,
@@ -162,7 +163,7 @@ export class ResponseTee implements Owner, Destination, BroadcastDemand {
         this.#admit(client, own, head, outcome)
     }
     flight.share(stream, () => {
-      broadcast.letIn(false)
+      broadcast.setAdmitting(false)
       broadcast.reconsider()
     })
   }

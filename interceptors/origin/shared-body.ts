@@ -13,7 +13,7 @@ export interface SharedPrefix {
 }
 
 /** So much of a response's beginning is kept for those who come later. */
-const MAX_BEGINNING_BYTES = 65_536
+const MAX_PREFIX_BYTES = 65_536
 
 export const NOTHING: SharedPrefix = { chunks: [], byteLength: 0, hash: undefined }
 
@@ -49,14 +49,14 @@ export class SharedBody {
     this.#first = this.#last
   }
 
-  dropBeginning(): void {
+  dropPrefix(): void {
     this.#first = undefined
   }
 
   /** Counts what comes. `isShared`: its hash may be asked for when the beginning is no longer kept. */
   count(chunk: Buffer, isShared: boolean): void {
     this.#receivedBytes += chunk.byteLength
-    if (this.#receivedBytes > MAX_BEGINNING_BYTES && this.#first !== undefined) {
+    if (this.#receivedBytes > MAX_PREFIX_BYTES && this.#first !== undefined) {
       if (isShared) this.#beginHash()
       this.#first = undefined
     }
@@ -69,7 +69,7 @@ export class SharedBody {
   }
 
   /** For one that has stopped there; `known` has what is kept for others, by their place. */
-  beginningAfter(link: Link, known: Map<Link, readonly Uint8Array[]>): SharedPrefix {
+  prefixAfter(link: Link, known: Map<Link, readonly Uint8Array[]>): SharedPrefix {
     const chunks = known.get(link) ?? chunksAfter(link)
     known.set(link, chunks)
     return { chunks, byteLength: this.#receivedBytes, hash: this.#hashSoFar() }
