@@ -6,10 +6,10 @@ import { Agent, request } from 'undici'
 import { CachedClient, type CacheInterceptor, type CacheOptions, cacheInterceptor } from 'undici-http-cache'
 import { MemoryStore } from 'undici-http-cache/stores/memory'
 import type { CacheStore } from '../../stores/store.ts'
-import { CachedAgent, gate, until } from '../interceptor/cached-agent.ts'
-import { AsyncStore } from '../stores/async-store.ts'
-import { FaultyStore } from '../stores/faulty-store.ts'
 import { read } from '../support/ask.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent, gate, until } from '../support/cached-agent.ts'
+import { FaultyStore } from '../support/faulty-store.ts'
 import { startOrigin } from '../support/origin.ts'
 
 const KIB = 1024

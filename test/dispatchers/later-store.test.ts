@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { Agent, type Dispatcher, fetch, request } from 'undici'
 import { CachedClient, cacheInfo, cacheInterceptor } from 'undici-http-cache'
 import { ask } from '../support/ask.ts'
-import { asyncStore } from '../support/async-store.ts'
+import { asyncStore } from '../support/async-memory-store.ts'
 import { startOrigin } from '../support/origin.ts'
 import { Witness } from '../support/witness.ts'
 

@@ -29,7 +29,7 @@ const compiled = blocks.filter(({ language }) => language === 'ts')
 const programs = compiled.filter(({ document }) => document !== NOT_RUN)
 /** Programs that need a server which is not installed everywhere. */
 const needsRedis = ({ code }: CodeBlock) => code.includes('/stores/redis')
-const loopback = pathToFileURL(join(import.meta.dirname, 'loopback.ts')).href
+const loopback = pathToFileURL(join(import.meta.dirname, '../support/loopback.ts')).href
 
 /** Runs the programs one after the other, each with a line before it; what one throws is that one's affair alone. */
 const RUNNER = `

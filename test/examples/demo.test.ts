@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { runScript } from './run-script.ts'
+import { runScript } from '../support/run-script.ts'
 
 describe('the demo', () => {
   it('shows each thing three times over, and says what it saved', async () => {

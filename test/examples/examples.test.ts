@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { missingRedis, RedisServer } from '../support/redis/server.ts'
-import { root, runScript } from './run-script.ts'
+import { root, runScript } from '../support/run-script.ts'
 
 /** What the lines of each example's output have to match. */
 const EXAMPLES: Readonly<Record<string, readonly (string | RegExp)[]>> = {

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Agent, type Dispatcher } from 'undici'
 import { cacheInterceptor, MemoryStore } from 'undici-http-cache'
-import { sampleRecord } from '../serializers/arbitrary-record.ts'
-import { variantFor } from '../stores/responses.ts'
+import { sampleRecord } from '../support/arbitrary-record.ts'
+import { CachedAgent, Clock, gate, until, withoutDates } from '../support/cached-agent.ts'
 import { startOrigin } from '../support/origin.ts'
-import { CachedAgent, Clock, gate, until, withoutDates } from './cached-agent.ts'
-import { startRawOrigin } from './raw-origin.ts'
+import { startRawOrigin } from '../support/raw-origin.ts'
+import { variantFor } from '../support/responses.ts'
 
 describe('revalidation', () => {
   test('a 304 with Cache-Control keeps the entry, freshens it, and the client sees the new fields', async () => {

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MemoryStore } from 'undici-http-cache/stores/memory'
-import { AsyncStore } from '../stores/async-store.ts'
-import { FaultyStore } from '../stores/faulty-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent, until } from '../support/cached-agent.ts'
+import { FaultyStore } from '../support/faulty-store.ts'
 import { type Origin, startOrigin } from '../support/origin.ts'
-import { CachedAgent, until } from './cached-agent.ts'
 
 const TIMEOUT_MS = 40
 const hung = () => new Promise(() => {})

@@ -4,8 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheOptions } from 'undici-http-cache'
-import { AsyncStore } from '../stores/async-store.ts'
-import { type Origin, type Reply, type Responder, type SeenRequest, startOrigin } from '../support/origin.ts'
+import { AsyncStore } from '../support/async-store.ts'
 import {
   CachedAgent,
   Clock,
@@ -16,7 +15,8 @@ import {
   type RequestOptions,
   until,
   withoutDates
-} from './cached-agent.ts'
+} from '../support/cached-agent.ts'
+import { type Origin, type Reply, type Responder, type SeenRequest, startOrigin } from '../support/origin.ts'
 
 const FRESH = { 'cache-control': 'max-age=60' }
 const MEBIBYTE = 1_048_576

@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { Agent, interceptors, request } from 'undici'
 import { cacheInterceptor, MemoryStore } from 'undici-http-cache'
 import { toUndiciStore } from 'undici-http-cache/stores/undici'
-import { type Fault, FaultyStore } from '../stores/faulty-store.ts'
+import { type Fault, FaultyStore } from '../support/faulty-store.ts'
 import { startOrigin } from '../support/origin.ts'
 
 export interface Warned {

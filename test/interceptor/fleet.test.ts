@@ -5,9 +5,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CachedClient, type CacheOptions, type PurgeTarget, type StoreOperation } from 'undici-http-cache'
 import type { Lease, LeaseAnswer } from '../../stores/store.ts'
-import { AsyncStore } from '../stores/async-store.ts'
-import { LeasingStore } from '../stores/leasing-store.ts'
-import { type Origin, type Reply, type Responder, type SeenRequest, startOrigin } from '../support/origin.ts'
+import { AsyncStore } from '../support/async-store.ts'
 import {
   CachedAgent,
   Clock,
@@ -18,7 +16,9 @@ import {
   type RequestOptions,
   until,
   withoutDates
-} from './cached-agent.ts'
+} from '../support/cached-agent.ts'
+import { LeasingStore } from '../support/leasing-store.ts'
+import { type Origin, type Reply, type Responder, type SeenRequest, startOrigin } from '../support/origin.ts'
 
 const FRESH = { 'cache-control': 'max-age=60' }
 const SIZE = 8

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Dispatcher } from 'undici'
 import { MemoryStore } from 'undici-http-cache'
-import { AsyncStore } from '../stores/async-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent, gate, until } from '../support/cached-agent.ts'
 import { startOrigin } from '../support/origin.ts'
-import { CachedAgent, gate, until } from './cached-agent.ts'
-import { startRawOrigin } from './raw-origin.ts'
+import { startRawOrigin } from '../support/raw-origin.ts'
 
 const FRESH = { 'cache-control': 'max-age=60' }
 

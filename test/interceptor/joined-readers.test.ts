@@ -14,11 +14,11 @@ import { cacheInterceptor, MemoryStore } from 'undici-http-cache'
 import { FileStore } from 'undici-http-cache/stores/file'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
 import type { BodyWriter, CacheStore } from '../../stores/store.ts'
-import { AsyncStore } from '../stores/async-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent, Clock, gate, until, withoutDates } from '../support/cached-agent.ts'
 import { handlerOf } from '../support/handlers.ts'
 import { type Reply, type Responder, startOrigin } from '../support/origin.ts'
 import { rangedReply } from '../support/ranges.ts'
-import { CachedAgent, Clock, gate, until, withoutDates } from './cached-agent.ts'
 
 const MEBIBYTE = 1_048_576
 const FRESH = { 'cache-control': 'max-age=60' }

@@ -7,11 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, interceptors, request } from 'undici'
 import { type CacheOptions, cacheInterceptor, type StoreOperation } from 'undici-http-cache'
 import type { ByteRange } from '../../lib/rfc9111/types.ts'
-import { AsyncStore } from '../stores/async-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent, Clock, type RequestOptions, until } from '../support/cached-agent.ts'
 import { APIS, handlerOf } from '../support/handlers.ts'
 import { type Origin, type Reply, type SeenRequest, startOrigin } from '../support/origin.ts'
 import { rangedReply } from '../support/ranges.ts'
-import { CachedAgent, Clock, type RequestOptions, until } from './cached-agent.ts'
 
 const MEBIBYTE = 1_048_576
 const PIECE_BYTES = 65_536

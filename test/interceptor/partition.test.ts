@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { CacheOptions } from 'undici-http-cache'
+import { CachedAgent } from '../support/cached-agent.ts'
 import { startOrigin } from '../support/origin.ts'
-import { CachedAgent } from './cached-agent.ts'
 
 type Credentials = Record<string, string>
 

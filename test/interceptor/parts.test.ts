@@ -14,11 +14,11 @@ import { FileStore } from 'undici-http-cache/stores/file'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import { fromUndiciStore } from 'undici-http-cache/stores/undici'
 import type { CacheStore, Stored } from '../../stores/store.ts'
-import { AsyncStore } from '../stores/async-store.ts'
-import { FaultyStore } from '../stores/faulty-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent, Clock, gate, type Received, readWhole, until, withoutDates } from '../support/cached-agent.ts'
+import { FaultyStore } from '../support/faulty-store.ts'
 import { type Origin, type Reply, type SeenRequest, startOrigin } from '../support/origin.ts'
 import { rangedReply } from '../support/ranges.ts'
-import { CachedAgent, Clock, gate, type Received, readWhole, until, withoutDates } from './cached-agent.ts'
 
 const MEBIBYTE = 1_048_576
 /** Makes large downloads 1 GiB. */

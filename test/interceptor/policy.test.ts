@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type CacheOptions, httpxCacheDefaults } from 'undici-http-cache'
+import { CachedAgent, Clock, type RequestOptions, withoutDates } from '../support/cached-agent.ts'
 import { type Reply, startOrigin } from '../support/origin.ts'
-import { CachedAgent, Clock, type RequestOptions, withoutDates } from './cached-agent.ts'
 
 /** Whether the second of two equal requests comes from the store, and why not. */
 async function secondOf(

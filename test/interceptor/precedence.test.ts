@@ -10,8 +10,8 @@ import { MemoryStore } from 'undici-http-cache'
 import { FileStore } from 'undici-http-cache/stores/file'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import type { CacheStore } from '../../stores/store.ts'
+import { CachedAgent, type Gate, gate, readWhole, until } from '../support/cached-agent.ts'
 import { type Origin, type SeenRequest, startOrigin } from '../support/origin.ts'
-import { CachedAgent, type Gate, gate, readWhole, until } from './cached-agent.ts'
 
 const MEBIBYTE = 1_048_576
 const BODY = randomBytes(4 * MEBIBYTE)

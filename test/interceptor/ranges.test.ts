@@ -6,9 +6,9 @@ import { Agent, cacheStores, fetch, request } from 'undici'
 import { cacheInfo, cacheInterceptor, MemoryStore } from 'undici-http-cache'
 import { fromUndiciStore } from 'undici-http-cache/stores/undici'
 import type { CacheStore } from '../../stores/store.ts'
-import { AsyncStore } from '../stores/async-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent, Clock, until, withoutDates } from '../support/cached-agent.ts'
 import { startOrigin } from '../support/origin.ts'
-import { CachedAgent, Clock, until, withoutDates } from './cached-agent.ts'
 
 const BODY = randomBytes(300_000)
 const WHOLE = { headers: { 'cache-control': 'max-age=60', etag: '"a"' }, body: BODY }

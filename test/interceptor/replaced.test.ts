@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { type CacheOptions, type CacheStore, MemoryStore } from 'undici-http-cache'
 import { FileStore } from 'undici-http-cache/stores/file'
-import { AsyncStore } from '../stores/async-store.ts'
-import { FaultyStore } from '../stores/faulty-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent, Clock, until, withoutDates } from '../support/cached-agent.ts'
+import { FaultyStore } from '../support/faulty-store.ts'
 import { type Reply, type Responder, startOrigin } from '../support/origin.ts'
-import { CachedAgent, Clock, until, withoutDates } from './cached-agent.ts'
 
 const FRESH = { 'cache-control': 'max-age=3600', etag: '"1"' }
 const RELOAD = { headers: { 'cache-control': 'no-cache' } }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { CachedAgent, Clock, withoutDates } from '../support/cached-agent.ts'
 import { type Reply, type SeenRequest, startOrigin } from '../support/origin.ts'
-import { CachedAgent, Clock, withoutDates } from './cached-agent.ts'
 
 /** An origin whose one resource has an entity tag, which `tag` may change. */
 function tagged(headers: Record<string, string> = {}) {

@@ -5,10 +5,10 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoreOperation } from 'undici-http-cache'
 import type { Body, Lookup, Stored } from '../../stores/store.ts'
-import { AsyncStore } from '../stores/async-store.ts'
-import { type Fault, FaultyStore } from '../stores/faulty-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent, gate, until } from '../support/cached-agent.ts'
+import { type Fault, FaultyStore } from '../support/faulty-store.ts'
 import { type Origin, startOrigin } from '../support/origin.ts'
-import { CachedAgent, gate, until } from './cached-agent.ts'
 
 const FRESH = { 'cache-control': 'max-age=60' }
 const MEBIBYTE = 1_048_576

@@ -4,9 +4,9 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { CachedAgent, Clock, gate, until, withoutDates } from '../support/cached-agent.ts'
 import { type Reply, startOrigin } from '../support/origin.ts'
-import { CachedAgent, Clock, gate, until, withoutDates } from './cached-agent.ts'
-import { startRawOrigin } from './raw-origin.ts'
+import { startRawOrigin } from '../support/raw-origin.ts'
 
 /** The port is closed; the first to notice may be a connection that was kept alive. */
 const isDisconnection = (error: { code?: string }) => ['ECONNREFUSED', 'UND_ERR_SOCKET'].includes(error.code ?? '')

@@ -8,12 +8,12 @@ import type { Dispatcher } from 'undici'
 import { MemoryStore } from 'undici-http-cache'
 import { TieredStore } from 'undici-http-cache/stores/tiered'
 import type { CacheStore } from '../../stores/store.ts'
-import { AsyncStore } from '../stores/async-store.ts'
-import { FaultyStore } from '../stores/faulty-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent, Clock, type Gate, gate, type Received, until, withoutDates } from '../support/cached-agent.ts'
+import { FaultyStore } from '../support/faulty-store.ts'
 import { type Heard, handlerOf, type Reaction } from '../support/handlers.ts'
 import { type Origin, startOrigin } from '../support/origin.ts'
 import { rangedReply } from '../support/ranges.ts'
-import { CachedAgent, Clock, type Gate, gate, type Received, until, withoutDates } from './cached-agent.ts'
 
 const MEBIBYTE = 1_048_576
 const FRESH = { 'cache-control': 'max-age=60' }

@@ -4,8 +4,8 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Body, CacheStore, Lookup } from 'undici-http-cache'
 import { MemoryStore } from 'undici-http-cache/stores/memory'
+import { CachedAgent } from '../support/cached-agent.ts'
 import { startOrigin } from '../support/origin.ts'
-import { CachedAgent } from './cached-agent.ts'
 
 const TIMEOUT_MS = 250
 const FRESH = { 'cache-control': 'max-age=60', etag: '"1"' }

@@ -7,10 +7,10 @@ import type { CacheOptions, PurgeTarget, StoreOperation } from 'undici-http-cach
 import { MemoryStore } from 'undici-http-cache/stores/memory'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { CacheStore, Lookup, Stored } from '../../stores/store.ts'
-import { AsyncStore } from '../stores/async-store.ts'
-import { type Fault, FaultyStore } from '../stores/faulty-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent, gate, until } from '../support/cached-agent.ts'
+import { type Fault, FaultyStore } from '../support/faulty-store.ts'
 import { type Origin, startOrigin } from '../support/origin.ts'
-import { CachedAgent, gate, until } from './cached-agent.ts'
 
 const TIMEOUT_MS = 60
 /** What may pass beyond the deadline on a machine that is busy. */

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { MemoryStore } from 'undici-http-cache/stores/memory'
-import { type Fault, FaultyStore } from '../stores/faulty-store.ts'
+import { CachedAgent } from '../support/cached-agent.ts'
+import { type Fault, FaultyStore } from '../support/faulty-store.ts'
 import { startOrigin } from '../support/origin.ts'
-import { CachedAgent } from './cached-agent.ts'
 
 const TIMEOUT_MS = 40
 

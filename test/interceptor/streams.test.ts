@@ -8,9 +8,9 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { gzipSync } from 'node:zlib'
 import { Agent, type Dispatcher, fetch, request } from 'undici'
 import { cacheInterceptor, MemoryStore } from 'undici-http-cache'
+import { CachedAgent, until } from '../support/cached-agent.ts'
 import { startOrigin } from '../support/origin.ts'
-import { CachedAgent, until } from './cached-agent.ts'
-import { startRawOrigin } from './raw-origin.ts'
+import { startRawOrigin } from '../support/raw-origin.ts'
 
 const HEAD = 'HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n'
 const FRESH = { 'cache-control': 'max-age=60' }

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, request } from 'undici'
 import { type CacheOptions, cacheInterceptor } from 'undici-http-cache'
-import { AsyncStore } from '../stores/async-store.ts'
-import { FaultyStore } from '../stores/faulty-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { FaultyStore } from '../support/faulty-store.ts'
 import { startOrigin } from '../support/origin.ts'
 
 const slow = new AsyncStore()

@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
-import { CachedAgent } from '../interceptor/cached-agent.ts'
-import { AsyncStore } from '../stores/async-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent } from '../support/cached-agent.ts'
 import { startOrigin } from '../support/origin.ts'
 
 const CLIENTS = 64

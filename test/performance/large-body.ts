@@ -11,9 +11,9 @@ import { cacheInfo, cacheInterceptor } from 'undici-http-cache'
 import { FileStore } from 'undici-http-cache/stores/file'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import type { CacheStore } from '../../stores/store.ts'
-import { entryOf, find, finished, noise, piecesOf } from '../stores/responses.ts'
+import { growthOf, MEBIBYTE } from '../support/memory-growth.ts'
 import { type Origin, startOrigin } from '../support/origin.ts'
-import { growthOf, MEBIBYTE } from './memory-growth.ts'
+import { entryOf, find, finished, noise, piecesOf } from '../support/responses.ts'
 
 const CHUNK_BYTES = 65_536
 const FOLLOWERS = 10

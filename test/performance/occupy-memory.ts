@@ -7,7 +7,7 @@ import { decideRequest } from '../../lib/rfc9111/decide-request.ts'
 import { decideResponse, NO_REVALIDATION } from '../../lib/rfc9111/decide-response.ts'
 import type { FieldLine, Policy, Request } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
-import { serializers } from '../serializers/serializers.ts'
+import { serializers } from '../support/serializers.ts'
 
 export interface Shape {
   readonly name: string

@@ -2,7 +2,7 @@
 // generation leave in memory though nobody refers to them any more: run by short-lived.test.ts with --expose-gc.
 import { Agent, type Dispatcher } from 'undici'
 import { cacheInterceptor, MemoryStore } from 'undici-http-cache'
-import { asyncStore } from '../support/async-store.ts'
+import { asyncStore } from '../support/async-memory-store.ts'
 import { startOrigin } from '../support/origin.ts'
 
 export interface Kept {

@@ -8,8 +8,8 @@ import { JsonStringSerializer } from 'undici-http-cache/serializers/json-string'
 import { MessagePackSerializer } from 'undici-http-cache/serializers/message-pack'
 import { ObjectSerializer } from 'undici-http-cache/serializers/object'
 import type { Serializer, StoredRecord } from '../../serializers/serializer.ts'
-import { anyRecord, sampleRecord } from './arbitrary-record.ts'
-import { byteSerializers, serializers } from './serializers.ts'
+import { anyRecord, sampleRecord } from '../support/arbitrary-record.ts'
+import { byteSerializers, serializers } from '../support/serializers.ts'
 
 const NOT_A_RECORD = { name: 'CacheError', code: 'ERR_CACHE_RECORD' }
 

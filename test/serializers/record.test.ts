@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Entry, FieldLine } from '../../lib/rfc9111/types.ts'
 import { readRecord } from '../../serializers/record.ts'
-import { anyRecord, sampleRecord } from './arbitrary-record.ts'
+import { anyRecord, sampleRecord } from '../support/arbitrary-record.ts'
 
 const NOT_A_RECORD = { name: 'CacheError', code: 'ERR_CACHE_RECORD' }
 

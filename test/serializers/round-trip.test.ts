@@ -5,8 +5,8 @@ import { JsonBytesSerializer } from 'undici-http-cache/serializers/json-bytes'
 import { JsonStringSerializer } from 'undici-http-cache/serializers/json-string'
 import { MessagePackSerializer } from 'undici-http-cache/serializers/message-pack'
 import { ObjectSerializer } from 'undici-http-cache/serializers/object'
-import { anyBody, anyRecord, sampleRecord } from './arbitrary-record.ts'
-import { byteSerializers, serializers } from './serializers.ts'
+import { anyBody, anyRecord, sampleRecord } from '../support/arbitrary-record.ts'
+import { byteSerializers, serializers } from '../support/serializers.ts'
 
 for (const serializer of serializers) {
   describe(serializer.name, () => {

@@ -9,8 +9,8 @@ import { MessagePackSerializer } from 'undici-http-cache/serializers/message-pac
 import { ObjectSerializer } from 'undici-http-cache/serializers/object'
 import type { Serializer } from '../../serializers/serializer.ts'
 import { acceptBytesSerializer, acceptSerializer, type BytesSerializer } from '../../serializers/serializer-option.ts'
-import { sampleRecord } from './arbitrary-record.ts'
-import { byteSerializers, serializers } from './serializers.ts'
+import { sampleRecord } from '../support/arbitrary-record.ts'
+import { byteSerializers, serializers } from '../support/serializers.ts'
 
 const BAD_OPTION = { name: 'TypeError', code: 'ERR_CACHE_OPTION' }
 const NOT_A_RECORD = { name: 'CacheError', code: 'ERR_CACHE_RECORD' }

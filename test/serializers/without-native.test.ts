@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { anyRecord, sampleRecord } from './arbitrary-record.ts'
+import { anyRecord, sampleRecord } from '../support/arbitrary-record.ts'
 
 // msgpackr has its native part, which is optional, read strings; this file's process goes without.
 process.env['MSGPACKR_NATIVE_ACCELERATION_DISABLED'] = 'true'

@@ -13,10 +13,10 @@ import { fromUndiciStore } from 'undici-http-cache/stores/undici'
 import { MemoryStore } from '../../stores/memory.ts'
 import type { CacheStore } from '../../stores/store.ts'
 import { TieredStore } from '../../stores/tiered.ts'
-import { CachedAgent, Clock, withoutDates } from '../interceptor/cached-agent.ts'
+import { CachedAgent, Clock, withoutDates } from '../support/cached-agent.ts'
 import { startOrigin } from '../support/origin.ts'
 import { missingRedis, RedisServer } from '../support/redis/server.ts'
-import { newNamespace, PATIENT } from './redis/support.ts'
+import { newNamespace, PATIENT } from '../support/redis/settings.ts'
 
 const YEAR_SECONDS = 365.25 * 86_400
 const BODY = Buffer.alloc(200_000, 'large ')

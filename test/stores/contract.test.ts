@@ -3,8 +3,8 @@ import { deserialize, serialize } from 'node:v8'
 import { MemoryStore } from 'undici-http-cache/stores/memory'
 import { testStore } from 'undici-http-cache/stores/testing'
 import type { Serializer } from '../../serializers/serializer.ts'
-import { serializers } from '../serializers/serializers.ts'
-import { LeasingStore } from './leasing-store.ts'
+import { LeasingStore } from '../support/leasing-store.ts'
+import { serializers } from '../support/serializers.ts'
 
 /** A user's own. */
 const v8Serializer: Serializer<Uint8Array> = { name: 'v8', encode: serialize, decode: deserialize }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { DeletionLog } from '../../stores/shared/deletion-log.ts'
-import { sampleRecord } from '../serializers/arbitrary-record.ts'
+import { sampleRecord } from '../support/arbitrary-record.ts'
 
 const entryOf = (key: string, tags: string[] = []) => sampleRecord({ key, tags }).entry
 

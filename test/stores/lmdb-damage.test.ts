@@ -20,7 +20,7 @@ import { describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
-import { entryOf, store } from './responses.ts'
+import { entryOf, store } from '../support/responses.ts'
 
 const PAGE_BYTES = 4096
 const SCRIPT = join(import.meta.dirname, 'lmdb-process.ts')

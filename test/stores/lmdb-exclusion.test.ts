@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { it } from 'node:test'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import { openExclusively } from '../../stores/lmdb/open-lock.ts'
+import { entryOf, KEY, store } from '../support/responses.ts'
 import { scratchDirectory } from './lmdb-stores.ts'
 import { find } from './lmdb-subject.ts'
-import { entryOf, KEY, store } from './responses.ts'
 
 const NOBODY = 2 ** 30
 

@@ -1,7 +1,7 @@
 // A process of the tests beside this file: tsx lmdb-process.ts <role> <directory>, with messages over IPC.
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
+import { bytesOf, entryOf, store } from '../support/responses.ts'
 import { find } from './lmdb-subject.ts'
-import { bytesOf, entryOf, store } from './responses.ts'
 
 const [role, directory = ''] = process.argv.slice(2)
 const target = new LmdbStore({ directory, maxSizeBytes: 64 * 1_048_576 })

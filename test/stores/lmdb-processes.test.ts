@@ -7,9 +7,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import { ended, nextMessage } from '../support/child.ts'
+import { bytesOf, entryOf, store } from '../support/responses.ts'
 import { scratchDirectory } from './lmdb-stores.ts'
 import { find } from './lmdb-subject.ts'
-import { bytesOf, entryOf, store } from './responses.ts'
 
 const KILLS = Number(process.env['LMDB_KILLS'] ?? 4)
 

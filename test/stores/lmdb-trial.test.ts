@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import { crashesItsReader } from '../../stores/lmdb/damage-probe.ts'
+import { entryOf, store } from '../support/responses.ts'
 import { scratchDirectory } from './lmdb-stores.ts'
-import { entryOf, store } from './responses.ts'
 
 const skip = process.platform === 'win32'
 

@@ -8,9 +8,9 @@ import { runInNewContext } from 'node:vm'
 import { Agent, request } from 'undici'
 import { cacheInterceptor } from 'undici-http-cache'
 import { LmdbStore, type LmdbStoreOptions } from 'undici-http-cache/stores/lmdb'
+import { bytesOf, entryOf, noise, piecesOf, store } from '../support/responses.ts'
 import { removeStore, scratchStore } from './lmdb-stores.ts'
 import { find } from './lmdb-subject.ts'
-import { bytesOf, entryOf, noise, piecesOf, store } from './responses.ts'
 
 const KEY = 'https://store.test/a'
 const MEBIBYTE = 1_048_576

@@ -5,9 +5,9 @@ import { CacheError } from 'undici-http-cache'
 import { MemoryStore, type MemoryStoreOptions } from 'undici-http-cache/stores/memory'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { Serializer, StoredRecord } from '../../serializers/serializer.ts'
-import { sampleRecord } from '../serializers/arbitrary-record.ts'
-import { serializers } from '../serializers/serializers.ts'
-import { variantFor } from './responses.ts'
+import { sampleRecord } from '../support/arbitrary-record.ts'
+import { variantFor } from '../support/responses.ts'
+import { serializers } from '../support/serializers.ts'
 
 const NOW_MS = sampleRecord().entry.responseTimeMs
 

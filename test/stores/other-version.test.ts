@@ -8,7 +8,7 @@ import { MessagePackSerializer } from 'undici-http-cache/serializers/message-pac
 import { FileStore } from 'undici-http-cache/stores/file'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import { fsDriver, ObjectStore } from 'undici-http-cache/stores/object'
-import { CachedAgent } from '../interceptor/cached-agent.ts'
+import { CachedAgent } from '../support/cached-agent.ts'
 import { startOrigin } from '../support/origin.ts'
 
 const messagePack = new MessagePackSerializer()

@@ -9,7 +9,7 @@ import { FileStore } from 'undici-http-cache/stores/file'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import type { Entry, FieldLine } from '../../lib/rfc9111/types.ts'
 import type { CacheStore } from '../../stores/store.ts'
-import { bytesOf, entryOf, find, finished, KEY, store as put } from './responses.ts'
+import { bytesOf, entryOf, find, finished, KEY, store as put } from '../support/responses.ts'
 
 const STORES: Record<string, (directory: string) => CacheStore> = {
   MemoryStore: () => new MemoryStore(),

@@ -7,10 +7,10 @@ import { testStore } from 'undici-http-cache/stores/testing'
 import { TieredStore } from 'undici-http-cache/stores/tiered'
 import type { Entry } from '../../lib/rfc9111/types.ts'
 import type { CacheStore, InvalidationListener, Invalidations } from '../../stores/store.ts'
-import { CachedAgent } from '../interceptor/cached-agent.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { CachedAgent } from '../support/cached-agent.ts'
+import { FaultyStore } from '../support/faulty-store.ts'
 import { startOrigin } from '../support/origin.ts'
-import { AsyncStore } from './async-store.ts'
-import { FaultyStore } from './faulty-store.ts'
 
 testStore({
   name: 'TieredStore of two memory stores',

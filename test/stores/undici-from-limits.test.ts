@@ -9,7 +9,7 @@ import { CacheError, cacheInterceptor } from 'undici-http-cache'
 import { fromUndiciStore } from 'undici-http-cache/stores/undici'
 import type { CacheStore, Entry, Stored } from '../../stores/store.ts'
 import { startOrigin } from '../support/origin.ts'
-import { bytesOf, entryOf, finished, KEY, store as put, variantFor } from './responses.ts'
+import { bytesOf, entryOf, finished, KEY, store as put, variantFor } from '../support/responses.ts'
 import { cachingOnUndicis } from './undici-caching.ts'
 import { AddingStore, StreamingStore } from './undici-stores.ts'
 

@@ -1,8 +1,8 @@
 // A store that fails now and then in every way that its user can notice.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheStore } from '../../stores/store.ts'
-import { AsyncStore } from '../stores/async-store.ts'
-import { FaultyStore } from '../stores/faulty-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
+import { FaultyStore } from '../support/faulty-store.ts'
 import { Random } from './random.ts'
 
 export type FaultName =

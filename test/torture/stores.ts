@@ -9,7 +9,7 @@ import { fsDriver, ObjectStore } from 'undici-http-cache/stores/object'
 import { RedisStore } from 'undici-http-cache/stores/redis'
 import { TieredStore } from 'undici-http-cache/stores/tiered'
 import type { CacheStore } from '../../stores/store.ts'
-import { AsyncStore } from '../stores/async-store.ts'
+import { AsyncStore } from '../support/async-store.ts'
 import { missingRedis, RedisServer } from '../support/redis/server.ts'
 import { type Faults, faultyStore } from './faults.ts'
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { it } from 'node:test'
-import { noise } from '../responses.ts'
-import { bodiesOf, filesIn, find, openStore, put, recordsOf } from './support.ts'
+import { bodiesOf, filesIn, find, openStore, put, recordsOf } from '../../support/file-store.ts'
+import { noise } from '../../support/responses.ts'
 
 it('leaves what somebody else keeps in the base directory, beside the entries, among them and in the shards', async () => {
   await using opened = await openStore()

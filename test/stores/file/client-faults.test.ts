@@ -10,9 +10,9 @@ import { Agent, type Dispatcher } from 'undici'
 import { cacheInterceptor } from 'undici-http-cache'
 import type { FileStore } from 'undici-http-cache/stores/file'
 import { ask } from '../../support/ask.ts'
+import { bodiesOf, filesIn, find, openStore, recordsOf, until } from '../../support/file-store.ts'
 import { type Origin, startOrigin } from '../../support/origin.ts'
-import { noise } from '../responses.ts'
-import { bodiesOf, filesIn, find, openStore, recordsOf, until } from './support.ts'
+import { noise } from '../../support/responses.ts'
 import { faultOf, watchFs } from './watching-fs.ts'
 
 const SIZES = [100, 300_000]

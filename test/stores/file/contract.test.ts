@@ -10,7 +10,7 @@ import { MessagePackSerializer } from 'undici-http-cache/serializers/message-pac
 import { FileStore, type FileStoreOptions } from 'undici-http-cache/stores/file'
 import { testStore } from 'undici-http-cache/stores/testing'
 import type { BodyWriter, Entry, PutOptions } from '../../../stores/store.ts'
-import { isStress } from './support.ts'
+import { isStress } from '../../support/file-store.ts'
 
 /** A FileStore keeps digests of variant keys, and lists those; the suite is told which keys they are of. */
 class ListingStore extends FileStore {

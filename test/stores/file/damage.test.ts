@@ -3,8 +3,19 @@ import assert from 'node:assert/strict'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { JsonBytesSerializer } from 'undici-http-cache/serializers/json-bytes'
-import { bytesOf, noise } from '../responses.ts'
-import { bodiesOf, find, get, isStress, openStore, put, read, recordsOf, until, variantKey } from './support.ts'
+import {
+  bodiesOf,
+  find,
+  get,
+  isStress,
+  openStore,
+  put,
+  read,
+  recordsOf,
+  until,
+  variantKey
+} from '../../support/file-store.ts'
+import { bytesOf, noise } from '../../support/responses.ts'
 
 const CHUNK_BYTES = 131_072
 const FRAME_BYTES = CHUNK_BYTES + 4

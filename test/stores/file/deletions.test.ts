@@ -16,8 +16,8 @@ import { describe, it } from 'node:test'
 import type { FileStore } from 'undici-http-cache/stores/file'
 import { DeletionView, encodeLine, LINE_BYTES, LOG_HEADER_BYTES } from '../../../stores/file/deletion-log-view.ts'
 import { digestOf } from '../../../stores/shared/entry-names.ts'
-import { finished, noise } from '../responses.ts'
-import { entryOf, find, get, KEY, openStore, put, read, recordsOf, variantKey } from './support.ts'
+import { entryOf, find, get, KEY, openStore, put, read, recordsOf, variantKey } from '../../support/file-store.ts'
+import { finished, noise } from '../../support/responses.ts'
 
 const OTHER = 'https://store.test/other'
 /** More lines than a sweep leaves a log. */

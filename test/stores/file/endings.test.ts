@@ -3,8 +3,18 @@ import assert from 'node:assert/strict'
 import { rmdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, it } from 'node:test'
-import { finished, noise } from '../responses.ts'
-import { bodiesOf, entryOf, find, KEY, openStore, put, read, recordsOf, temporariesOf } from './support.ts'
+import {
+  bodiesOf,
+  entryOf,
+  find,
+  KEY,
+  openStore,
+  put,
+  read,
+  recordsOf,
+  temporariesOf
+} from '../../support/file-store.ts'
+import { finished, noise } from '../../support/responses.ts'
 import { watchFs } from './watching-fs.ts'
 
 describe('a body that is given up', () => {

@@ -16,7 +16,6 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { FileStore } from 'undici-http-cache/stores/file'
-import { finished, noise } from '../responses.ts'
 import {
   bodiesOf,
   entryOf,
@@ -29,7 +28,8 @@ import {
   recordsOf,
   temporariesOf,
   variantKey
-} from './support.ts'
+} from '../../support/file-store.ts'
+import { finished, noise } from '../../support/responses.ts'
 import { faultOf, watchFs } from './watching-fs.ts'
 
 describe('a fault of the file system', () => {

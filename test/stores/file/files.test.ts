@@ -11,8 +11,20 @@ import { JsonBytesSerializer } from 'undici-http-cache/serializers/json-bytes'
 import { JsonStringSerializer } from 'undici-http-cache/serializers/json-string'
 import { ObjectSerializer } from 'undici-http-cache/serializers/object'
 import { FileStore, type FileStoreOptions } from 'undici-http-cache/stores/file'
-import { bytesOf, finished, noise, TAG } from '../responses.ts'
-import { bodiesOf, entryOf, filesIn, find, get, KEY, openStore, put, read, recordsOf, variantKey } from './support.ts'
+import {
+  bodiesOf,
+  entryOf,
+  filesIn,
+  find,
+  get,
+  KEY,
+  openStore,
+  put,
+  read,
+  recordsOf,
+  variantKey
+} from '../../support/file-store.ts'
+import { bytesOf, finished, noise, TAG } from '../../support/responses.ts'
 import { watchFs } from './watching-fs.ts'
 
 describe('options', () => {

@@ -8,9 +8,9 @@ import { promisify } from 'node:util'
 import { Agent } from 'undici'
 import { cacheInterceptor } from 'undici-http-cache'
 import { ask } from '../../support/ask.ts'
+import { bodiesOf, find, openStore, until } from '../../support/file-store.ts'
 import { startOrigin } from '../../support/origin.ts'
-import { noise } from '../responses.ts'
-import { bodiesOf, find, openStore, until } from './support.ts'
+import { noise } from '../../support/responses.ts'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../../..')

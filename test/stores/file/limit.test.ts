@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { noise } from '../responses.ts'
 import {
   BLOCK_BYTES,
   bodiesOf,
@@ -15,7 +14,8 @@ import {
   put,
   recordsOf,
   until
-} from './support.ts'
+} from '../../support/file-store.ts'
+import { noise } from '../../support/responses.ts'
 import { watchFs } from './watching-fs.ts'
 
 describe('what is too much', () => {

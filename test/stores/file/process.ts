@@ -2,8 +2,8 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FileStore } from 'undici-http-cache/stores/file'
-import { bytesOf, finished, noise } from '../responses.ts'
-import { entryOf, find, get } from './support.ts'
+import { entryOf, find, get } from '../../support/file-store.ts'
+import { bytesOf, finished, noise } from '../../support/responses.ts'
 
 export const CROWD_KEYS = Array.from({ length: 6 }, (_, i) => `https://store.test/crowd/${i}`)
 const SIZES = [0, 10, 5000, 70_000, 300_000]

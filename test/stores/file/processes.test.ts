@@ -5,9 +5,9 @@ import { once } from 'node:events'
 import { utimesSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { TAG } from '../responses.ts'
+import { bodiesOf, find, isStress, KEY, openStore, recordsOf, temporariesOf } from '../../support/file-store.ts'
+import { TAG } from '../../support/responses.ts'
 import { CROWD_KEYS, findFault, type Order, putSeed } from './process.ts'
-import { bodiesOf, find, isStress, KEY, openStore, recordsOf, temporariesOf } from './support.ts'
 
 const KILLS = isStress ? 25 : 2
 

@@ -6,8 +6,6 @@ import { mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { noise } from '../responses.ts'
-import { SLOW_MS, type SweepTurns } from './process.ts'
 import {
   BLOCK_BYTES,
   bodiesOf,
@@ -23,7 +21,9 @@ import {
   recordsOf,
   temporariesOf,
   variantKey
-} from './support.ts'
+} from '../../support/file-store.ts'
+import { noise } from '../../support/responses.ts'
+import { SLOW_MS, type SweepTurns } from './process.ts'
 import { watchFs } from './watching-fs.ts'
 
 const HOUR_MS = 3_600_000

@@ -8,7 +8,7 @@ import { MessagePackSerializer } from 'undici-http-cache/serializers/message-pac
 import { type DriverFileSystem, fsDriver } from 'undici-http-cache/stores/object'
 import { testStore } from 'undici-http-cache/stores/testing'
 import type { Serializer } from '../../../serializers/serializer.ts'
-import { isStress } from '../file/support.ts'
+import { isStress } from '../../support/file-store.ts'
 import { ListingStore } from './listing-store.ts'
 
 const variantCount = isStress ? 1000 : 20

@@ -1,8 +1,8 @@
 // Objects that somebody has damaged, exchanged or forged: never served, and removed.
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { entryOf, find, KEY, put, read, until } from '../file/support.ts'
-import { bytesOf, noise } from '../responses.ts'
+import { entryOf, find, KEY, put, read, until } from '../../support/file-store.ts'
+import { bytesOf, noise } from '../../support/responses.ts'
 import { bytesOfObject, objectsOf, removeObject, watchedStore, writeObject } from './support.ts'
 
 const OTHER = 'https://store.test/other'

@@ -1,8 +1,8 @@
 // Deletions beside what is being stored, in one process and among several.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { entryOf, find, get, KEY, put, read } from '../file/support.ts'
-import { finished, noise, TAG } from '../responses.ts'
+import { entryOf, find, get, KEY, put, read } from '../../support/file-store.ts'
+import { finished, noise, TAG } from '../../support/responses.ts'
 import { gate, objectsOf, removeObject, type WatchedDriver, watchedStore, writeObject } from './support.ts'
 
 const DELETIONS = {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { entryOf, find, get, KEY, put, read, until } from '../file/support.ts'
-import { bytesOf, finished, noise, TAG } from '../responses.ts'
+import { entryOf, find, get, KEY, put, read, until } from '../../support/file-store.ts'
+import { bytesOf, finished, noise, TAG } from '../../support/responses.ts'
 import { objectsOf, watchedStore } from './support.ts'
 
 const TIMEOUT_MS = 100

@@ -6,10 +6,10 @@ import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
 import { ObjectStore } from 'undici-http-cache/stores/object'
 import { s3Driver } from 'undici-http-cache/stores/object/s3'
-import { growthOf, MEBIBYTE } from '../../performance/memory-growth.ts'
 import { credentials, region } from '../../support/ceph.ts'
-import { entryOf, find, KEY } from '../file/support.ts'
-import { finished, noise } from '../responses.ts'
+import { entryOf, find, KEY } from '../../support/file-store.ts'
+import { growthOf, MEBIBYTE } from '../../support/memory-growth.ts'
+import { finished, noise } from '../../support/responses.ts'
 
 const CHUNK_BYTES = 65_536
 

@@ -14,8 +14,8 @@ import {
   ObjectStore,
   type ObjectStoreOptions
 } from 'undici-http-cache/stores/object'
-import { find, put } from '../file/support.ts'
-import { noise } from '../responses.ts'
+import { find, put } from '../../support/file-store.ts'
+import { noise } from '../../support/responses.ts'
 
 const signal = new AbortController().signal
 const driver = fsDriver({ directory: tmpdir() })

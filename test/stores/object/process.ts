@@ -2,8 +2,8 @@
 // node --import tsx process.ts <directory> <milliseconds>. Prints what was wrong, as JSON.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fsDriver, ObjectStore } from 'undici-http-cache/stores/object'
-import { entryOf, find } from '../file/support.ts'
-import { bytesOf, finished, noise } from '../responses.ts'
+import { entryOf, find } from '../../support/file-store.ts'
+import { bytesOf, finished, noise } from '../../support/responses.ts'
 
 export const KEYS = Array.from({ length: 4 }, (_, i) => `https://store.test/crowd/${i}`)
 const SIZES = [0, 10, 5000, 70_000, 300_000]

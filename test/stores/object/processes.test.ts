@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers'
 import { it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fsDriver, ObjectStore } from 'undici-http-cache/stores/object'
-import { isStress } from '../file/support.ts'
+import { isStress } from '../../support/file-store.ts'
 import { type Crowd, faultOf, KEYS } from './process.ts'
 
 const MILLISECONDS = isStress ? 30_000 : 1500

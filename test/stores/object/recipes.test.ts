@@ -11,7 +11,7 @@ import { createStorage } from 'unstorage'
 import fsStorage from 'unstorage/drivers/fs'
 import { type Operator, opendalDriver } from '../../../examples/support/opendal-driver.ts'
 import { unstorageDriver } from '../../../examples/support/unstorage-driver.ts'
-import { isStress } from '../file/support.ts'
+import { isStress } from '../../support/file-store.ts'
 import { ListingStore } from './listing-store.ts'
 
 const variantCount = isStress ? 1000 : 20

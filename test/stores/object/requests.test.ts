@@ -1,8 +1,8 @@
 // What each thing costs, in requests to the storage.
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { entryOf, find, get, KEY, put, read } from '../file/support.ts'
-import { noise, VARIANT } from '../responses.ts'
+import { entryOf, find, get, KEY, put, read } from '../../support/file-store.ts'
+import { noise, VARIANT } from '../../support/responses.ts'
 import { watchedStore } from './support.ts'
 
 it('a hit takes one request, one more for a body above 64 KiB', async () => {

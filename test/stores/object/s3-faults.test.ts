@@ -7,8 +7,8 @@ import { Agent } from 'undici'
 import { cacheInterceptor } from 'undici-http-cache'
 import { ObjectStore } from 'undici-http-cache/stores/object'
 import { type S3Driver, type S3DriverOptions, s3Driver } from 'undici-http-cache/stores/object/s3'
-import { find, put, until } from '../file/support.ts'
-import { bytesOf, noise } from '../responses.ts'
+import { find, put, until } from '../../support/file-store.ts'
+import { bytesOf, noise } from '../../support/responses.ts'
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { entryOf, find, KEY, put, read } from '../file/support.ts'
-import { finished, noise, TAG, VARIANT } from '../responses.ts'
+import { entryOf, find, KEY, put, read } from '../../support/file-store.ts'
+import { finished, noise, TAG, VARIANT } from '../../support/responses.ts'
 import { objectsOf, watchedStore, writeObject } from './support.ts'
 
 const HOUR_MS = 3_600_000

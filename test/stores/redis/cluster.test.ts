@@ -8,9 +8,9 @@ import { shortDigestOf } from '../../../stores/redis/layout.ts'
 import { CHECK, FENCE, STORE_FENCED, TAG } from '../../../stores/redis/scripts.ts'
 import { RedisCluster } from '../../support/redis/cluster.ts'
 import { missingRedis } from '../../support/redis/server.ts'
-import { entryOf, find, KEY, store } from '../responses.ts'
+import { newNamespace, PATIENT } from '../../support/redis/settings.ts'
+import { entryOf, find, KEY, store } from '../../support/responses.ts'
 import { Load } from './load.ts'
-import { newNamespace, PATIENT } from './support.ts'
 
 const DELETIONS: Readonly<Record<string, (target: RedisStore) => Promise<void>>> = {
   delete: target => target.delete(KEY),

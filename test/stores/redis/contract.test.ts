@@ -14,7 +14,7 @@ import type { Serializer } from '../../../serializers/serializer.ts'
 import type { PutOptions } from '../../../stores/store.ts'
 import { RedisCluster } from '../../support/redis/cluster.ts'
 import { missingRedis, RedisServer, redisServer } from '../../support/redis/server.ts'
-import { isStress, newNamespace, PATIENT } from './support.ts'
+import { isStress, newNamespace, PATIENT } from '../../support/redis/settings.ts'
 
 /** entries() has digests where the contract suite expects the variant keys that it has put. */
 class ListingStore extends RedisStore {

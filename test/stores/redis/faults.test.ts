@@ -5,14 +5,14 @@ import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RedisStore, type RedisStoreOptions } from 'undici-http-cache/stores/redis'
-import { CachedAgent } from '../../interceptor/cached-agent.ts'
+import { CachedAgent } from '../../support/cached-agent.ts'
 import { type Reply, startOrigin } from '../../support/origin.ts'
 import { rangedReply } from '../../support/ranges.ts'
 import { SentinelPair } from '../../support/redis/cluster.ts'
 import { missingRedis, RedisServer } from '../../support/redis/server.ts'
-import { bytesOf, entryOf, find, KEY, store } from '../responses.ts'
+import { newNamespace } from '../../support/redis/settings.ts'
+import { bytesOf, entryOf, find, KEY, store } from '../../support/responses.ts'
 import { Load } from './load.ts'
-import { newNamespace } from './support.ts'
 
 function opened(options: RedisStoreOptions): RedisStore & AsyncDisposable {
   const target = new RedisStore({ namespace: newNamespace(), ...options })

@@ -11,8 +11,8 @@ import type { RedisStoreOptions } from 'undici-http-cache/stores/redis'
 import { type Origin, type Reply as OriginReply, type Responder, startOrigin } from '../../support/origin.ts'
 import { RedisCluster, until } from '../../support/redis/cluster.ts'
 import { missingRedis, RedisServer } from '../../support/redis/server.ts'
+import { newNamespace, PATIENT } from '../../support/redis/settings.ts'
 import type { Ask, Got, Open, Reply } from './fleet-process.ts'
-import { newNamespace, PATIENT } from './support.ts'
 
 const SIZE = 8
 const STORE_TIMEOUT_MS = 500

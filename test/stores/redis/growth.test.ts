@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { RedisStore } from 'undici-http-cache/stores/redis'
 import { missingRedis, RedisServer } from '../../support/redis/server.ts'
-import { entryOf, store } from '../responses.ts'
-import { isStress, PATIENT } from './support.ts'
+import { isStress, PATIENT } from '../../support/redis/settings.ts'
+import { entryOf, store } from '../../support/responses.ts'
 
 const LOOKUPS = 2000
 const AT_ONCE = 64

@@ -2,8 +2,8 @@
 // IOREDIS names the package that stands in for ioredis.
 import { register } from 'node:module'
 import type { RedisStoreOptions } from 'undici-http-cache/stores/redis'
-import { growthOf, MEBIBYTE } from '../../performance/memory-growth.ts'
-import { bytesOf, entryOf, find, piecesOf, store } from '../responses.ts'
+import { growthOf, MEBIBYTE } from '../../support/memory-growth.ts'
+import { bytesOf, entryOf, find, piecesOf, store } from '../../support/responses.ts'
 
 const [role = '', json = '{}'] = process.argv.slice(2)
 

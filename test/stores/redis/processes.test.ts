@@ -7,8 +7,8 @@ import { after, before, describe, it } from 'node:test'
 import { RedisStore, type RedisStoreOptions } from 'undici-http-cache/stores/redis'
 import { RedisCluster, SentinelPair } from '../../support/redis/cluster.ts'
 import { missingRedis, RedisServer } from '../../support/redis/server.ts'
-import { bytesOf, entryOf, find, store } from '../responses.ts'
-import { isStress, newNamespace, PATIENT } from './support.ts'
+import { isStress, newNamespace, PATIENT } from '../../support/redis/settings.ts'
+import { bytesOf, entryOf, find, store } from '../../support/responses.ts'
 
 const LARGE_MEBIBYTES = isStress ? 256 : 96
 const MAX_GROWN_MEBIBYTES = isStress ? 64 : 32

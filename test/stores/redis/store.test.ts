@@ -11,8 +11,8 @@ import type { Entry } from '../../../lib/rfc9111/types.ts'
 import { ask } from '../../support/ask.ts'
 import { startOrigin } from '../../support/origin.ts'
 import { missingRedis, RedisServer } from '../../support/redis/server.ts'
-import { bytesOf, entryOf, find, KEY, store, variantOf } from '../responses.ts'
-import { newNamespace, PATIENT } from './support.ts'
+import { newNamespace, PATIENT } from '../../support/redis/settings.ts'
+import { bytesOf, entryOf, find, KEY, store, variantOf } from '../../support/responses.ts'
 
 type Opened = RedisStore & AsyncDisposable & { readonly namespace: string }
 

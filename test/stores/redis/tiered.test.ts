@@ -11,8 +11,8 @@ import { TieredStore } from 'undici-http-cache/stores/tiered'
 import type { CacheStore } from '../../../stores/store.ts'
 import { RedisCluster } from '../../support/redis/cluster.ts'
 import { missingRedis, RedisServer } from '../../support/redis/server.ts'
-import { bytesOf, entryOf, store, variantOf } from '../responses.ts'
-import { newNamespace, PATIENT } from './support.ts'
+import { newNamespace, PATIENT } from '../../support/redis/settings.ts'
+import { bytesOf, entryOf, store, variantOf } from '../../support/responses.ts'
 
 const WITHIN_MS = 1000
 

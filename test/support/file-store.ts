@@ -5,8 +5,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FileStore, type FileStoreOptions } from 'undici-http-cache/stores/file'
-import type { CacheStore, Entry, Lookup, Stored } from '../../../stores/store.ts'
-import { bytesOf, entryOf as entryOfKey, finished, VARIANT } from '../responses.ts'
+import type { CacheStore, Entry, Lookup, Stored } from '../../stores/store.ts'
+import { bytesOf, entryOf as entryOfKey, finished, VARIANT } from './responses.ts'
 
 /** What takes minutes is done where STRESS=1 is set; else a short form of it. */
 export const isStress = process.env['STRESS'] === '1'

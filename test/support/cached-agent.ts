@@ -5,7 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Agent, type Dispatcher, request } from 'undici'
 import { type CacheInfo, type CacheInterceptor, type CacheOptions, cacheInterceptor } from 'undici-http-cache'
-import type { Origin, Reply, Responder } from '../support/origin.ts'
+import type { Origin, Reply, Responder } from './origin.ts'
 
 /** A response, read to its end. */
 export interface Received {
