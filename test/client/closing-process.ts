@@ -2,7 +2,7 @@
 // what to do as JSON in the arguments.
 import { setTimeout } from 'node:timers'
 import { Agent, request } from 'undici'
-import { CachedClient, cacheInterceptor } from '../../lib/index.ts'
+import { CachedClient, cacheInterceptor } from 'undici-http-cache'
 import { openStore, type Place } from './persistent-stores.ts'
 
 export interface Task extends Place {

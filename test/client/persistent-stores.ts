@@ -1,12 +1,12 @@
 // Stores that outlive a process, each opened anew on the same data.
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers'
+import { type CacheStore, MemoryStore } from 'undici-http-cache'
 import { FileStore } from 'undici-http-cache/stores/file'
 import { LmdbStore } from 'undici-http-cache/stores/lmdb'
 import { fsDriver, ObjectStore } from 'undici-http-cache/stores/object'
 import { RedisStore } from 'undici-http-cache/stores/redis'
 import { TieredStore } from 'undici-http-cache/stores/tiered'
-import { type CacheStore, MemoryStore } from '../../lib/index.ts'
 
 /** Where a store keeps its data. */
 export interface Place {

@@ -522,7 +522,7 @@ describe('who has fallen behind, and reads on from a store that fails in the mid
 
 test('a process whose only reader waits for those who do not read goes on, and ends once it has read', async () => {
   await using origin = await startOrigin({ headers: FRESH, body: randomBytes(4 * MEBIBYTE), chunked: true })
-  const script = join(import.meta.dirname, 'one-reader.ts')
+  const script = join(import.meta.dirname, '../support/one-reader.ts')
   const child = spawn(process.execPath, ['--import', 'tsx', script, origin.url], {
     stdio: ['ignore', 'pipe', 'inherit']
   })

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
 import { TickBudget } from '../../interceptors/replay/tick-budget.ts'
-import { CachedAgent, Clock } from '../interceptor/cached-agent.ts'
-import { startRawOrigin } from '../interceptor/raw-origin.ts'
+import { CachedAgent, Clock } from '../support/cached-agent.ts'
+import { startRawOrigin } from '../support/raw-origin.ts'
 
 const MEBIBYTE = 1_048_576
 

@@ -1,7 +1,6 @@
 // A store one of whose operations goes wrong, as a test says.
 import type { StoreOperation } from 'undici-http-cache'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
-import { removeEntry } from '../../stores/remove-entry.ts'
 import type {
   Body,
   BodyWriter,
@@ -55,7 +54,9 @@ export class FaultyStore implements CacheStore {
   }
 
   remove(entry: Entry): MaybePromise<void> {
-    return this.#call('delete', () => removeEntry(this.#inner, entry))
+    return this.#call('delete', () =>
+      this.#inner.remove === undefined ? this.#inner.delete(entry.key) : this.#inner.remove(entry)
+    )
   }
 
   delete(key: CacheKey): MaybePromise<void> {
