@@ -145,7 +145,7 @@ export function roomTable(): string {
     const targets = imported.get(nameOf(roomOf(file)))
     for (const { target } of importsOf(file, text)) if (target !== undefined) targets?.add(nameOf(roomOf(target)))
   }
-  const names = [...imported.keys()]
+  const names = [...new Set(ROOMS.toReversed().map(nameOf))].reverse() // each at its lowest
   const rows = ROOMS.filter(({ path }) => path.startsWith('interceptors/')).map(room => {
     const name = nameOf(room)
     const others = names.filter(other => other !== name && imported.get(name)?.has(other))
