@@ -6,7 +6,7 @@ import type { Fields } from '../../lib/rfc9111/types.ts'
  * undefined and '' are the partition of everybody. */
 export type RequestToPartition = (fields: Fields) => string | undefined
 
-/** The rule that an option's value stands for; undefined where all requests share one partition. */
+/** Returns the rule for an option's value; undefined where all requests share one partition. */
 export function partitionBy(
   option: 'authorization' | 'authorization+cookie' | false | RequestToPartition
 ): RequestToPartition | undefined {
@@ -17,7 +17,7 @@ export function partitionBy(
   throw optionError('partition', "'authorization', 'authorization+cookie', false or a function", option)
 }
 
-/** What is no name, such as the promise of one, would be the same for everybody. */
+/** Checks a name: what is not a string, such as a promise of one, would name one partition for everybody. */
 function nameOf(partition: unknown): string | undefined {
   if (partition === undefined || typeof partition === 'string') return partition
   throw optionError('partition', 'a function that returns a string or undefined', partition)

@@ -4,9 +4,9 @@ import { isUint8Array } from 'node:util/types'
 import { type Guarded, guarded } from '../store-access/guarded.ts'
 import type { DispatchOptions } from '../undici/dispatch-options.ts'
 
-/** Whether the request brings content: its digest is not in the key, so the cache keeps out. RFC 9110 §9.3.1
- * undici gives each pipeline() a stream, before anything can be written to it: of a stream it is known one turn of the event
- * loop later, by promise. Nothing is read from it. */
+/** Tells whether the request has content: the cache then takes no part, since content is not in the key. RFC 9110 §9.3.1
+ * undici gives each pipeline() a stream before anything can be written to it, so for a stream this is known one turn of the
+ * event loop later, by promise. Nothing is read from it. */
 export function hasContent({ body }: DispatchOptions): Guarded<boolean> {
   if (body === undefined || body === null) return false
   if (typeof body === 'string') return body !== ''
@@ -14,7 +14,7 @@ export function hasContent({ body }: DispatchOptions): Guarded<boolean> {
   return !isUint8Array(body) || body.byteLength > 0
 }
 
-/** The options of a request whose stream has turned out to be empty; the stream ends. */
+/** Makes the options of a request whose stream has turned out to be empty. The stream is read to its end. */
 export function withoutContent(opts: DispatchOptions): DispatchOptions {
   if (isReadable(opts.body)) opts.body.resume()
   return { ...opts, body: null }
@@ -22,7 +22,7 @@ export function withoutContent(opts: DispatchOptions): DispatchOptions {
 
 function isNotEmpty(body: StatefulReadable): Promise<boolean> {
   return new Promise(resolve => {
-    // Nobody else listens yet; undici looks at what has failed.
+    // Nobody else listens yet; undici reads `errored` later.
     body.on('error', ignore)
     setImmediate(() => {
       body.off('error', ignore)
@@ -34,7 +34,7 @@ function isNotEmpty(body: StatefulReadable): Promise<boolean> {
 
 function ignore(): void {}
 
-/** What Node does not show otherwise, and undici goes by as well: that the end has been pushed. */
+/** Has Node's internal state of a stream: nothing else tells that the end has been pushed. undici reads it as well. */
 interface StatefulReadable extends Readable {
   readonly _readableState: { readonly ended: boolean; readonly length: number; readonly errored?: Error | null }
 }

@@ -4,24 +4,24 @@ const FAILURES_TO_OPEN = 5
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 
-/** Leaves alone what has failed several times in a row, for longer each time that a trial fails again. */
+/** Opens after five failures in a row. While it is open, only trials are allowed, with a longer pause after each that fails. */
 export class CircuitBreaker {
   #failures = 0
   #pauseMs = FIRST_PAUSE_MS
   #nextTrialAtMs = 0
   #onTrial = false
 
-  /** Whether it is left alone, but for trials. */
+  /** Whether only trials are allowed. */
   get isOpen(): boolean {
     return this.#failures >= FAILURES_TO_OPEN
   }
 
-  /** Whether to try: always while it is closed; while it is open, once after each pause. */
+  /** Whether a call is allowed: always while it is closed; while it is open, one after each pause. */
   allows(): boolean {
     if (!this.isOpen) return true
     const nowMs = monotonicMs()
     if (nowMs < this.#nextTrialAtMs) return false
-    // The others wait for what becomes of this one.
+    // No other call is allowed before it is known what became of this one.
     this.#nextTrialAtMs = nowMs + this.#pauseMs
     this.#onTrial = true
     return true
@@ -36,7 +36,7 @@ export class CircuitBreaker {
   failed(): void {
     this.#failures++
     if (this.#failures === FAILURES_TO_OPEN) this.#pauseMs = FIRST_PAUSE_MS
-    // What was under way when it opened says nothing new.
+    // A call that was under way when the breaker opened is not a trial.
     else if (this.#onTrial) this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS)
     else return
     this.#onTrial = false

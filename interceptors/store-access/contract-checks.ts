@@ -3,7 +3,8 @@ import { CacheError } from '../../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
 import type { Body, BodyWriter, LeaseAnswer, Lookup } from '../../stores/store.ts'
 
-/** What the contract promises, and that each response is stored for this key and selected by this request. */
+/** Checks a lookup: each response is whole, stored for this key, and selected by this request. Throws a CacheError,
+ * ERR_CACHE_STORE, where the store's answer is not what its contract allows; so do the checks below. */
 export function checkedLookup(
   lookup: Lookup,
   key: CacheKey,
@@ -54,7 +55,7 @@ function isEntry(entry: Entry | undefined): entry is Entry {
   return isWhole
 }
 
-/** In order, apart, and within the representation. */
+/** Whether segments are in order, apart, and within the representation. */
 function areSegments(segments: unknown, completeLength: number): boolean {
   let previous = -1
   const areInOrder =
@@ -75,7 +76,7 @@ function isLines(lines: unknown): boolean {
   )
 }
 
-/** What the contract promises; bytes at hand have the length that was asked for. */
+/** Checks a body: bytes in memory have the length that was asked for. */
 export function checkedBody(body: Body | undefined, expectedBytes: number | undefined): Body | undefined {
   if (body === undefined) return undefined
   if (isUint8Array(body) || Array.isArray(body)) {
@@ -91,7 +92,7 @@ export function checkedBody(body: Body | undefined, expectedBytes: number | unde
   throw notInContract('open')
 }
 
-/** What the contract promises; undefined: declined. */
+/** Checks a writer; undefined: the store declined. */
 export function checkedWriter(writer: BodyWriter | undefined): BodyWriter | undefined {
   if (writer === undefined) return undefined
   const { write, commit, abort } = Object(writer)
@@ -99,7 +100,7 @@ export function checkedWriter(writer: BodyWriter | undefined): BodyWriter | unde
   throw notInContract('put')
 }
 
-/** What the contract promises. */
+/** Checks the answer to a request for a lease. */
 export function checkedLease(answer: LeaseAnswer | undefined): LeaseAnswer {
   if (answer === 'held' || answer === 'done' || answer === 'unshared') return answer
   const { renew, release } = Object(answer)
@@ -107,7 +108,7 @@ export function checkedLease(answer: LeaseAnswer | undefined): LeaseAnswer {
   return answer as LeaseAnswer
 }
 
-/** For an answer that is none. */
+/** Makes the error for an answer that the contract does not allow. */
 function notInContract(method: string): CacheError {
   return new CacheError('ERR_CACHE_STORE', `the store's ${method} answered with something its contract does not allow`)
 }

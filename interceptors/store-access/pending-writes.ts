@@ -1,9 +1,9 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 
-/** Beyond so many the oldest are not waited for: a store that never answers may have left them. */
+/** How many are waited for; beyond that the oldest are not, which a store that never answers may have left. */
 const MAX_PENDING = 10_000
 
-/** What a store is still at work on, for those who have to wait for it. */
+/** The writes that a store has not finished, for callers who wait for them. */
 export class PendingWrites {
   readonly #pending = new Set<Promise<void>>()
 
@@ -20,7 +20,7 @@ export class PendingWrites {
     }
   }
 
-  /** Settles once what is pending now is over, however it ends. */
+  /** Settles once all that is pending now has ended, in whatever way. */
   async settled(): Promise<void> {
     if (this.#pending.size > 0) await Promise.all(this.#pending)
   }
@@ -30,8 +30,8 @@ export class PendingWrites {
   }
 }
 
-/** Settles as the promise does, or after so long. Its timer keeps the process alive: whoever awaits this would else be left
- * behind by a process that has nothing more to do. */
+/** Settles as the promise does, or after `timeoutMs`. Its timer keeps the process alive: otherwise a process that has nothing
+ * more to do would end while a caller waits. */
 export async function withinTime(promise: Promise<void>, timeoutMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>(resolve => {

@@ -68,7 +68,7 @@ export function withDeadline<T>(
     }
     let last: NodeJS.Immediate | undefined
     const timer = setTimeout(() => {
-      // Where it was this process that took so long, the store's answer may have been waiting to be read all the time.
+      // If this process stood still, the store's answer may have arrived, and is read before this.
       last = setImmediate(expire)
     }, remaining)
     Promise.resolve(promise).then(
@@ -92,16 +92,16 @@ export function tooLate(timeoutMs: number, operation: string, remaining = timeou
   return new CacheError('ERR_CACHE_TIMEOUT', `the store took more than ${timeoutMs} ms to ${operation}${before}`)
 }
 
-/** Whether a deadline is all that a call has failed by: then what it was about may be as good as ever. */
+/** Whether a call has failed only because of the deadline: the stored response may be intact. */
 export function isLate(error: unknown): boolean {
   return propertyOf(error, 'code') === 'ERR_CACHE_TIMEOUT'
 }
 
-/** The deadline has been reported; nobody waits for what comes after it. */
+/** Runs what follows a late answer. Its errors are ignored: the deadline has been reported. */
 function attempt(action: () => void): void {
   try {
     action()
   } catch {
-    // As above.
+    // Ignored, as said above.
   }
 }

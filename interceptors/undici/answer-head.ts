@@ -4,19 +4,19 @@ import type { FieldLines } from '../../lib/rfc9111/types.ts'
 import type { ResponseHead } from './downstream-handler.ts'
 import { type HeaderObject, toHeaderObject, toRawHeaders } from './header-lines.ts'
 
-/** What is made once from an answer's lines and used for each reply. */
+/** The part of a header section that is made once from an answer's lines, and used for each reply. */
 interface Template {
   /** Holds `age` and `cache-status` from the start, so that a copy and two assignments make the headers. */
   readonly headers: HeaderObject
-  /** Names in `headers` whose values are arrays, to be copied as well. */
+  /** The names in `headers` whose values are arrays, which are copied as well. */
   readonly lists: readonly string[]
-  /** What caches nearer to the origin said. */
+  /** The members of Cache-Status from caches nearer to the origin. */
   readonly upstreamStatus: readonly string[]
   readonly lines: FieldLines
   raw: PackedRaw | undefined
 }
 
-/** Names and values one after the other, and where each ends. */
+/** The bytes of names and values in one buffer, and the offset at which each ends. */
 interface PackedRaw {
   readonly bytes: Buffer
   readonly ends: readonly number[]
@@ -24,7 +24,7 @@ interface PackedRaw {
 
 const TEMPLATES_KEPT = 1024
 
-/** Templates of the answers in use: the last one or two thousand, so that what is hot is quick and memory is bounded. */
+/** The templates of the answers used last, one or two thousand of them: memory stays bounded. */
 let young = new Map<FieldLines, Template>()
 let old = new Map<FieldLines, Template>()
 
@@ -100,7 +100,7 @@ function packRaw(lines: FieldLines): PackedRaw {
   return { bytes: Buffer.concat(raw), ends: raw.map(({ length }) => (end += length)) }
 }
 
-/** Fresh buffers, by one copy: whoever writes into them does not reach the template. */
+/** Makes new buffers by one copy, so that nobody can change the template through them. */
 function unpackRaw({ bytes, ends }: PackedRaw): Buffer[] {
   const copy = Buffer.from(bytes)
   const raw: Buffer[] = []

@@ -3,15 +3,15 @@ import type { Dispatcher } from 'undici'
 import { type CacheContext, OUTCOME, type Outcome, type OutcomeHolder } from '../outcome/outcome.ts'
 import type { HeaderObject } from './header-lines.ts'
 
-/** What feeds a client: the origin's connection, or the player of a stored body. */
+/** Where a response comes from: the origin's connection, or the replay of a stored body. */
 export interface ResponseSource {
   pause(): void
   resume(): void
-  /** Ends the response; the source tells the client so by `fail`. */
+  /** Ends the response; the source then calls `fail` of the handler. */
   abort(reason: Error): void
 }
 
-/** A response's header section, in either handler API's form, made when asked for. */
+/** A response's header section in the form of either handler API, made when it is read. */
 export interface ResponseHead {
   readonly statusCode: number
   readonly statusText: string
@@ -19,14 +19,15 @@ export interface ResponseHead {
   rawHeaders(): Buffer[]
 }
 
-/** The one who asked, whichever handler API it speaks. It is started once, gets one header section, and exactly one of
- * `end` and `fail`; where its own `end` throws, what it threw as well. To the new API it is the controller as well. */
+/** The handler that a request came with, whichever handler API it has. It is started once, gets one final header section, and
+ * exactly one of `end` and `fail`; where its own `end` throws, it gets what it threw as well. For the current API it is the
+ * controller, too. */
 export abstract class DownstreamHandler implements Dispatcher.DispatchController {
   /** Whether the final header section has been delivered. */
   hasHead = false
   /** Whether `end` or `fail` has been delivered. */
   isFinished = false
-  /** What the handler threw before the final header section: no failure of the origin. */
+  /** What the handler threw before the final header section: it is not a failure of the origin. */
   fault: unknown
   readonly #holder: OutcomeHolder
   /** Where the response comes from just now. */
@@ -118,7 +119,7 @@ export abstract class DownstreamHandler implements Dispatcher.DispatchController
     }
   }
 
-  /** What the cache did, for whoever has the context. */
+  /** Puts the outcome into the context. */
   settle(outcome: Outcome): void {
     this.#holder.outcome = outcome
     if (this.#context !== undefined) this.#context.fromCache = outcome.fromCache
@@ -174,8 +175,7 @@ export abstract class DownstreamHandler implements Dispatcher.DispatchController
   protected abstract deliverError(error: Error): void
 }
 
-/** Has a client told that its request is under way, where that has not been done. A handler that throws at this ends its own
- * request, as in undici. */
+/** Starts a handler, unless it has been started. One that throws at this aborts its own request, as in undici. */
 export function startOnce(client: DownstreamHandler): void {
   if (client.isStarted) return
   try {
@@ -185,12 +185,12 @@ export function startOnce(client: DownstreamHandler): void {
   }
 }
 
-/** For a source of which nobody wants any more. */
+/** Makes the reason to abort a source whose response nobody reads any more. */
 export function nobodyWaits(): Error {
   return new Error('nobody waits for the response')
 }
 
-/** What undici itself gives where a request is aborted without a reason. */
+/** Makes the error that undici gives where a request is aborted without a reason. */
 function abortError(): Error {
   return Object.assign(new Error('Request aborted'), { name: 'AbortError', code: 'UND_ERR_ABORTED' })
 }

@@ -3,10 +3,10 @@ import type { Dispatcher } from 'undici'
 import type { CacheContext, OutcomeHolder } from '../outcome/outcome.ts'
 import { DownstreamHandler, type ResponseHead } from './downstream-handler.ts'
 
-/** What handlers of either API may have. */
+/** The methods that handlers of either API may have. */
 interface RequestHooks {
   onResponseStarted?(): void
-  /** undici 8 calls these two for either, undici 7 for none that has come through `compose`. */
+  /** undici 8 calls these two on handlers of either API, undici 7 on none that has come through `compose`. */
   onBodySent?(chunk: unknown): void
   onRequestSent?(): void
 }
@@ -24,15 +24,15 @@ export interface LegacyHandler extends RequestHooks {
 /** A handler of either kind; undici 7's `compose` hands over objects that are both. */
 export type AnyHandler = Dispatcher.DispatchHandler & LegacyHandler
 
-/** Speaks legacy to what understands it: its raw headers are then ours, flat, so that no wrapper folds several Set-Cookie
- * lines into one. */
+/** Makes a DownstreamHandler of a handler of either API. One that has the legacy API is called by that: it then gets raw headers
+ * as a flat list, and no wrapper folds several Set-Cookie lines into one. */
 export function toDownstreamHandler(handler: AnyHandler, holder: OutcomeHolder | undefined): DownstreamHandler {
   return typeof handler.onHeaders === 'function' || typeof handler.onConnect === 'function'
     ? new LegacyDownstreamHandler(handler, holder)
     : new ModernDownstreamHandler(handler, holder)
 }
 
-/** undici 7's types tell another tale of them. */
+/** Reads the optional methods, which undici 7's types leave out. */
 function hooksOf(handler: object): RequestHooks {
   return handler
 }
@@ -57,7 +57,7 @@ class ModernDownstreamHandler extends DownstreamHandler {
     return this.#rawHeaders ?? null
   }
 
-  /** undici's own interceptors put what they have made of the fields here. */
+  /** Set by undici's own interceptors to the fields as they have changed them. */
   override set rawHeaders(lines: Buffer[] | null) {
     this.#rawHeaders = lines ?? []
   }

@@ -2,7 +2,7 @@ import type { FieldLine, FieldLines } from '../../lib/rfc9111/types.ts'
 import type { ResponseHead } from './downstream-handler.ts'
 import { type HeaderObject, toHeaderObject, toRawHeaders } from './header-lines.ts'
 
-/** A header section made from lines: an origin's, with this cache's member of Cache-Status after what others said. */
+/** A header section made from lines, such as an origin's. This cache's member of Cache-Status comes after those of others. */
 export class LinesHead implements ResponseHead {
   readonly statusCode: number
   readonly statusText: string
@@ -25,7 +25,7 @@ export class LinesHead implements ResponseHead {
 
 const NO_LINES: FieldLines = []
 
-/** Trailers in the form of a header section. */
+/** Makes trailers into the form of a header section. */
 export function trailersHead(lines: FieldLines): ResponseHead {
   return lines.length === 0 ? NO_TRAILERS : new LinesHead(0, '', lines)
 }

@@ -1,20 +1,20 @@
 import type { DispatchOptions } from './dispatch-options.ts'
 import type { DownstreamHandler } from './downstream-handler.ts'
 
-/** undici from 8.13 on has a hook among the options of a request: dispatchers call it while the request waits for a
- * connection, with a function that takes it out of their queue. No package can import the symbol that it stands under. */
+/** The description of the symbol under which undici, from 8.13 on, has a hook among the options of a request: dispatchers call
+ * it while the request waits for a connection, with a function that takes it out of their queue. No package can import it. */
 const HOOK = 'queued abort'
 
 type Cancel = (reason: Error) => void
 type Hook = (cancel: Cancel) => void
 
-/** What may take a request out of the queue: those who want what it brings have all left. */
+/** Takes a request out of the queue once nobody waits for its response any more. */
 export interface Queued {
   onQueued(cancel: Cancel): void
 }
 
-/** The options with a hook of the cache's own: an aborted caller leaves, and its request is taken out of the queue only by
- * `queued`, since others may wait for what it brings. `client`: the caller; undefined: it aborts in another way. */
+/** Replaces the hook by one of the cache's own: an abort ends the caller's part alone, and only `queued` takes the request out of
+ * the queue, since others may wait for its response. `client`: the caller; undefined: it aborts in another way. */
 export function withQueuedAbort(
   opts: DispatchOptions,
   client: DownstreamHandler | undefined,
