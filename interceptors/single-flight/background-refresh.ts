@@ -10,7 +10,7 @@ import { type FlightRegistry, flightName } from './flight-registry.ts'
 import { HeldLease } from './held-lease.ts'
 import type { BackgroundExchange, OriginPort } from './origin-port.ts'
 
-/** How long after a refresh that has brought nothing the next may begin, and of how many such it is known. */
+/** How long after a refresh in vain the next may begin, and how many such are remembered. */
 const PAUSE_MS = 1000
 const MAX_IN_VAIN = 10_000
 
@@ -26,17 +26,17 @@ export interface BackgroundServices {
   }
 }
 
-/** What is fetched without the one who asked waiting for it. */
+/** Sends requests that no client waits for. */
 export class BackgroundRefresh {
   readonly #services: BackgroundServices
   readonly #origin: OriginPort
-  /** With the dispatcher that each goes through. */
+  /** Each with the dispatcher that it goes through. */
   readonly #exchanges = new Map<BackgroundExchange, Dispatch>()
-  /** What is being fetched anew, whoever has asked for it. */
+  /** The flights of refreshes, by what is refreshed. */
   readonly #refreshes = new Map<string, Flight>()
-  /** What was fetched anew in vain a moment ago: an origin in trouble is not asked again with each hit. */
+  /** What was refreshed in vain a moment ago: an origin that fails is not asked again with each hit. */
   readonly #inVain = new ExpiringSet(PAUSE_MS, MAX_IN_VAIN)
-  /** What is to be fetched unless another process is at it. */
+  /** Refreshes that wait for a lease. */
   readonly #planned = new Map<string, FlightContext>()
   #isClosed = false
 
@@ -45,8 +45,8 @@ export class BackgroundRefresh {
     this.#origin = origin
   }
 
-  /** Fetches anew what was served stale, unless that is being done already, by this process or by another that shares the
-   * store. RFC 5861 §3 */
+  /** Refreshes a response that was served stale, unless this process does so already, or another one that shares the store.
+   * RFC 5861 §3 */
   async refresh(context: FlightContext, request: Request, plan: ForwardPlan): Promise<void> {
     const { guard, flights, settings } = this.#services
     const what = refreshName(request, plan)
@@ -74,9 +74,10 @@ export class BackgroundRefresh {
     this.#refresh(what, inBackground, request, current, flight)
   }
 
-  /** `over` is called when it is known whether the response is stored; perhaps more than once. */
+  /** Sends the request of a flight. `over` is called when it is known whether the response is stored; perhaps more than
+   * once. */
   fetch(context: FlightContext, request: Request, plan: ForwardPlan, flight: Flight, over = () => {}): void {
-    // What is thrown is nobody's: the client has its answer or has left, and who waits now asks for itself.
+    // What the dispatcher throws is nobody's: the client has its answer or has left, and followers send their own.
     const exchange = this.#origin.sendLater(context, request, plan, flight, () => {
       this.#exchanges.delete(exchange)
       over()
@@ -84,13 +85,13 @@ export class BackgroundRefresh {
     this.#exchanges.set(exchange, context.next)
   }
 
-  /** Ends what goes through one dispatcher. */
+  /** Aborts the requests that go through one dispatcher. */
   release(next: Dispatch): void {
     for (const [what, context] of this.#planned) if (context.next === next) this.#planned.delete(what)
     for (const [exchange, through] of [...this.#exchanges]) if (through === next) exchange.cancel()
   }
 
-  /** Ends everything, for good. */
+  /** Aborts all of them, and sends no more. */
   close(): void {
     this.#isClosed = true
     this.#planned.clear()
@@ -109,8 +110,8 @@ export class BackgroundRefresh {
     })
   }
 
-  /** The plan by what is stored now, since another process may have fetched it between the lookup and the lease; undefined:
-   * there is no need for it any more. */
+  /** Plans the refresh anew by what is stored now, since another process may have refreshed it between the lookup and the
+   * lease; undefined: no refresh is needed any more. */
   async #lookAgain(request: Request, plan: ForwardPlan): Promise<ForwardPlan | undefined> {
     const { guard, settings } = this.#services
     const variantOf = (names: readonly string[]) => variantKey(request, names)
@@ -125,7 +126,7 @@ export class BackgroundRefresh {
   }
 }
 
-/** A stored response by the same name is fetched anew for all who get it. */
+/** Names a stored response: one refresh serves all who get it. */
 function refreshName({ key }: Request, { stored }: ForwardPlan): string {
   return `${key} ${stored[0]?.entry.variantKey}`
 }

@@ -20,7 +20,7 @@ import { HeldLease } from './held-lease.ts'
 import { LeaseAcquisition } from './lease-acquisition.ts'
 import type { LookUp, OriginPort } from './origin-port.ts'
 
-/** What an origin has to give its header section to another's request, before those who wait ask for themselves. */
+/** How long a follower waits for the leader's header section before it sends a request of its own. */
 const LONGEST_WAIT_MS = 30_000
 
 /** What single-flight works with. */
@@ -46,8 +46,8 @@ export interface CoalescerPorts {
   readonly pending: PendingRequests
 }
 
-/** Has those who ask for the same thing at once share one request to the origin: those of this process by way of its
- * flights, those of others by way of the store's leases. */
+/** Sends one request to the origin where several ask for the same response: within this process by its flights, across
+ * processes by the store's leases. */
 export class Coalescer {
   readonly #services: CoalescerServices
   readonly #ports: CoalescerPorts
@@ -57,7 +57,7 @@ export class Coalescer {
     this.#ports = ports
   }
 
-  /** The request with what is fetching the same thing as the store is asked. */
+  /** Notes the flight that is under way for the same response while the store is asked. */
   withUnderWay(context: FlightContext, request: Request): FlightContext {
     const { progress } = context
     if (progress.kind !== 'first') return context
@@ -66,7 +66,7 @@ export class Coalescer {
     return underWay === progress.underWay ? context : { ...context, progress: { kind: 'first', underWay } }
   }
 
-  /** One request to the origin at a time for what several ask for. Who has waited in vain asks for itself. */
+  /** Sends the request, or waits for a flight that is under way. A request that has waited in vain is sent. */
   fetchOrWait(context: FlightContext, request: Request, plan: ForwardPlan): boolean {
     const { progress } = context
     if (progress.kind === 'leader') return this.#fetchAsLeader(context, request, plan, progress.flight)
@@ -82,12 +82,12 @@ export class Coalescer {
     return this.#send(mayAskAgain(plan) ? asItStands(context) : context, request, plan, name)
   }
 
-  /** After another's response has been stored, or what was waited for has come to nothing. */
+  /** Looks the request up once more, after it has waited for another's response. */
   #lookAgain(context: FlightContext, request: Request): boolean {
     return this.#ports.lookUp(afterWaiting(context, 'response'), request)
   }
 
-  /** Something has come for the same key, and may serve this request once it is stored. */
+  /** Waits until a response for the same key that is complete has been stored, and looks again. */
   #awaitStoring(context: FlightContext, request: Request, result: Promise<unknown>): boolean {
     const { settings } = this.#services
     const { pending, lookUp } = this.#ports
@@ -116,7 +116,7 @@ export class Coalescer {
       shareOf: stream => this.#shareOf(stream, request),
       lookUp: () => this.#lookAgain(kept, request),
       fetch: () => this.#ports.origin.send(kept, request, plan),
-      // The first of those that come too late to read along leads the others, and may have been served already.
+      // The first of the followers that are too late to share the response leads the others, and may be answered already.
       fetchAnew: () =>
         flight.isOverdue(settings.coalesceTimeoutMs)
           ? this.#ports.lookUp(kept, request)
@@ -125,7 +125,7 @@ export class Coalescer {
     return true
   }
 
-  /** What a request can use of a response that another's has brought. */
+  /** Decides what a follower can use of the leader's response. */
   #shareOf({ entry }: Stream, request: Request): Share {
     if (entry.variantKey !== variantKey(request, entry.vary)) return 'nothing'
     const { statusOf, settings } = this.#services
@@ -145,13 +145,13 @@ export class Coalescer {
     }
   }
 
-  /** Where nothing can be stored, other processes would wait in vain. */
+  /** Whether to take a lease. Where nothing can be stored, other processes would wait in vain. */
   #isForFleet(name: string, { asOf }: ForwardPlan): boolean {
     const { flights, guard, settings } = this.#services
     return settings.coalesce === 'fleet' && guard.isKnown(asOf) && !flights.isUnshared(name)
   }
 
-  /** Of several processes, one at a time. Those of this one who ask for the same thing wait for it from now on. */
+  /** Waits until no other process fetches the same response. Requests of this process follow the flight from now on. */
   #acquireLease(context: FlightContext, request: Request, plan: ForwardPlan, name: string): boolean {
     const { client } = context
     if (client === undefined) return true
@@ -185,7 +185,7 @@ export class Coalescer {
     return true
   }
 
-  /** Others may wait for what it brings, if it has a name. */
+  /** Sends the request; with a name it starts a flight that others can follow. */
   #send(context: FlightContext, request: Request, plan: ForwardPlan, name: string | undefined): boolean {
     const { origin } = this.#ports
     if (name === undefined) return origin.send(context, request, plan)
@@ -193,7 +193,7 @@ export class Coalescer {
     return origin.send(asItStands(context), request, plan, flight)
   }
 
-  /** For the flight that has begun; where its own client has left, for those who wait for it. */
+  /** Sends the request of a flight that has begun. Where its own client has left, it is sent for the followers. */
   #fetchAsLeader(context: FlightContext, request: Request, plan: ForwardPlan, flight: Flight): boolean {
     if (context.client !== undefined) return this.#ports.origin.send(context, request, plan, flight)
     this.#ports.background.fetch(context, request, plan, flight)

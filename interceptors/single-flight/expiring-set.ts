@@ -1,12 +1,12 @@
 import { monotonicMs } from '../../lib/event-loop.ts'
 
-/** Names that count for a limited time. */
+/** A set whose members expire. */
 export class ExpiringSet {
   readonly #forMs: number
   readonly #maxNames: number
   readonly #untilMs = new Map<string, number>()
 
-  /** `maxNames`: how many are known at the most; the oldest are forgotten first. */
+  /** `maxNames`: the most that are kept; the oldest are removed first. */
   constructor(forMs: number, maxNames: number) {
     this.#forMs = forMs
     this.#maxNames = maxNames
@@ -17,7 +17,7 @@ export class ExpiringSet {
     return untilMs !== undefined && untilMs > monotonicMs()
   }
 
-  /** From now on. */
+  /** Adds a name, for as long as names are kept from now on. */
   add(name: string): void {
     const nowMs = monotonicMs()
     this.#untilMs.delete(name)

@@ -7,42 +7,42 @@ import { ExpiringSet } from './expiring-set.ts'
 import { Flight, mayCarry } from './flight.ts'
 import { KeyedSets } from './keyed-sets.ts'
 
-/** A response to an unsafe request on its way, whose own deletion does not count against it. */
+/** An unsafe request that is under way; its own deletion does not count against its response. */
 export interface Change {
   readonly key: CacheKey
-  /** Something else has deleted what is stored for the key: it may have been about this response as well. */
+  /** Something else has deleted what is stored for the key; the deletion may be about this response as well. */
   overtaken(): void
 }
 
-/** How long requests for what could not be shared are not joined again, and how many such are known. */
+/** How long a response that could not be shared keeps later requests for it apart, and how many such are remembered. */
 export const UNSHARED_MS = 30_000
 const MAX_UNSHARED = 10_000
 
-/** The flights under way. Of each name, see flightName(), one at the most can be joined. */
+/** The flights that are under way. Of each name (see flightName()) at most one can be followed. */
 export class FlightRegistry {
   readonly #timeoutMs: number
-  /** Those that may be joined. */
+  /** Flights that can be followed, by name. */
   readonly #flights = new Map<string, Flight>()
-  /** The names of those, by key: a deletion looks at nothing else. */
+  /** Their names by key, for deletions. */
   readonly #names = new KeyedSets<string>()
   readonly #all = new Set<Flight>()
   readonly #changes = new KeyedSets<Change>()
   readonly #storing = new Map<CacheKey, Promise<unknown>>()
-  /** What was last seen not to be shareable. */
+  /** Names whose last response could not be shared. */
   readonly #unshared = new ExpiringSet(UNSHARED_MS, MAX_UNSHARED)
 
-  /** `timeoutMs`: how long anybody waits for a flight to land. */
+  /** `timeoutMs`: how long a follower waits for a response to be stored. */
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs
   }
 
-  /** The flight to join; undefined: there is none. */
+  /** Finds the flight to follow. */
   find(name: string): Flight | undefined {
     const flight = this.#flights.get(name)
     return flight?.isOverdue(this.#timeoutMs) ? undefined : flight
   }
 
-  /** Begins a flight, which others find, unless the last response of that name was for one alone. */
+  /** Starts a flight. Others find it, unless the last response of that name could not be shared. */
   start(name: string, key: CacheKey): Flight {
     const flight = new Flight(key, {
       seen: isShareable => this.#saw(name, isShareable),
@@ -59,17 +59,17 @@ export class FlightRegistry {
     return flight
   }
 
-  /** Whether the last response of that name was for one alone, lately. */
+  /** Whether the last response of that name, not long ago, could not be shared. */
   isUnshared(name: string): boolean {
     return this.#unshared.has(name)
   }
 
-  /** Settles when it is known whether what has come for a key is stored; undefined: nothing is being stored. */
+  /** Settles when it is known whether a complete response for the key is stored; undefined: none is being stored. */
   storingOf(key: CacheKey): Promise<unknown> | undefined {
     return this.#storing.get(key)
   }
 
-  /** All that will come for that key has come, and the store is at work on it. */
+  /** Notes that a complete response for the key is being stored. */
   noteStoring(key: CacheKey, stored: Promise<unknown>): void {
     this.#storing.set(key, stored)
     void stored.then(() => {
@@ -77,15 +77,15 @@ export class FlightRegistry {
     })
   }
 
-  /** Has the change told of what overtakes it, once, unless the returned function was called before. */
+  /** Tells a change of the first deletion that overtakes it. The returned function ends that. */
   watch(change: Change): () => void {
     this.#changes.add(change.key, change)
     return () => this.#changes.delete(change.key, change)
   }
 
-  /** What is stored for the key, or everything, is being deleted: who asks from now on does not join what was asked for
-   * before. The store's positions keep what that brings from being stored; a change has none, and is told, unless the
-   * deletion is its own (`by`). */
+  /** What is stored for the key, or everything, is being deleted: later requests do not follow earlier flights. The store's
+   * positions keep the responses of those from being stored; a change has no position, and is told, unless the deletion is
+   * its own (`by`). */
   overtake(key?: CacheKey, by?: Change): void {
     for (const name of key === undefined ? [...this.#flights.keys()] : this.#names.of(key)) {
       const flight = this.#flights.get(name)
@@ -95,13 +95,13 @@ export class FlightRegistry {
     }
     for (const change of key === undefined ? this.#changes.all() : this.#changes.of(key)) {
       if (change === by) continue
-      // Once is enough, however many changes of one key are under way.
+      // A change is told once.
       this.#changes.delete(change.key, change)
       change.overtaken()
     }
   }
 
-  /** As `overtake()`, for what carries the tag: whoever is known not to goes on. */
+  /** As `overtake()`, for responses that may carry the tag. */
   overtakeTagged(tag: string): void {
     for (const [name, flight] of [...this.#flights]) {
       if (!flight.mayCarry(tag)) continue
@@ -115,7 +115,7 @@ export class FlightRegistry {
     }
   }
 
-  /** Releases everybody. */
+  /** Settles all flights, and releases all waiters. */
   close(): void {
     for (const flight of [...this.#all]) flight.settle('nothing', true)
   }
@@ -131,8 +131,8 @@ export class FlightRegistry {
   }
 }
 
-/** What requests that may share one fetch have in common, how long its body may pause among it; undefined for one that
- * wants an answer of its own. */
+/** Names what requests have in common that may share a response, `bodyTimeout` included; undefined: the request needs a
+ * response of its own. */
 export function flightName(
   request: Request,
   { bodyTimeout = null }: Pick<DispatchOptions, 'bodyTimeout'>

@@ -9,50 +9,50 @@ import type { DownstreamHandler, ResponseHead } from '../undici/downstream-handl
 /** The context of a request that may wait for a flight, or lead one. */
 export type FlightContext = RequestContext<Flight>
 
-/** A response on its way, that others may read along with. */
+/** A response that is being received, and that others may share. */
 export interface Stream {
   readonly entry: Entry
   /** Whether it is not too late to join. */
   isOpen(): boolean
-  /** Gives the client the response from its first byte on; `own` is its own request. False: it is too late for that. */
+  /** Gives the client the response from its first byte on; `own` is its own request. False: it is too late. */
   join(client: DownstreamHandler, own: StandaloneRequest, head: ResponseHead, outcome: Outcome): boolean
 }
 
-/** One that waits. */
+/** A request that waits for a flight. */
 export interface Waiter {
-  /** The header section is there. True: it waits no longer. */
+  /** Called with the header section. True: the wait is over. */
   streaming(stream: Stream): boolean
-  /** What comes does not come on, and it is too late to read along. */
+  /** The response has stalled, and it is too late to share it. */
   givenUp(): void
   settled(result: FlightResult): void
 }
 
-/** One that is told what becomes of a flight, and does not wait for what it brings. */
+/** Observes a flight without waiting for its response. */
 export interface Observer {
-  /** The header section is there. */
+  /** Called with the header section. */
   seen(isShareable: boolean): void
-  /** A deletion came: nothing of it will be stored. */
+  /** A deletion has come: the response will not be stored. */
   overtaken(): void
   settled(result: FlightResult): void
 }
 
-/** One that sees to a flight. */
+/** Whoever sends the request of a flight. */
 export interface Owner {
-  /** One waits, after a time in which nobody did. */
+  /** There is a waiter, where there was none. */
   someoneWaits(): void
-  /** One that waited waits no longer. */
+  /** A waiter has left. */
   someoneLeft(): void
 }
 
 interface FlightEvents {
-  /** The header section is there. */
+  /** Called with the header section. */
   seen(isShareable: boolean): void
   settled(flight: Flight): void
-  /** Nobody waits for it any more. */
+  /** All waiters have been released. */
   released(flight: Flight): void
 }
 
-/** One request on its way to the origin, and those who wait for what it brings. */
+/** One request to the origin, and the requests that wait for its response. */
 export class Flight implements FlightState {
   owner: Owner | undefined
   observer: Observer | undefined
@@ -74,13 +74,13 @@ export class Flight implements FlightState {
     return this.#result
   }
 
-  /** Whether it is too late to read along, and has been on its way for longer than anybody waits for the rest of it. */
+  /** Whether it is too late to share the response, and it takes longer than anybody waits for it to be stored. */
   isOverdue(timeoutMs: number): boolean {
     if (this.#isGivenUp) return true
     return this.#stream?.isOpen() === false && monotonicMs() > this.#streamsSinceMs + timeoutMs
   }
 
-  /** Whether what it brings may carry the tag. */
+  /** Whether its response may carry the tag. */
   mayCarry(tag: string): boolean {
     return this.#stream === undefined ? mayCarry(this.key, tag) : this.#stream.entry.tags.includes(tag)
   }
@@ -89,7 +89,7 @@ export class Flight implements FlightState {
     return this.#waiting.size > 0
   }
 
-  /** Has the passenger told of what comes, at once of what is there already; not after the returned function was called. */
+  /** Adds a waiter; it is told at once of a response that is there already. The returned function removes it. */
   wait(waiter: Waiter): () => void {
     if (this.#stream !== undefined && waiter.streaming(this.#stream)) return () => {}
     this.#waiting.add(waiter)
@@ -99,7 +99,7 @@ export class Flight implements FlightState {
     }
   }
 
-  /** The header section says that the response may be shared. `onDone`: all who have waited for it know. */
+  /** The header section permits sharing. `onDone` is called when all waiters have been told. */
   share(stream: Stream, onDone: () => void): void {
     if (this.#result !== undefined) return onDone()
     this.#stream = stream
@@ -107,14 +107,14 @@ export class Flight implements FlightState {
     this.#events.seen(true)
     this.observer?.seen(true)
     const told = (waiter: Waiter) => {
-      // What has landed meanwhile tells them more.
+      // A result that came meanwhile tells them more.
       if (this.#stream === undefined || !this.#waiting.has(waiter)) return
       if (waiter.streaming(stream)) this.#waiting.delete(waiter)
     }
     forEachInSlices([...this.#waiting], told, onDone)
   }
 
-  /** Who waits need not wait for the one who keeps it from coming on: the first of them leads the others. */
+  /** Releases the waiters from a response that a stalled reader holds up: the first of them leads the others. */
   giveUp(): void {
     this.#isGivenUp = true
     forEachInSlices([...this.#waiting], waiter => {
@@ -123,13 +123,14 @@ export class Flight implements FlightState {
     this.owner?.someoneLeft()
   }
 
-  /** The header section says that nobody else can use the response. */
+  /** The header section forbids sharing. */
   shareWithNobody(): void {
     this.#events.seen(false)
     this.observer?.seen(false)
   }
 
-  /** Releases everybody; later calls do nothing. `isUrgent`: within this turn of the event loop, however many they are. */
+  /** Settles the flight, and releases all waiters; later calls do nothing. `isUrgent`: within this turn of the event loop,
+   * however many there are. */
   settle(result: FlightResult, isUrgent = false): void {
     if (this.#result !== undefined) {
       if (isUrgent) this.#release(this.#result, true)
@@ -139,7 +140,7 @@ export class Flight implements FlightState {
     this.#stream = undefined
     this.#events.settled(this)
     const { observer } = this
-    // A landed flight may be remembered for a while, by the map it was in: not so what saw to it, and to the response.
+    // A settled flight may be referred to for a while; its owner and observer need not be.
     this.owner = undefined
     this.observer = undefined
     observer?.settled(result)
@@ -158,8 +159,8 @@ export class Flight implements FlightState {
   }
 }
 
-/** Whether a response for that key may carry the tag, for all that is known before it is there: its origin. Where the key
- * holds another Host than the origin's, whatever its origin is called. */
+/** Whether a response for the key may carry the tag, before there is a response: its origin decides. A key with a Host of its
+ * own may carry any. */
 export function mayCarry(key: CacheKey, tag: string): boolean {
   const origin = originOfTag(tag)
   return origin === undefined || key.startsWith(`${origin}/`) || key.includes('|')

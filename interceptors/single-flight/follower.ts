@@ -5,7 +5,8 @@ import type { DownstreamHandler, ResponseHead, ResponseSource } from '../undici/
 import { soon } from '../undici/soon.ts'
 import type { Flight, Stream, Waiter } from './flight.ts'
 
-/** What a follower can be given of a response on its way: itself, what is made of it once it is stored, or nothing. */
+/** What a follower can use of a response that is being received: the response itself, what is stored of it later, or
+ * nothing. */
 export type Share = { readonly head: ResponseHead; readonly outcome: Outcome } | 'once stored' | 'nothing'
 
 export interface FollowerOptions {
@@ -14,18 +15,18 @@ export interface FollowerOptions {
   readonly flight: Flight
   /** How long it waits for the header section. */
   readonly headersTimeoutMs: number
-  /** How long it waits, beyond that, for what it cannot read along with. */
+  /** How long it waits after that for a response that it cannot share. */
   readonly storingTimeoutMs: number
   shareOf(stream: Stream): Share
-  /** What came is stored. */
+  /** The response is stored. */
   lookUp(): void
-  /** It has waited in vain. */
+  /** The wait was in vain. */
   fetch(): void
-  /** What it has waited for takes too long to be stored. */
+  /** The response takes too long to be stored. */
   fetchAnew(): void
 }
 
-/** A request that waits for what another has already been sent for, and reads along as soon as there is something. */
+/** A request that waits for the response to another one, and shares it as soon as its header section is there. */
 export class Follower implements Waiter, ResponseSource {
   readonly #options: FollowerOptions
   #leave: (() => void) | undefined
@@ -54,7 +55,7 @@ export class Follower implements Waiter, ResponseSource {
       return true
     }
     if (share === 'nothing') {
-      this.#goOn('fetch')
+      this.#release('fetch')
       return true
     }
     this.#waitAtMost(storingTimeoutMs, 'fetchAnew')
@@ -62,11 +63,11 @@ export class Follower implements Waiter, ResponseSource {
   }
 
   givenUp(): void {
-    this.#goOn('fetchAnew')
+    this.#release('fetchAnew')
   }
 
   settled(result: FlightResult): void {
-    this.#goOn(result === 'stored' ? 'lookUp' : 'fetch')
+    this.#release(result === 'stored' ? 'lookUp' : 'fetch')
   }
 
   // ResponseSource
@@ -84,13 +85,13 @@ export class Follower implements Waiter, ResponseSource {
   #waitAtMost(timeoutMs: number, then: 'fetch' | 'fetchAnew'): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
-      this.#goOn(then)
+      this.#release(then)
       this.#leave?.()
     }, timeoutMs)
   }
 
-  /** Not at once: this may be a callback of another's response, within which nothing is sent. */
-  #goOn(way: 'lookUp' | 'fetch' | 'fetchAnew'): void {
+  /** Ends the wait, and goes on in a later turn: nothing is sent within a callback of another response. */
+  #release(way: 'lookUp' | 'fetch' | 'fetchAnew'): void {
     if (this.#isDone) return
     this.#end()
     soon(() => {

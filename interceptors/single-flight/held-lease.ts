@@ -11,15 +11,15 @@ import { LONGEST_PAUSE_MS } from './lease-acquisition.ts'
 export interface HeldLeaseOptions {
   readonly guard: StoreGuard
   readonly settings: { readonly leaseMs: number; readonly coalesceTimeoutMs: number }
-  /** Whose request it is held for; undefined: it goes on in the background, and nobody waits for the lease. */
+  /** The client that the lease is held for; undefined: a background request, whose lease nobody waits for. */
   readonly client: DownstreamHandler | undefined
 }
 
-/** Those who wait ask again within that time, and find out that it is over: none of them has to wait for the next. */
+/** Waiters ask again within that time, and learn that the lease is over. */
 const MARK_MS = 2 * LONGEST_PAUSE_MS
 
-/** A lease that is held while a flight is under way. It is renewed, so that it can be short, and let go of as soon as other
- * processes have no more reason to wait than those of this one who cannot read along. */
+/** A lease that is held while a flight is under way. It is short, and renewed; it is released as soon as other processes have
+ * no more reason to wait than the followers of this process that cannot share the response. */
 export class HeldLease implements Observer {
   readonly #lease: Lease
   readonly #options: HeldLeaseOptions
@@ -40,12 +40,12 @@ export class HeldLease implements Observer {
     else this.#end('unshared', UNSHARED_MS)
   }
 
-  /** What comes will not be stored: the next one may begin. */
+  /** The response will not be stored: another process may begin. */
   overtaken(): void {
     this.#end()
   }
 
-  /** Where the client has left, the next one may begin. */
+  /** Where the client has left, another process may begin. */
   settled(result: FlightResult): void {
     if (result === 'nothing' && this.#options.client?.aborted) this.#end()
     else this.#end('done', MARK_MS)
@@ -54,7 +54,7 @@ export class HeldLease implements Observer {
   #renew(): void {
     const { guard, settings } = this.#options
     void mapMaybe(guard.renew(this.#lease, settings.leaseMs), isHeld => {
-      // It may be held all the same: it is let go of as if it were.
+      // It may be held all the same, and is released as if it were.
       if (!isHeld) clearInterval(this.#renewal)
     })
   }

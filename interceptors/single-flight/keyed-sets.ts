@@ -1,6 +1,6 @@
 const NONE: readonly never[] = []
 
-/** What belongs to keys: each step costs as much whether there are a few keys or a million. */
+/** Sets of members by key. Each operation takes the same time however many keys there are. */
 export class KeyedSets<T> {
   readonly #sets = new Map<string, Set<T>>()
 
@@ -15,7 +15,7 @@ export class KeyedSets<T> {
     if (set?.delete(member) && set.size === 0) this.#sets.delete(key)
   }
 
-  /** What belongs to a key by now. */
+  /** The members of a key, as a copy. */
   of(key: string): readonly T[] {
     const set = this.#sets.get(key)
     return set === undefined ? NONE : [...set]

@@ -8,7 +8,7 @@ import type { Flight, Observer, Owner } from './flight.ts'
 
 export interface LeaseAcquisitionOptions {
   readonly client: DownstreamHandler
-  /** Of this request; others of this process wait for it. */
+  /** The flight of this request; others of this process follow it. */
   readonly flight: Flight
   /** Of the flight, and of the lease. */
   readonly name: string
@@ -18,29 +18,29 @@ export interface LeaseAcquisitionOptions {
   readonly guard: StoreGuard
   /** The lease is held from now on. */
   hold(lease: Lease): void
-  /** It is this one's turn, or what it waited for is over. */
+  /** The lease is held, or was held by another process that is done. */
   lookUp(hasWaited: boolean): void
-  /** It has waited in vain. */
+  /** The wait was in vain. */
   fetch(): void
 }
 
 const FIRST_PAUSE_MS = 20
 const PAUSE_GROWTH = 1.5
 const MAX_PAUSE_MS = 200
-/** Neighbours do not ask in step. */
+/** Processes do not ask in step. */
 const JITTER = 0.25
-/** Of those that begin before the last one's word has been forgotten. */
+/** Leases that begin before the mark of the last one has expired. */
 const MAX_ROUNDS = 8
 
-/** No longer than that passes before who waits asks again. */
+/** The longest time before a waiter asks again. */
 export const LONGEST_PAUSE_MS = MAX_PAUSE_MS * (1 + JITTER)
 
-/** A request that waits until no other process is fetching the same thing, in front of a flight that has begun. Where its
- * client leaves, it goes on for those of this process who wait for the flight. */
+/** Acquires the lease for a flight that has begun: waits until no other process fetches the same response. Where its own
+ * client leaves, it goes on for the followers of the flight. */
 export class LeaseAcquisition implements Owner, ResponseSource, Observer {
   readonly #options: LeaseAcquisitionOptions
   readonly #untilMs: number
-  /** How often what it asks for had just been done for others. */
+  /** How often another process had just finished. */
   #round = 0
   #pauseMs = FIRST_PAUSE_MS
   #hasWaited = false
@@ -60,7 +60,7 @@ export class LeaseAcquisition implements Owner, ResponseSource, Observer {
     this.#ask()
   }
 
-  // Crew, and watcher of its own flight, which others may end
+  // Owner, and observer of its own flight, which others may settle
 
   someoneWaits(): void {}
 
@@ -77,7 +77,7 @@ export class LeaseAcquisition implements Owner, ResponseSource, Observer {
 
   settled(): void {
     if (this.#options.client.isFinished) this.#end()
-    else this.#goOn('fetch')
+    else this.#proceed('fetch')
   }
 
   // ResponseSource
@@ -105,25 +105,25 @@ export class LeaseAcquisition implements Owner, ResponseSource, Observer {
     }
     switch (answer) {
       case undefined:
-        return this.#goOn('fetch')
+        return this.#proceed('fetch')
       case 'held':
         return this.#wait()
       case 'done':
-        return this.#hasWaited || this.#round === MAX_ROUNDS ? this.#goOn('lookUp') : this.#askInNextRound()
+        return this.#hasWaited || this.#round === MAX_ROUNDS ? this.#proceed('lookUp') : this.#askInNextRound()
       case 'unshared':
         flight.observer = undefined
         flight.shareWithNobody()
         flight.settle('nothing')
-        return this.#goOn('lookUp')
+        return this.#proceed('lookUp')
       default:
         hold(answer)
-        return this.#goOn('lookUp')
+        return this.#proceed('lookUp')
     }
   }
 
-  /** It has found nothing stored, and waits for nobody: what was done has been deleted since, or came after its lookup.
-   * Those who come like this take turns like the first, but not with those who have waited, and are to hear that it is
-   * done. */
+  /** Asks for the lease of the next round: nothing was found stored, though another process is done. What it stored has been
+   * deleted since, or came after the lookup. Requests that find this take the lease in turn, apart from those that have
+   * waited and are to learn that it is done. */
   #askInNextRound(): void {
     this.#round++
     this.#ask()
@@ -131,14 +131,14 @@ export class LeaseAcquisition implements Owner, ResponseSource, Observer {
 
   #wait(): void {
     const leftMs = this.#untilMs - monotonicMs()
-    if (leftMs <= 0) return this.#goOn('fetch')
+    if (leftMs <= 0) return this.#proceed('fetch')
     this.#hasWaited = true
     const pauseMs = this.#pauseMs * (1 - JITTER + 2 * JITTER * Math.random())
     this.#pauseMs = Math.min(this.#pauseMs * PAUSE_GROWTH, MAX_PAUSE_MS)
     this.#timer = setTimeout(() => this.#ask(), Math.min(pauseMs, leftMs))
   }
 
-  #goOn(way: 'lookUp' | 'fetch'): void {
+  #proceed(way: 'lookUp' | 'fetch'): void {
     if (this.#isOver) return
     const { client, flight } = this.#options
     this.#end()
