@@ -174,7 +174,7 @@ export class OriginExchange implements OriginEvents, BackgroundExchange, Resendi
     this.#tee.interrupt()
     const request = this.#request
     const { client } = this.#context
-    // Stricter than §4.4: a change whose answer was lost may have happened all the same.
+    // Stricter than §4.4: an unsafe request that ends in an error invalidates its URI too. The change may have happened.
     if (request !== undefined && !isSafe(request.method)) void this.#changes.delete(request.key)
     if (
       request === undefined ||

@@ -168,7 +168,7 @@ function demandOf(directives: RequestDirectives, judgement: Judgement, age: numb
   return undefined
 }
 
-/** Stricter than §5.2.1.1: an age of 0 does not meet max-age=0, which is how fetch and browsers ask for a validation. */
+/** Stricter than §5.2.1.1: an age of 0 does not meet `max-age=0`, by which fetch and browsers ask for a validation. */
 function exceeds(age: number, maxAge: number): boolean {
   return maxAge === 0 || age > maxAge * 1000
 }

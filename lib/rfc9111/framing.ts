@@ -8,7 +8,7 @@ export function hasBody(method: string, statusCode: number): boolean {
 
 /** How the end of the body is told apart from an interruption; undefined where it cannot be: an orderly close and a lost
  * connection look the same. RFC 9112 §6.3
- * Laxer than RFC 9112 §6.3: a transfer coding other than chunked and identity counts as one that knows its own end. */
+ * Laxer than RFC 9112 §6.3: a transfer coding other than `chunked` and `identity` counts as one that knows its own end. */
 export function framing(response: Response, method: string): 'none' | 'length' | 'coding' | undefined {
   if (!hasBody(method, response.statusCode)) return 'none'
   const fields = fieldsOf(response.lines)

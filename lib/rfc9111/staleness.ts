@@ -3,8 +3,8 @@ import type { Judgement } from './judgement.ts'
 import type { Policy } from './types.ts'
 
 /** Whether the response forbids its own reuse once stale, a successful validation apart. §4.2.4
- * Laxer than §5.2.2.10: the proxy-revalidate that s-maxage implies gives way to a stale-while-revalidate or
- * stale-if-error beside it (`permitted`), which is how origins write for shared caches. */
+ * Laxer than §5.2.2.10: the `proxy-revalidate` that `s-maxage` implies gives way to a `stale-while-revalidate`
+ * or `stale-if-error` beside it (`permitted`), which is how origins write for shared caches. */
 export function forbidsStale({ directives }: Judgement, policy: Policy, permitted = false): boolean {
   if (directives.noCache || directives.mustRevalidate) return true
   if (!policy.shared) return false

@@ -31,7 +31,7 @@ export function refusalToStore(request: Request, response: Response, policy: Pol
   // What can be used of it has become a part of a 200.
   if (statusCode === 206) return refuse('unusable-part', '§3.3')
   if (!response.lines.every(isWellFormed)) return refuse('malformed-field', 'RFC 9110 §5.5')
-  // Stricter than §3: it speaks of a range, and would answer requests for the whole.
+  // Stricter than §3: a 416 is not stored. It speaks of a range, and would answer requests for the whole.
   if (statusCode === 416) return refuse('status', '§3')
   if (policy.statusCodes?.has(statusCode) === false) return refuse('status-not-listed', '§3')
   if (directives.mustUnderstand && !UNDERSTOOD.has(statusCode)) return refuse('must-understand', '§5.2.2.3')
@@ -81,9 +81,11 @@ function refusalOfSharedCache(request: Request, judgement: Judgement, policy: Po
   if (request.fields['authorization'] !== undefined && !spoken && !directives.mustRevalidate) {
     return refuse('authorization', '§3.5')
   }
-  // Stricter than §7.3, which leaves it to the origin.
+  // Stricter than §7.3: a shared cache stores a response with Set-Cookie only if it says `public` or `s-maxage`, or with the
+  // option `storeSetCookie`. The RFC leaves it to the origin, and users get hurt by it.
   if (fields['set-cookie'] !== undefined && !spoken && !policy.storeSetCookie) return refuse('set-cookie', '§7.3')
-  // Stricter than §3: what answers a cookie is often one user's, and only a stated lifetime says that it is not.
+  // Stricter than §3: a shared cache stores the response to a request with Cookie only if it states its lifetime, or says
+  // `public`. What answers a cookie is often one user's.
   if (request.fields['cookie'] !== undefined && lifetime.source !== 'explicit' && !directives.public) {
     return refuse('cookie', '§7.3')
   }

@@ -17,7 +17,8 @@ const NOT_STORED = new Set([
   'upgrade'
 ])
 
-/** Laxer than §3.1: never omitted, whoever lists them. Without these a stored response would be judged otherwise than it was. */
+/** Laxer than §3.1: the fields that reuse is judged by (Cache-Control, Date, Age, validators, Vary) are stored though
+ * Connection or a qualified directive lists them. Without them a stored response would be judged otherwise than it was. */
 const DEPENDED_ON = ['age', 'cache-control', 'date', 'etag', 'expires', 'last-modified', 'vary']
 
 /** What a 304 leaves as it was: the length of the stored body, and what the body's bytes depend on. §3.2 */
@@ -44,9 +45,10 @@ export function storedLines(
 
 /** The stored lines with those that a 304, or a 200 to HEAD, brings in their place. An Age that it does not bring is
  * gone: it told the age of the earlier response. §3.2
- * Laxer than §3.2: Vary only grows, for a 304 often says less of it than the 200 did, and what was selected by more fields
- * is not to answer more requests.
- * Laxer than §3.2: a weak entity tag stays, for a strong one would vouch for bytes that nobody has compared. */
+ * Laxer than §3.2: Vary only grows. A 304 often lists fewer fields than the 200 did, and what was selected by more fields must
+ * not answer more requests.
+ * Laxer than §3.2: a weak ETag stays when a 304 brings it as a strong one. A strong one would vouch for bytes that nobody
+ * has compared, and parts could be combined that do not belong together. */
 export function updatedLines(stored: FieldLines, update: FieldLines): FieldLines {
   const tag = entityTag(fieldsOf(stored))
   const isKept = tag !== undefined && !isStrong(tag)

@@ -30,8 +30,9 @@ function onOneLine(value: string): string {
   return /[\n"]/.test(value) ? JSON.stringify(value) : value
 }
 
-/** Laxer than §4.1 for fields whose grammar is not known to be a list: white space around commas is dropped everywhere
- * but in quoted strings. Empty members count. Accept-Language is compared without regard to case, nor to order among equal weights. */
+/** Laxer than §4.1: selecting fields compare without white space around commas outside quoted strings, even if a field is
+ * not known to be a list, save Authorization, Proxy-Authorization and Cookie, each byte of which counts. Empty members
+ * count. Accept-Language compares without regard to case, and to order among equal weights. */
 function normalise(name: string, value: string): string {
   if (name === 'accept-language') return normaliseLanguages(value)
   if (VERBATIM.has(name)) return trimWhitespace(value)
