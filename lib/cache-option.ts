@@ -1,5 +1,5 @@
 import { type CacheInterceptor, cacheInterceptor } from '../interceptors/cache-interceptor.ts'
-import type { CacheOptions } from '../interceptors/options.ts'
+import type { CacheOptions } from '../interceptors/cache-options.ts'
 import type { CacheStore } from '../stores/store.ts'
 import { optionError } from './errors.ts'
 

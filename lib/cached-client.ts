@@ -9,7 +9,8 @@ import { isUrl } from './foreign-values.ts'
 import { targetUrl } from './target-url.ts'
 
 export interface CachedClientOptions extends Client.Options {
-  /** A store, the options of cacheInterceptor(), or an interceptor whose cache is to be shared. */
+  /** A store, the options of `cacheInterceptor()`, or an interceptor whose cache is to be shared.
+   * @default `{}` */
   cache?: CacheOption
 }
 

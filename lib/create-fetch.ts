@@ -6,12 +6,14 @@ import { optionError } from './errors.ts'
 import { originOf, refuseUnknown } from './option-checks.ts'
 
 export interface CreateFetchOptions {
-  /** A store, the options of cacheInterceptor(), or an interceptor whose cache is to be shared. */
+  /** A store, the options of cacheInterceptor(), or an interceptor whose cache is to be shared.
+   * @default `{}` */
   cache?: CacheOption
-  /** What sends the requests that the cache does not answer; whoever makes it closes it. The `dispatcher` in the init of a
-   * request comes before it. Default: undici's global dispatcher, as it is at each request. */
+  /** What sends the requests that the cache does not answer. A `dispatcher` in the init of a request comes before it.
+   * @default undici's global dispatcher, as it is at each request */
   dispatcher?: Dispatcher
-  /** Relative URLs are of this origin, and no other may be asked. Default: any origin. */
+  /** Relative URLs are of this origin, and requests to others are refused with `ERR_CACHE_ORIGIN`.
+   * @default any origin */
   origin?: string | URL
 }
 

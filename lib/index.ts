@@ -1,5 +1,6 @@
 export { type CacheInterceptor, cacheInterceptor } from '../interceptors/cache-interceptor.ts'
-export { type CacheOptions, httpxCacheDefaults } from '../interceptors/options.ts'
+export type { CacheOptions } from '../interceptors/cache-options.ts'
+export { httpxCacheDefaults } from '../interceptors/options.ts'
 export type { CacheInfo } from '../interceptors/outcome/outcome.ts'
 export { REASONS, type Reason } from '../interceptors/outcome/reasons.ts'
 export type { PurgeTarget } from '../interceptors/purge.ts'

@@ -30,21 +30,23 @@ import { checkedTag } from './tags.ts'
 export type { FileHandle, FileStats, FileSystem } from './file/file-system.ts'
 
 export interface FileStoreOptions {
-  /** Where the files go; made if it is not there. A path or a file: URL; by default `undici-http-cache` in
-   * $XDG_CACHE_HOME, or in ~/.cache. Any number of processes may share it. What others keep there is left alone. */
+  /** Where the files go, a path or a `file:` URL; made if it is not there.
+   * @default `undici-http-cache` in `$XDG_CACHE_HOME`, or in `~/.cache` */
   readonly directory?: string | URL
-  /** Upper bound of what the files occupy, in blocks of 4 KiB; kept by a sweep in the background, which removes what was
-   * not used for longest. Bytes; 2 GiB by default. */
+  /** Upper bound of what the files occupy, in blocks of 4 KiB. Bytes.
+   * @default `2147483648` (2 GiB) */
   readonly maxSizeBytes?: number
-  /** Larger bodies are not stored. Bytes; half of maxSizeBytes by default, and at most maxSizeBytes. */
+  /** Responses with larger bodies are not stored. Bytes.
+   * @default half of `maxSizeBytes` */
   readonly maxEntrySizeBytes?: number
-  /** How records are written; MessagePackSerializer by default. What another serializer has written is left
-   * alone. */
+  /** How records are written: one that encodes to bytes.
+   * @default `MessagePackSerializer` */
   readonly serializer?: Serializer<Uint8Array>
-  /** The file system: Node's own by default, or anything that looks like `node:fs/promises`, such as `memfs`. */
+  /** Another file system that looks like `node:fs/promises`, such as `memfs`.
+   * @default Node's own */
   readonly fs?: FileSystem | { readonly promises: FileSystem }
-  /** Waits until what was written has reached the disk, so that a power failure loses nothing; several times slower.
-   * False by default: what a power failure damages is then found out, and removed. */
+  /** Wait until what is written has reached the disk.
+   * @default `false` */
   readonly fsync?: boolean
 }
 

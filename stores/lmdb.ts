@@ -17,21 +17,25 @@ import type { BodyWriter, CacheStore, Lookup, PutOptions, UpdateOptions } from '
 import { StoreTime } from './store-time.ts'
 
 export interface LmdbStoreOptions {
-  /** Where the database lies: `http-cache.mdb` and what belongs to it. Made, for its owner alone, where it does not exist.
-   * `$XDG_CACHE_HOME/undici-http-cache/lmdb` by default, or `~/.cache/undici-http-cache/lmdb`. */
+  /** Where `http-cache.mdb` and the files beside it lie; made, for its owner alone, if it does not exist.
+   * @default `$XDG_CACHE_HOME/undici-http-cache/lmdb`, or `~/.cache/undici-http-cache/lmdb` */
   readonly directory?: string
-  /** Upper bound of what is stored by all processes together. Bytes; 2 GiB by default. The file itself does not shrink, and
-   * is larger by what is being written and by gaps. */
+  /** Upper bound of what is stored by all processes together; the least recently used go first. The file does not
+   * shrink, and is larger by what is being written and by gaps. Bytes.
+   * @default `2147483648` (2 GiB) */
   readonly maxSizeBytes?: number
-  /** Larger bodies are not stored. Bytes; half of maxSizeBytes by default. */
+  /** Responses with larger bodies are not stored. Bytes.
+   * @default half of `maxSizeBytes` */
   readonly maxEntrySizeBytes?: number
-  /** To bytes; MessagePackSerializer by default. What another serializer has written is not found. */
+  /** What form responses are kept in; what another one has written is not found.
+   * @default `MessagePackSerializer` */
   readonly serializer?: Serializer<Uint8Array>
-  /** What this process may keep decoded, so that the next hit need not; 0: nothing. Bytes; 16 MiB by default. Never served
-   * without asking the database whether it still holds. */
+  /** What this process may keep decoded, so that the next hit need not. It is never served without asking the database
+   * whether it still holds; `0` keeps nothing, and then a small hit takes several times as long. Bytes.
+   * @default `16777216` (16 MiB) */
   readonly maxMemorySizeBytes?: number
-  /** How exactly the last use is known that eviction goes by: it is noted at most so often for a response.
-   * Milliseconds; 10,000 by default. */
+  /** The last use of a response, which eviction goes by, is written at most so often. Milliseconds.
+   * @default `10000` */
   readonly recencyMs?: number
 }
 

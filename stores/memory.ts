@@ -16,11 +16,14 @@ import { StoreTime } from './store-time.ts'
 import { checkedTag } from './tags.ts'
 
 export interface MemoryStoreOptions {
-  /** Upper bound of what the entries occupy: fields, keys, bookkeeping and bodies. Bytes; 64 MiB by default. */
+  /** Upper bound of what is stored, counted honestly: fields, keys, bookkeeping and bodies. Bytes.
+   * @default `67108864` (64 MiB) */
   readonly maxSizeBytes?: number
-  /** Larger bodies are not stored. Bytes; 4 MiB by default. */
+  /** Responses with larger bodies are not stored; `Infinity` leaves only the bound above. Bytes.
+   * @default `4194304` (4 MiB) */
   readonly maxEntrySizeBytes?: number
-  /** How records are kept; plain objects by default, which makes a hit cheapest. */
+  /** What form responses are kept in.
+   * @default plain objects */
   readonly serializer?: Serializer
 }
 

@@ -39,16 +39,19 @@ export interface ObjectStoreOptions {
   /** Where the objects go: `fsDriver()`, `s3Driver()` of `undici-http-cache/stores/object/s3`, or one of your own. */
   readonly driver: ObjectDriver
   /** What all names begin with: letters, digits and `_ - . ! ' ( )`, with slashes between parts; up to 512 characters.
-   * `undici-http-cache/` by default. What others keep there is left alone, but for `e/`, `d/` and `m/` in the part that is
-   * named after the serializer. */
+   * Objects of others there are left alone, except for `e/`, `d/` and `m/` in the part that is named after the
+   * serializer.
+   * @default `'undici-http-cache/'` */
   readonly prefix?: string
-  /** How records are written; MessagePackSerializer by default. What another serializer has written is left alone. */
+  /** How records are written. Records of another serializer are neither found nor removed.
+   * @default `MessagePackSerializer` */
   readonly serializer?: Serializer<Uint8Array>
-  /** Larger bodies are not stored. Bytes; 1 GiB by default, 8 MiB where the driver holds bodies in memory. */
+  /** Responses with larger bodies are not stored. Bytes.
+   * @default 1 GiB; 8 MiB where the driver has no `streams` */
   readonly maxEntrySizeBytes?: number
-  /** How long the driver may take for one answer, or for the next piece of a long one, before it is given up. It bounds what a
-   * driver that hangs can hold on to; how long a request waits is the cache's `storeTimeoutMs`. Milliseconds; 30,000 by
-   * default. */
+  /** How long the driver may take for one answer, or for the next piece of a long one, before it is given up. It bounds
+   * what a driver that hangs can hold on to; how long a request waits is `storeTimeoutMs` of the cache. Milliseconds.
+   * @default `30000` */
   readonly timeoutMs?: number
 }
 

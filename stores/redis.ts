@@ -25,25 +25,30 @@ import { checkedTag } from './tags.ts'
 export type { RedisClient } from './redis/client.ts'
 
 export interface RedisStoreOptions {
-  /** The server, as `redis://` or, with TLS, `rediss://`; redis://127.0.0.1:6379 by default. */
+  /** The server; `rediss://` is with TLS.
+   * @default `redis://127.0.0.1:6379` */
   readonly url?: string | URL
-  /** What ioredis is to connect with: `host`, `password`, `tls`, `sentinels` and `name`, `connectTimeout` and
-   * `commandTimeout` (milliseconds; 2,000 and 1,000 by default). How it retries and queues is the store's affair. */
+  /** What ioredis connects with: `password`, `tls`, `sentinels` and `name`, `connectTimeout` (2,000 ms) and
+   * `commandTimeout` (1,000 ms). How it retries and queues is the store's affair. */
   readonly options?: RedisOptions
-  /** Nodes to find a cluster by; `options` is then for each of its connections. */
+  /** Nodes to find a cluster by, such as `[{ host, port }]`; `options` is then for each of its connections. */
   readonly cluster?: readonly ClusterNode[]
-  /** A Redis or Cluster of ioredis, 5 or 6, in the place of the three above. It is used as it is, and never closed. */
+  /** Your own client in the place of the three above. It is used as it is, and never closed. */
   readonly client?: RedisClient
-  /** What all names in Redis begin with: 1 to 100 of A-Z a-z 0-9 _ . : -; 'undici-http-cache' by default. */
+  /** What all names in Redis begin with; 1 to 100 of `A-Z a-z 0-9 _ . : -`.
+   * @default `'undici-http-cache'` */
   readonly namespace?: string
-  /** Upper bound of how long a response is kept, counted from when it was stored or last confirmed. Seconds; by default as
-   * long as it may be of use. */
+  /** Upper bound of how long a response is kept, from when it was stored or last confirmed. Seconds.
+   * @default as long as a response may be of use */
   readonly defaultTtlSeconds?: number
-  /** To bytes; MessagePackSerializer by default. What another serializer has written is not found, and not deleted. */
+  /** How records are written. What another one has written is not found, and not deleted.
+   * @default `MessagePackSerializer` */
   readonly serializer?: Serializer<Uint8Array>
-  /** How many variants of one key are kept; those that were written longest ago go first. 100 by default. */
+  /** How many variants of one URL are kept; those that were written longest ago go first.
+   * @default `100` */
   readonly maxVariants?: number
-  /** Larger bodies are not stored. Bytes; 32 MiB by default. */
+  /** Responses with larger bodies are not stored. Bytes.
+   * @default `33554432` (32 MiB) */
   readonly maxEntrySizeBytes?: number
 }
 

@@ -21,8 +21,9 @@ import { TierPair } from './tiered/tier-pair.ts'
 import { Trust } from './tiered/trust.ts'
 
 export interface TieredStoreOptions {
-  /** How long an upper tier is believed after a lower one that other processes share was asked, as long as that one does
-   * not tell of what they change (as RedisStore does). Milliseconds, >= 0; Infinity is possible; 1,000 by default. */
+  /** How long the tiers above are believed after the last one was asked, where others share that one and it does not
+   * tell of changes. Milliseconds.
+   * @default `1000` */
   readonly maxTrustMs?: number
 }
 

@@ -12,25 +12,29 @@ import { abortUpload, MultipartUpload } from './s3/multipart.ts'
 export type { Credentials } from './s3/client.ts'
 
 export interface S3DriverOptions {
-  /** The bucket, which has to be there. */
+  /** The bucket, which has to exist. */
   readonly bucket: string
-  /** The region, as the service names it. 'us-east-1' by default. */
+  /** The region, as the service names it.
+   * @default `'us-east-1'` */
   readonly region?: string
-  /** Where the service is, as `https://host` or `http://host:port`; Amazon's of that region by default. */
+  /** Where the service is, as `https://host` or `http://host:port`.
+   * @default Amazon's of the region */
   readonly endpoint?: string | URL
-  /** Whether the bucket is the first part of the path instead of the host's name; true by default where there is an
-   * `endpoint`. */
+  /** Whether the bucket is the first part of the path instead of the host's name.
+   * @default `true` with `endpoint` */
   readonly pathStyle?: boolean
-  /** Whose requests these are, or a function that says so, asked before each request: the providers of the AWS SDK do. */
+  /** `{ accessKeyId, secretAccessKey, sessionToken }`, or a function that returns them, called before each request, such
+   * as a provider of the AWS SDK. */
   readonly credentials: Credentials | (() => Credentials | Promise<Credentials>)
-  /** What sends the requests; an Agent of its own by default. Whatever it is, no cache composed into it has a part in
-   * them. */
+  /** What sends the requests. A cache that is composed into it has no part in them.
+   * @default an `Agent` of its own */
   readonly dispatcher?: Dispatcher
-  /** How often a request is sent again where the service is too busy, or the connection is lost; not where a body has been
-   * streamed. 2 by default. */
+  /** How often a request is sent again where the service is too busy (429, 500, 502, 503, 504) or the connection is
+   * lost; not where a body has been streamed.
+   * @default `2` */
   readonly retries?: number
-  /** Large bodies of unknown length go in parts of this size, of which three are in memory. Bytes; 5 MiB by default, which is
-   * the least that services take. */
+  /** The size of the parts in which large bodies of unknown length are sent; three are in memory. Bytes.
+   * @default 5 MiB, the least that services take */
   readonly partSizeBytes?: number
 }
 
