@@ -18,7 +18,7 @@ describe('the tables of the documentation', () => {
   const options = section(OPTIONS, 'cacheInterceptor(options)', 1)
 
   it('have every option of cacheInterceptor, in the order of the sources', () => {
-    assert.deepEqual(names(options), interfaceMembers('interceptors/options.ts', 'CacheOptions'))
+    assert.deepEqual(names(options), interfaceMembers('interceptors/cache-options.ts', 'CacheOptions'))
   })
 
   it('state the defaults that options have', () => {
