@@ -27,16 +27,16 @@ export interface TieredStoreOptions {
   readonly maxTrustMs?: number
 }
 
-/** Several stores, one over the other: quick and small ones first, the one that knows last.
+/** Several stores as tiers: quick and small ones first, the one that decides last.
  *
- * A lookup asks the first, and the next only where nothing there can be used. What is found further down is copied up as
- * it is read. What is stored goes into all of them, as far as each takes it, and a deletion goes through all of them. The
- * last one decides: what it does not store, no other keeps.
+ * A lookup asks the first tier, and the next one only where nothing there can be used. What is found further down is copied
+ * up as it is read. Responses are stored in all tiers, as far as each takes them, and deletions are done in all. What the
+ * last tier does not store, no other keeps.
  *
- * Where the last is shared by several processes, and one of them deletes, the others' upper tiers hear of it if the store
- * can tell (RedisStore); else, and while the connection for it is lost, they are believed for `maxTrustMs`.
+ * Where several processes share the last tier, and one of them deletes, the upper tiers of the others are told if the store
+ * can do so (RedisStore); else, and while the connection for it is lost, they are trusted for `maxTrustMs`.
  *
- * Methods reject with what a tier rejects with; faults of upper tiers are passed over where the lower one will do.
+ * Methods reject with what a tier rejects with; faults of upper tiers are ignored where the lower one suffices.
  * Throws a TypeError with ERR_CACHE_OPTION for anything but two stores or more. */
 export class TieredStore implements CacheStore {
   readonly capabilities: Capabilities

@@ -3,11 +3,11 @@ import type { BodyWriter } from '../store.ts'
 
 export interface WriterEvents {
   stored(entry: Entry): void
-  /** The lower tier has it, the upper one does not. */
+  /** Called where the lower tier has stored the response, and the upper one has not. */
   missingAbove(entry: Entry): Promise<unknown>
 }
 
-/** Writes through both tiers. The lower one says whether the response is stored; the upper one is only as good as that. */
+/** Writes a response to both tiers. The lower one decides whether it is stored. */
 export class WriteThroughWriter implements BodyWriter {
   #upper: BodyWriter | undefined
   readonly #lower: BodyWriter
@@ -41,7 +41,7 @@ export class WriteThroughWriter implements BodyWriter {
     await this.#forUpper(async writer => {
       isAbove = await writer.commit(entry)
     })
-    // What it may still hold instead is out of date.
+    // The upper tier may still hold an older response.
     if (!isAbove) await this.#events.missingAbove(entry)
     return true
   }
@@ -65,7 +65,7 @@ export class WriteThroughWriter implements BodyWriter {
     try {
       await upper?.abort()
     } catch {
-      // It holds nothing that could be served.
+      // Nothing that was not committed can be found.
     }
   }
 }

@@ -1,10 +1,10 @@
-/** Something that is being copied up. */
+/** A response that is being copied up. */
 export interface Copying {
-  /** Settles once it is kept further up, where all of it has been read; else forgets it. */
+  /** Settles once the copy is stored, where all of it has been read; else gives it up. */
   close(): Promise<void>
 }
 
-/** What is being copied from a tier to the one above. */
+/** The responses that are being copied from a tier to the one above. */
 export class Copies {
   readonly #copies = new Set<Copying>()
 
@@ -16,7 +16,7 @@ export class Copies {
     this.#copies.delete(copy)
   }
 
-  /** What somebody is still reading is not waited for: the lower tier has it. */
+  /** Ends all copies. Those whose bodies are still being read are given up: the lower tier has them. */
   async close(): Promise<void> {
     await Promise.all([...this.#copies].map(copy => copy.close()))
   }

@@ -4,7 +4,7 @@ import type { CacheStore, Invalidations } from '../store.ts'
 import { KeysByName } from './keys-by-name.ts'
 import type { Trust } from './trust.ts'
 
-/** Hears what others change in the last tier, and has the tiers above forget it. */
+/** Listens for what others change in the last tier, and deletes it from the tiers above. */
 export class InvalidationHandler {
   readonly #uppers: readonly CacheStore[]
   readonly #trust: Trust
@@ -32,7 +32,7 @@ export class InvalidationHandler {
     })
   }
 
-  /** Before an upper tier is given anything of that key. */
+  /** To be called before a response of that key is stored in an upper tier. */
   learn(key: CacheKey): void {
     this.#names.learn(key)
   }
@@ -45,7 +45,7 @@ export class InvalidationHandler {
     this.#stop()
   }
 
-  /** Whatever was stored until now may have changed unheard. */
+  /** Empties the tiers above: changes of what they hold may have been missed. */
   async #empty(): Promise<void> {
     this.#trust.isLive = false
     const isEmpty = await this.#all(store => store.clear())

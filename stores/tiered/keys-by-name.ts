@@ -4,14 +4,14 @@ const MAX_KNOWN = 100_000
 /** Keys can be long: so many characters of them are remembered, at most. */
 const MAX_CHARACTERS = 16_777_216
 
-/** The keys behind the names by which a lower tier tells of changes. */
+/** The cache keys by the names that a lower tier announces changes with. Bounded: the oldest are forgotten. */
 export class KeysByName {
   readonly #nameOf: (key: CacheKey) => string
   readonly #onForgotten: (key: CacheKey) => void
   readonly #keys = new Map<string, CacheKey>()
   #characters = 0
 
-  /** `onForgotten`: changes of that key will not be noticed from now on. */
+  /** `onForgotten` is called with a key whose changes will not be noticed from now on. */
   constructor(nameOf: (key: CacheKey) => string, onForgotten: (key: CacheKey) => void) {
     this.#nameOf = nameOf
     this.#onForgotten = onForgotten
@@ -21,7 +21,7 @@ export class KeysByName {
     return this.#keys.get(name)
   }
 
-  /** Before the upper tier is given anything of that key. */
+  /** To be called before a response of that key is stored in the upper tier. */
   learn(key: CacheKey): void {
     const name = this.#nameOf(key)
     if (this.#keys.delete(name)) this.#characters -= key.length

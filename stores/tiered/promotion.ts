@@ -4,7 +4,7 @@ import { attempt, succeeds } from '../shared/attempt.ts'
 import type { Body, BodyWriter, CacheStore, MaybePromise, Position, Stored } from '../store.ts'
 import type { Copies, Copying } from './copies.ts'
 
-/** What the lower tier holds, and the upper one is given when it is read as a whole. */
+/** A response of the lower tier, which is copied into the upper one as it is read as a whole. */
 export class Promoted implements Stored {
   readonly entry: Entry
   readonly #stored: Stored
@@ -26,7 +26,7 @@ export class Promoted implements Stored {
   async open(range?: ByteRange): Promise<Body | undefined> {
     const body = await this.#stored.open(range)
     if (body === undefined || range !== undefined || !this.#fits()) return body
-    // What goes wrong in the upper tier is no reason not to serve what the lower one holds.
+    // A fault of the upper tier does not hinder the body of the lower one.
     const writer = await attempt(() => this.#upper.put(this.entry, { asOf: this.#asOf }))
     if (writer === undefined) return body
     const copy = new Copy(writer, this.entry, { upper: this.#upper, isRemoved: this.#isRemoved, copies: this.#copies })
@@ -48,7 +48,7 @@ interface CopyContext {
   readonly copies: Copies
 }
 
-/** What the upper tier is given; a fault ends it and nothing else. */
+/** A copy for the upper tier; a fault ends the copy, and nothing else. */
 class Copy implements Copying {
   #writer: BodyWriter | undefined
   readonly #entry: Entry
@@ -99,7 +99,7 @@ class Copy implements Copying {
   }
 }
 
-/** A body that is copied as it is read, and kept once it was read to its end. */
+/** A body that is copied as it is read; the copy is stored once it was read to its end. */
 class CopiedBody implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array> {
   readonly #iterator: AsyncIterator<Uint8Array>
   readonly #copy: Copy

@@ -3,8 +3,8 @@ import type { EntryId } from '../../lib/rfc9111/types.ts'
 
 const MAX_REMEMBERED = 10_000
 
-/** Responses that were removed, or have moved, lately: what is being copied up of one that was looked up before is out of
- * date. Bounded: beyond 10,000 the oldest are forgotten. */
+/** Responses that were removed, or have moved, lately: a copy of one that was looked up before is out of date. Bounded:
+ * beyond 10,000 the oldest are forgotten. */
 export class RemovedEntries {
   readonly #removedMs = new Map<EntryId, number>()
 

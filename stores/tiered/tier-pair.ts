@@ -69,7 +69,7 @@ export class TierPair implements CacheStore {
     return mapMaybe(found, lookup => new UpperLookup(this, lookup, key, variantOf))
   }
 
-  /** What the lower tier holds; `found`: what the upper one does. */
+  /** Looks into the lower tier, by `asking`; `found` is what the upper one holds. */
   async ask(found: Lookup, key: CacheKey, asking: () => MaybePromise<Lookup>): Promise<Lookup> {
     const askedMs = monotonicMs()
     this.state.learn(key)
@@ -120,7 +120,7 @@ export class TierPair implements CacheStore {
     if (isUpdated) {
       this.#confirm(entry, askedMs)
       const isAbove = await attempt(() => this.upper.update(entry, { ...positions.upper, from }))
-      // What the upper tier may still hold in the place that it has left is out of date.
+      // The upper tier may still hold the response under its old variant key.
       if (!isAbove && from !== undefined) await attempt(() => this.upper.delete(entry.key))
     } else {
       await attempt(() => this.upper.delete(entry.key))
@@ -149,8 +149,8 @@ export class TierPair implements CacheStore {
     return this.#both(store => store.close())
   }
 
-  /** The upper tier first: it is what answers next. And once more in the end: what was still found below meanwhile may
-   * have been copied up. */
+  /** Removes from both tiers, and from the upper one again at the end: what was still found below may have been copied up
+   * meanwhile. */
   async #remove(call: (store: CacheStore) => MaybePromise<void>): Promise<void> {
     try {
       await this.#both(call)
@@ -159,19 +159,19 @@ export class TierPair implements CacheStore {
     }
   }
 
-  /** Both are tried; rejects where either fails. */
+  /** Calls both tiers, the upper one first; rejects where either fails. */
   async #both(call: (store: CacheStore) => MaybePromise<void>): Promise<void> {
     const outcomes = await Promise.allSettled([this.upper, this.lower].map(async store => call(store)))
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
-  /** What is above the last tier but one confirms nothing. */
+  /** Notes that the last tier holds a response; nothing where the lower tier is not the last. */
   #confirm({ id }: Entry, askedMs: number): void {
     if (!(this.lower instanceof TierPair)) this.state.trust.confirm(id, askedMs)
   }
 }
 
-/** What the upper tier holds, as far as it may be believed. */
+/** What the upper tier holds, as far as it may be trusted. */
 class UpperLookup implements Lookup {
   readonly stored: readonly Stored[]
   readonly otherVariants: boolean

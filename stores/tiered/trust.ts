@@ -1,11 +1,11 @@
 import { monotonicMs } from '../../lib/event-loop.ts'
 import type { EntryId } from '../../lib/rfc9111/types.ts'
 
-/** Entries that are remembered; who is forgotten is asked for again. */
+/** Entries that are remembered; the last tier is asked again for others. */
 const MAX_REMEMBERED = 100_000
 
-/** How long the tiers above the last may be believed. As long as that one tells of what others change there: always. Else:
- * for `limitMs` after it was asked. */
+/** How long the tiers above the last may be trusted: always while that one tells of what others change there; else for
+ * `limitMs` after it was asked. */
 export class Trust {
   /** Whether the last tier tells of changes just now. */
   isLive = false
@@ -16,7 +16,7 @@ export class Trust {
     this.#limitMs = limitMs
   }
 
-  /** The last tier was asked at `askedMs`, and holds it. */
+  /** Notes that the last tier was asked at `askedMs`, and holds the entry. */
   confirm(id: EntryId, askedMs: number): void {
     if (this.#limitMs === Infinity) return
     this.#confirmedMs.delete(id)

@@ -25,8 +25,8 @@ export class StoreForUndici implements UndiciCacheStore {
   readonly #settings: ToUndiciSettings
   /** Where the store stood when a request began. undici uses one key object from its lookup to its write. */
   readonly #positions = new WeakMap<UndiciKey, MaybePromise<Position>>()
-  /** Keys whose deletion failed: not read again before it has succeeded. */
-  readonly #owed = new Set<CacheKey>()
+  /** Keys whose deletion failed: they are not read before it has succeeded. */
+  readonly #pendingDeletions = new Set<CacheKey>()
 
   constructor(store: CacheStore, settings: ToUndiciSettings) {
     this.#store = store
@@ -57,8 +57,8 @@ export class StoreForUndici implements UndiciCacheStore {
     const cacheKey = cacheKeyOf(key)
     const deleted = this.#attempt(false, () => mapMaybe(this.#store.delete(cacheKey), () => true))
     return mapMaybe(deleted, succeeded => {
-      if (succeeded) this.#owed.delete(cacheKey)
-      else this.#owed.add(cacheKey)
+      if (succeeded) this.#pendingDeletions.delete(cacheKey)
+      else this.#pendingDeletions.add(cacheKey)
       // undici deletes what it is about to replace: its own deletion must not stand in the way.
       if (succeeded && this.#positions.has(key)) return this.#rememberAnew(key)
     })
@@ -66,8 +66,8 @@ export class StoreForUndici implements UndiciCacheStore {
 
   #lookup(key: UndiciKey): MaybePromise<Lookup | undefined> {
     const cacheKey = cacheKeyOf(key)
-    if (!this.#owed.has(cacheKey)) return this.#find(key)
-    return mapMaybe(this.delete(key), () => (this.#owed.has(cacheKey) ? undefined : this.#find(key)))
+    if (!this.#pendingDeletions.has(cacheKey)) return this.#find(key)
+    return mapMaybe(this.delete(key), () => (this.#pendingDeletions.has(cacheKey) ? undefined : this.#find(key)))
   }
 
   #find(key: UndiciKey): MaybePromise<Lookup> {
