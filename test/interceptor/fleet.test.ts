@@ -149,6 +149,7 @@ describe('a fleet', () => {
     )
     setting.first.open()
     await cacheOf(setting, 0).get(setting.origin.url)
+    await until(() => !setting.store.isHeld, 'the end of the lease')
     clock.advance(11)
     for (const { body, fromCache } of await setting.askAll()) assert.deepEqual([body, fromCache], ['x', true])
     assert.equal(setting.origin.requests.length, 2)
