@@ -78,8 +78,7 @@ export class HttpCache {
     this.#coalescer = new Coalescer(services, { origin, lookUp, background, pending: this.#pending })
   }
 
-  /** The dispatch function that the cache's requests go through. A cache that is composed into several dispatchers may meet
-   * its own requests again; they are marked. */
+  /** The dispatch function for the cache's requests. They are marked where the cache may meet them again. */
   composedInto(dispatch: Dispatch): Dispatch {
     this.#compositions++
     return (opts, handler) => dispatch(this.#compositions > 1 ? markedBy(this, opts) : opts, handler)
@@ -126,24 +125,22 @@ export class HttpCache {
     return purge(this.#services, target)
   }
 
-  /** Settles once every response that is complete by now is stored or refused, and the store has made the changes that it was
-   * asked for; after `closeTimeoutMs` at the latest. Never rejects. */
+  /** Settles once complete responses are stored or refused, and the store has made all changes; after `closeTimeoutMs` at the
+   * latest. Never rejects. */
   async settled(): Promise<void> {
     const { pendingWrites, guard } = this.#services
     const settled = Promise.all([pendingWrites.settled(), guard.settled()]).then(() => guard.lateOnesSettled())
     await withinTime(settled, this.settings.closeTimeoutMs)
   }
 
-  /** Aborts background requests, waits as `settled()` does, and closes the store if it is the cache's own. Later requests pass
-   * by the cache. */
+  /** Aborts background requests, waits as `settled()` does, and closes a store of its own. Later requests pass by. */
   close(): Promise<void> {
     this.#closed = true
     this.#closing ??= this.#close()
     return this.#closing
   }
 
-  /** Lets a dispatcher close: aborts the background requests that go through it, and sends on the requests that wait here.
-   * Settles once none of them waits. */
+  /** Aborts the background requests through a dispatcher, and sends on those that wait. Settles once none waits. */
   async release(next: Dispatch): Promise<void> {
     this.#background.release(next)
     this.#services.flights.close()
