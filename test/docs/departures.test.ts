@@ -29,7 +29,9 @@ describe('the pages of the internals', () => {
   it('name no file that does not exist', () => {
     const tests = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
     const scripts = readdirSync(join(root, 'scripts')).map(file => `scripts/${file}`)
+    const examples = readdirSync(join(root, 'examples'), { recursive: true, encoding: 'utf8' })
     const files = [...packageFiles(), ...scripts, ...tests.map(file => `test/${file.replaceAll('\\', '/')}`)]
+    files.push(...examples.map(file => `examples/${file.replaceAll('\\', '/')}`))
     const named = documents().flatMap(document => codeSpans(sourceText(document)).filter(span => span.endsWith('.ts')))
     assert.deepEqual(
       named.filter(name => !files.some(file => file === name || file.endsWith(`/${name}`))),

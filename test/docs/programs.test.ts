@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -54,7 +55,8 @@ before(async () => {
   const tsconfig = { extends: join(root, 'tsconfig.json'), include: ['*.ts'] }
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(tsconfig))
   writeFileSync(join(project, 'run.mjs'), RUNNER)
-  for (const block of compiled) writeFileSync(join(project, fileOf(block)), block.code)
+  const port = await freePort() // for the servers that programs start
+  for (const block of compiled) writeFileSync(join(project, fileOf(block)), block.code.replaceAll('8080', `${port}`))
   printed = await runPrograms()
 })
 
@@ -102,6 +104,15 @@ describe('the documentation', () => {
 /** docs/stores/file.md becomes docs-stores-file.md-line-12.ts. */
 function fileOf({ document, line }: Block): string {
   return `${document.replaceAll('/', '-')}-line-${line}.ts`
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0)
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }
 
 /** The comment behind a console.log; one without a comment is a fault of the document. */

@@ -163,6 +163,21 @@ for (const document of [...documents(), 'CHANGELOG.md', 'CONTRIBUTING.md']) {
   })
 }
 
+it('the links of what is packed lead to what is packed', () => {
+  for (const document of [...documents(), 'CHANGELOG.md']) {
+    for (const [, target = ''] of sourceText(document).matchAll(/\]\(([^)#\s]+)[^)\s]*\)/g)) {
+      if (/^https?:/.test(target)) continue
+      const [first = ''] = posix.join(posix.dirname(document), target).split('/')
+      assert.ok(first === 'README.md' || manifest.files.includes(first), `${document} links to ${target}`)
+    }
+  }
+})
+
+it('README.md has at most 230 lines, and ARCHITECTURE.md 200', () => {
+  assert.ok(sourceText('README.md').trimEnd().split('\n').length <= 230)
+  assert.ok(sourceText('ARCHITECTURE.md').trimEnd().split('\n').length <= 200)
+})
+
 /** A section's table: the first is 0. */
 function section(document: string, heading: string, table: number): readonly (readonly string[])[] {
   let text = sectionOf(sourceText(document), heading)

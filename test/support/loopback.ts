@@ -8,8 +8,8 @@ import tls from 'node:tls'
 const connectToHost = net.connect
 const port = Number(process.env['EXAMPLE_ORIGIN_PORT'])
 
-function connect(): net.Socket {
-  return connectToHost({ host: '127.0.0.1', port })
+function connect(options?: net.TcpNetConnectOpts): net.Socket {
+  return connectToHost(options?.host === '127.0.0.1' ? options : { host: '127.0.0.1', port })
 }
 
 function createConnection(): net.Socket {
