@@ -33,7 +33,8 @@ export type {
   ObjectDriver,
   PutObjectOptions
 } from './object/driver.ts'
-export { type DriverFileSystem, type FsDriverOptions, fsDriver } from './object/fs-driver.ts'
+export type { DriverFileSystem } from './object/driver-file-system.ts'
+export { type FsDriverOptions, fsDriver } from './object/fs-driver.ts'
 
 export interface ObjectStoreOptions {
   /** Where the objects go: `fsDriver()`, `s3Driver()` of `undici-http-cache/stores/object/s3`, or one of your own. */

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { attempt } from '../shared/attempt.ts'
-import type { DriverFileHandle } from './fs-driver.ts'
+import type { DriverFileHandle } from './driver-file-system.ts'
 
 const PIECE_BYTES = 131_072
 

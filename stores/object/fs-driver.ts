@@ -6,28 +6,8 @@ import { ignoreAbsent, isMissing, isThereAlready } from '../shared/file-errors.t
 import { acceptDirectory, acceptFileSystem } from '../shared/file-options.ts'
 import { Semaphore } from '../shared/semaphore.ts'
 import type { GetObjectOptions, ObjectBody, ObjectDriver, PutObjectOptions } from './driver.ts'
+import { type DriverFileHandle, type DriverFileSystem, METHODS } from './driver-file-system.ts'
 import { FileBody } from './file-body.ts'
-
-/** What fsDriver asks of a file system: a part of `node:fs/promises`. */
-export interface DriverFileSystem {
-  mkdir(path: string, options: { readonly recursive: boolean; readonly mode: number }): Promise<unknown>
-  open(path: string, flags: string, mode?: number): Promise<DriverFileHandle>
-  rename(from: string, to: string): Promise<void>
-  /** Fails with EEXIST where `to` is there. Without it, the driver has no `ifAbsent`. */
-  link?(from: string, to: string): Promise<void>
-  unlink(path: string): Promise<void>
-  stat(path: string): Promise<{ readonly mtimeMs: number }>
-  readdir(
-    path: string,
-    options: { readonly withFileTypes: true }
-  ): Promise<readonly { readonly name: string; isDirectory(): boolean }[]>
-}
-
-export interface DriverFileHandle {
-  read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>
-  write(buffer: Uint8Array, offset: number, length: number): Promise<{ readonly bytesWritten: number }>
-  close(): Promise<void>
-}
 
 export interface FsDriverOptions {
   /** Where the objects go; made, for its owner alone, if it is not there. A path or a file: URL. */
@@ -36,7 +16,6 @@ export interface FsDriverOptions {
   readonly fs?: DriverFileSystem | { readonly promises: DriverFileSystem }
 }
 
-const METHODS = ['mkdir', 'open', 'rename', 'unlink', 'stat', 'readdir'] as const
 /** Files that are being written, before they have their names. No store's prefix begins like this. */
 const UPLOADS = '~uploads'
 const STALE_MS = 86_400_000
