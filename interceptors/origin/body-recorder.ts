@@ -6,9 +6,9 @@ import type { ByteRange, Entry, FieldLines } from '../../lib/rfc9111/types.ts'
 import { Blocks } from '../../stores/blocks.ts'
 import { isPromise, mapMaybe } from '../../stores/shared/maybe-promise.ts'
 import type { BodyWriter, MaybePromise, Stored } from '../../stores/store.ts'
-import { storedChunks } from '../replay/body-chunks.ts'
 import type { StoreGuard, StoreRefusal } from '../store-access/store-guard.ts'
-import type { Joining } from './commit-check.ts'
+import { type Joining, mayBePreceded } from './commit-check.ts'
+import { copyRange, type StoredRange } from './stored-range.ts'
 
 export interface BodyRecorderOptions {
   readonly guard: StoreGuard
@@ -35,40 +35,44 @@ export interface BodyRecorderOptions {
   readonly putJoined: (entry: Entry) => MaybePromise<BodyWriter | StoreRefusal>
 }
 
-/** A stretch of a stored body, to be copied. */
-interface Copy {
-  readonly stored: Stored
-  readonly range: ByteRange
+/** What is committed once everything is written. */
+interface Ending {
+  readonly entry: Entry
+  /** The response ended before its body was complete. */
+  readonly isCutOff: boolean
+  /** The body was written a second time, behind a part that had been stored meanwhile. */
+  readonly isRewritten: boolean
 }
 
-/** Copies a body into the store while it goes to the client, chunk by chunk. What goes wrong here ends the recording,
- * never the response. */
+/** `idle`: the next write may begin; `working`: the store is writing or committing; `settled`: it is known whether the
+ * response is stored. */
+type RecorderState = 'idle' | 'working' | 'settled'
+
+/** Writes a body to the store, chunk by chunk, while it is delivered. A failure here ends the recording, never the response. */
 export class BodyRecorder {
   readonly #options: BodyRecorderOptions
   #writer: BodyWriter | undefined
-  readonly #queue: (Uint8Array | Copy)[] = []
+  readonly #queue: (Uint8Array | StoredRange)[] = []
   #queuedBytes = 0
   #receivedBytes = 0
-  #working = false
-  #full = false
-  #settled = false
-  /** As which it is to be committed, once everything is written. */
-  #finished: Entry | undefined
-  #isCutOff = false
-  #isAnew = false
-  #waiting: (() => void) | undefined
-  /** All that came of a small part, in case something is stored by then that comes before it. */
+  #state: RecorderState = 'idle'
+  /** Whether the origin is to pause. */
+  #isFull = false
+  /** undefined until the body has ended. */
+  #ending: Ending | undefined
+  #onSettled: (() => void) | undefined
+  /** The whole of a small part, in case a part that precedes it is stored by the time it is committed. */
   #kept: Blocks | undefined
 
   constructor(options: BodyRecorderOptions) {
     this.#options = options
-    if (mayBePreceded(options)) this.#kept = new Blocks()
+    if (options.knownBytes === 0 && mayBePreceded(options.entry, options.maxBufferedBytes)) this.#kept = new Blocks()
     this.#start(options.writer)
   }
 
   /** Takes a copy of the chunk. False: the origin should pause until `onDrain`. */
   write(chunk: Uint8Array): boolean {
-    if (this.#settled) return true
+    if (this.#state === 'settled') return true
     this.#receivedBytes += chunk.byteLength
     if (this.#receivedBytes > this.#options.guard.maxEntrySizeBytes) {
       this.abort()
@@ -78,63 +82,65 @@ export class BodyRecorder {
     this.#queue.push(new Uint8Array(chunk))
     this.#queuedBytes += chunk.byteLength
     this.#work()
-    this.#full = this.#queuedBytes > this.#options.maxBufferedBytes && !this.#settled
-    return !this.#full
+    this.#isFull = this.#queuedBytes > this.#options.maxBufferedBytes && !this.#isSettled
+    return !this.#isFull
   }
 
-  /** Takes bytes from another stored body, which is read when it is their turn. */
+  /** Queues bytes of another stored body. They are read when everything before them is written. */
   copy(stored: Stored, range: ByteRange): void {
     this.#receivedBytes += range.end - range.start
     this.#queue.push({ stored, range })
     this.#work()
   }
 
-  /** The body is complete: makes it visible once everything is written. */
+  /** Ends a complete body: it is committed once everything is written. */
   finish(trailers: FieldLines): void {
     const { expectedBytes, entry } = this.#options
     const end = this.#receivedBytes
     if (expectedBytes !== undefined && expectedBytes !== end) return this.abort()
-    if (entry.completeLength !== undefined) this.#finished = isPartial(entry) ? entry : { ...entry, trailers }
-    else this.#finished = { ...entry, trailers, completeLength: end, segments: [{ start: 0, end }] }
+    let finished: Entry
+    if (entry.completeLength !== undefined) finished = isPartial(entry) ? entry : { ...entry, trailers }
+    else finished = { ...entry, trailers, completeLength: end, segments: [{ start: 0, end }] }
+    this.#ending = { entry: finished, isCutOff: false, isRewritten: false }
     this.#work()
   }
 
-  /** Nothing more comes: keeps what there is as a part, where there is enough of it and the rest can be asked for later;
-   * else forgets it. */
+  /** Ends an incomplete body: it is committed as a part, if it is long enough and the rest can be requested later; otherwise it
+   * is removed. */
   cutOff(): void {
     const { entry, expectedBytes, knownBytes } = this.#options
     if (this.#receivedBytes - knownBytes < MIN_KEPT_BYTES) return this.abort()
-    this.#finished = cutOff(entry, this.#receivedBytes, entry.completeLength ?? expectedBytes)
-    this.#isCutOff = true
-    if (this.#finished === undefined) this.abort()
-    else this.#work()
+    const part = cutOff(entry, this.#receivedBytes, entry.completeLength ?? expectedBytes)
+    if (part === undefined) return this.abort()
+    this.#ending = { entry: part, isCutOff: true, isRewritten: false }
+    this.#work()
   }
 
   /** Settles once it is known whether the response is stored; undefined: it is known. */
   whenSettled(): Promise<void> | undefined {
-    if (this.#settled) return undefined
+    if (this.#isSettled) return undefined
     return new Promise(resolve => {
-      this.#waiting = resolve
+      this.#onSettled = resolve
     })
   }
 
-  /** The body is not complete, or not wanted: forgets it. */
+  /** Removes what was written of a body that is not to be stored. */
   abort(): void {
-    if (this.#settled) return
+    if (this.#isSettled) return
     if (this.#writer !== undefined) void this.#options.guard.abort(this.#writer)
     this.#settle(false)
   }
 
   #start(writer: MaybePromise<BodyWriter | StoreRefusal>): void {
     if (!isPromise(writer)) return this.#begin(writer)
-    this.#working = true
+    this.#state = 'working'
     // The guard's promises do not reject.
     void writer.then(started => {
-      this.#working = false
-      if (this.#settled) {
+      if (this.#isSettled) {
         if (typeof started !== 'string') void this.#options.guard.abort(started)
         return
       }
+      this.#state = 'idle'
       this.#begin(started)
       this.#work()
     })
@@ -145,22 +151,27 @@ export class BodyRecorder {
     else this.#writer = writer
   }
 
-  /** Writes what is queued, at once as long as the store takes it at once, then commits. */
+  get #isSettled(): boolean {
+    return this.#state === 'settled'
+  }
+
+  /** Writes what is queued, synchronously as long as the store does, then commits. */
   #work(): void {
-    while (!this.#working && !this.#settled && this.#writer !== undefined) {
+    while (this.#state === 'idle' && this.#writer !== undefined) {
       const next = this.#queue.shift()
       if (next === undefined) {
-        if (this.#finished !== undefined) this.#commit(this.#writer, this.#finished)
+        if (this.#ending !== undefined) this.#commit(this.#writer, this.#ending)
         return
       }
       const bytes = isUint8Array(next) ? next.byteLength : 0
       const written = isUint8Array(next)
         ? this.#options.guard.write(this.#writer, next)
-        : this.#copy(this.#writer, next)
+        : copyRange(this.#options.guard, this.#writer, next, () => this.#isSettled)
       if (isPromise(written)) {
-        this.#working = true
+        this.#state = 'working'
         void written.then(succeeded => {
-          this.#working = false
+          if (this.#isSettled) return
+          this.#state = 'idle'
           this.#written(bytes, succeeded)
           this.#work()
         })
@@ -170,34 +181,21 @@ export class BodyRecorder {
     }
   }
 
-  async #copy(writer: BodyWriter, { stored, range }: Copy): Promise<boolean> {
-    const { guard } = this.#options
-    try {
-      for await (const piece of storedChunks(guard, stored, range)) {
-        if (this.#settled || !(await guard.write(writer, new Uint8Array(piece)))) return false
-      }
-      return true
-    } catch {
-      // The guard has been told.
-      return false
-    }
-  }
-
   #written(bytes: number, succeeded: boolean): void {
     this.#queuedBytes -= bytes
     if (!succeeded) this.abort()
-    else if (this.#full && this.#queuedBytes <= this.#options.maxBufferedBytes / 2) this.#drain()
+    else if (this.#isFull && this.#queuedBytes <= this.#options.maxBufferedBytes / 2) this.#drain()
   }
 
-  #commit(writer: BodyWriter, entry: Entry): void {
-    this.#working = true
+  #commit(writer: BodyWriter, { entry, isCutOff: wasCutOff, isRewritten }: Ending): void {
+    this.#state = 'working'
     const { guard, mayReplace } = this.#options
-    // What was written anew is stored as of now: whether something newer has come is not for the store to tell.
-    const isToBeAsked = isLesser(entry) || this.#isAnew
-    const isCutOff = this.#isCutOff && isPartial(entry)
+    // The store takes a rewritten body as new, and cannot tell whether a newer response has been stored since.
+    const isToBeAsked = isLesser(entry) || isRewritten
+    const isCutOff = wasCutOff && isPartial(entry)
     const canJoin = (joining: Joining) => this.#canJoin(joining)
     void mapMaybe(isToBeAsked ? mayReplace(entry, isCutOff, canJoin) : true, may => {
-      if (this.#settled) return
+      if (this.#isSettled) return
       if (typeof may === 'object') this.#join(writer, may)
       else if (may) void mapMaybe(guard.commit(writer, entry), stored => this.#settle(stored))
       else this.abort()
@@ -210,16 +208,17 @@ export class BodyRecorder {
     )
   }
 
-  /** Adds what is stored by now, beginning anew where that comes first. */
+  /** Joins the part with what is stored by now. Where that precedes the part, the body is written a second time. */
   #join(writer: BodyWriter, { stored, entry, before, after }: Joining): void {
     const { guard, putJoined } = this.#options
-    this.#finished = entry
-    this.#working = false
+    const isCutOff = this.#ending?.isCutOff === true
+    const isRewritten = this.#ending?.isRewritten === true || before !== undefined
+    this.#ending = { entry, isCutOff, isRewritten }
+    this.#state = 'idle'
     if (before !== undefined) {
       this.#queue.push({ stored, range: before }, ...(this.#kept?.finish() ?? []))
       this.#queuedBytes = this.#receivedBytes
       this.#kept = undefined
-      this.#isAnew = true
       void guard.abort(writer)
       this.#writer = undefined
       this.#start(putJoined(entry))
@@ -229,25 +228,18 @@ export class BodyRecorder {
   }
 
   #settle(stored: boolean): void {
-    if (this.#settled) return
-    this.#settled = true
+    if (this.#isSettled) return
+    this.#state = 'settled'
     this.#kept = undefined
     this.#queue.length = 0
     this.#queuedBytes = 0
     this.#options.onSettled(stored)
-    this.#waiting?.()
-    if (this.#full) this.#drain()
+    this.#onSettled?.()
+    if (this.#isFull) this.#drain()
   }
 
   #drain(): void {
-    this.#full = false
+    this.#isFull = false
     this.#options.onDrain()
   }
-}
-
-/** Whether a part may have to be put behind another that comes meanwhile, and is small enough to be kept for that. */
-function mayBePreceded({ entry, knownBytes, maxBufferedBytes }: BodyRecorderOptions): boolean {
-  const [first] = entry.segments
-  if (first === undefined || first.start === 0 || knownBytes > 0) return false
-  return isPartial(entry) && storedBytes(entry) <= maxBufferedBytes
 }

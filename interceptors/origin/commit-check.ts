@@ -1,5 +1,6 @@
 import type { Union } from '../../lib/rfc9111/parts.ts'
 import { type Replacement, replacementOf } from '../../lib/rfc9111/replacement.ts'
+import { isPartial, storedBytes } from '../../lib/rfc9111/segments.ts'
 import type { Entry, Policy, Request } from '../../lib/rfc9111/types.ts'
 import { variantKey } from '../../lib/rfc9111/vary.ts'
 import { mapMaybe } from '../../stores/shared/maybe-promise.ts'
@@ -45,4 +46,11 @@ export function mayReplace(
     const [freshened] = became.updates
     return freshened === undefined ? false : mapMaybe(guard.update(freshened, asOf), () => false)
   })
+}
+
+/** Whether a part that precedes this one may be stored meanwhile, and this one is small enough to be kept until then. */
+export function mayBePreceded(entry: Entry, maxBufferedBytes: number): boolean {
+  const [first] = entry.segments
+  if (first === undefined || first.start === 0) return false
+  return isPartial(entry) && storedBytes(entry) <= maxBufferedBytes
 }
