@@ -27,7 +27,7 @@ export class GuardedBodies {
   /** Opens so much of a stored body, all of it by default; undefined where it cannot be had. The bytes are the caller's own
    * where `stored` has `take`. */
   open(stored: Stored, range?: ByteRange, deadline?: StoreDeadline): Guarded<Body | undefined> {
-    if (!this.#calls.allows('open') || !this.#calls.allows('read')) return undefined
+    if (!this.#calls.breakers.open.allows() || !this.#calls.breakers.read.allows()) return undefined
     if (range !== undefined && !this.#store.capabilities.ranges) return this.#openToCut(stored, range, deadline)
     return this.#open(stored, range, deadline)
   }
@@ -60,7 +60,7 @@ export class GuardedBodies {
         if (typeof next !== 'object' || next === null) throw new DamagedBody('goes on with nothing')
         deadline.noteAnswer()
         if (next.done === true || !isEmpty(next.value)) {
-          this.#calls.succeeded('read')
+          this.#calls.breakers.read.succeeded()
           return next
         }
         remainingMs = deadline.remainingMs()

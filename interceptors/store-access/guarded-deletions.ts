@@ -37,7 +37,7 @@ export class GuardedDeletions {
   finish(key: CacheKey): Guarded<boolean> | undefined {
     const underWay = this.#pending.underWay(key)
     if (underWay === undefined) return this.delete(key)
-    return this.#calls.isGivenUp('delete') ? undefined : underWay
+    return this.#calls.breakers.delete.isOpen ? undefined : underWay
   }
 
   /** Leaves out of a lookup what a purge has not been able to remove; undefined: nothing may be read of it. */
@@ -50,7 +50,7 @@ export class GuardedDeletions {
     const deletion = this.#calls.run('delete', FALSE, () => mapMaybe(this.#store.delete(key), () => true))
     this.#pending.note(key, deletion)
     // Nobody waits for a store that is known to hang.
-    return isPromise(deletion) && this.#calls.isGivenUp('delete') ? false : deletion
+    return isPromise(deletion) && this.#calls.breakers.delete.isOpen ? false : deletion
   }
 
   /** Removes one response, if it is still stored. Tried even while the circuit breaker is open. Where it fails, the key is
@@ -63,7 +63,7 @@ export class GuardedDeletions {
     const removal = this.#calls.run('delete', FALSE, () => mapMaybe(this.#store.remove?.(entry), () => true))
     if (before === undefined && removal === true) return true
     this.#pending.note(key, before === undefined ? removal : bothSucceed(before, removal))
-    return isPromise(removal) && this.#calls.isGivenUp('delete') ? false : removal
+    return isPromise(removal) && this.#calls.breakers.delete.isOpen ? false : removal
   }
 
   /** Whether the store can remove one response: else its key is deleted, and with it what is being stored for that. */

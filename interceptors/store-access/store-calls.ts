@@ -46,8 +46,9 @@ const CHANGES: ReadonlySet<StoreCall> = new Set(['commit', 'abort', 'update', 'd
  * reported once, and the caller gets a fallback. */
 export class StoreCalls {
   readonly #settings: StoreCallSettings
-  /** One for each method, since a store whose lookups work may hang at bodies. */
-  readonly #breakers: { readonly [call in StoreCall]?: CircuitBreaker } & Record<GatedCall, CircuitBreaker> = {
+  /** One for each method, since a store whose lookups work may hang at bodies. A method is not called unless its breaker
+   * `allows()` it. */
+  readonly breakers: { readonly [call in StoreCall]?: CircuitBreaker } & Record<GatedCall, CircuitBreaker> = {
     get: new CircuitBreaker(),
     asOf: new CircuitBreaker(),
     deeper: new CircuitBreaker(),
@@ -77,16 +78,6 @@ export class StoreCalls {
     return new StoreDeadline(this.#settings.storeTimeoutMs)
   }
 
-  /** Whether to call that method now: while its circuit breaker is open, only for a trial. */
-  allows(call: GatedCall): boolean {
-    return this.#breakers[call].allows()
-  }
-
-  /** Whether that method has failed so often that nobody waits for it. */
-  isGivenUp(call: GatedCall): boolean {
-    return this.#breakers[call].isOpen
-  }
-
   /** Runs one call. `onLate` gets a result that came after the deadline; without `deadline`, the call has one of its own. */
   run<T>(
     call: StoreCall,
@@ -98,22 +89,18 @@ export class StoreCalls {
     try {
       const result = action()
       if (isPromise(result)) return this.#settle(call, fallback, result, onLate, deadline) as GuardedPromise<T>
-      this.#breakers[call]?.succeeded()
+      this.breakers[call]?.succeeded()
       return result
     } catch (error) {
       return this.failed(call, fallback, error)
     }
   }
 
-  succeeded(call: GatedCall): void {
-    this.#breakers[call].succeeded()
-  }
-
   /** Notes and reports that a call has failed. `remainingMs` is the time that the calls before it had left to it: without any,
    * the fault is not its own; with little, it is not held against the method. */
   failed<T>(call: StoreCall, fallback: Fallback<T>, error: unknown, remainingMs = Infinity): T {
     const hadItsTime = !isLate(error) || remainingMs >= this.#settings.storeTimeoutMs / 2
-    if (hadItsTime) this.#breakers[call]?.failed()
+    if (hadItsTime) this.breakers[call]?.failed()
     if (!isLate(error) || remainingMs > 0) this.report(error, nameOf(call))
     return isLate(error) ? fallback.givenUp : fallback.failed
   }
@@ -153,7 +140,7 @@ export class StoreCalls {
     try {
       const result = await withDeadline(promise, storeTimeoutMs, nameOf(call), onLate, remainingMs)
       deadline?.noteAnswer()
-      this.#breakers[call]?.succeeded()
+      this.breakers[call]?.succeeded()
       return result
     } catch (error) {
       if (isLate(error) && CHANGES.has(call)) this.#lateChanges.add(promise)

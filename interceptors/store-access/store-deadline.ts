@@ -12,11 +12,12 @@ const STOOD_STILL_MS = 25
  * runs from the first call that is not answered at once. */
 export class StoreDeadline {
   readonly timeoutMs: number
+  // Private by TypeScript alone: each request makes a deadline, and private fields of JavaScript take longer to make.
   /** By monotonicMs(); undefined: the request has not had to wait yet. */
-  #atMs: number | undefined
+  private atMs: number | undefined = undefined
   /** Since when the request waits for something else. */
-  #pausedAtMs: number | undefined
-  #isRenewed = false
+  private pausedAtMs: number | undefined = undefined
+  private isRenewed = false
 
   constructor(timeoutMs: number) {
     this.timeoutMs = timeoutMs
@@ -25,29 +26,29 @@ export class StoreDeadline {
   /** Returns how long the store has from now on. Milliseconds, >= 0. */
   remainingMs(): number {
     const nowMs = monotonicMs()
-    if (this.#atMs === undefined) {
-      this.#atMs = nowMs + this.timeoutMs
+    if (this.atMs === undefined) {
+      this.atMs = nowMs + this.timeoutMs
       return this.timeoutMs
     }
-    if (this.#pausedAtMs !== undefined) this.#atMs += nowMs - this.#pausedAtMs
-    this.#pausedAtMs = undefined
-    const leftMs = this.#atMs - nowMs
+    if (this.pausedAtMs !== undefined) this.atMs += nowMs - this.pausedAtMs
+    this.pausedAtMs = undefined
+    const leftMs = this.atMs - nowMs
     return leftMs > EARLY_MS ? leftMs : 0
   }
 
   /** Stops the time until the next call: the request waits for something else than the store. */
   pause(): void {
-    if (this.#atMs !== undefined) this.#pausedAtMs ??= monotonicMs()
+    if (this.atMs !== undefined) this.pausedAtMs ??= monotonicMs()
   }
 
   /** Notes that a call has been answered in time. Where that is seen only long after the deadline, the time begins anew, once:
    * it was this process that stood still. */
   noteAnswer(): void {
-    if (this.#atMs === undefined || this.#isRenewed) return
+    if (this.atMs === undefined || this.isRenewed) return
     const nowMs = monotonicMs()
-    if (nowMs - this.#atMs < STOOD_STILL_MS) return
-    this.#atMs = nowMs + this.timeoutMs
-    this.#isRenewed = true
+    if (nowMs - this.atMs < STOOD_STILL_MS) return
+    this.atMs = nowMs + this.timeoutMs
+    this.isRenewed = true
   }
 }
 

@@ -64,7 +64,7 @@ export class StoreGuard {
 
   get(key: CacheKey, variantOf: VariantOf, deadline?: StoreDeadline): Guarded<Lookup> {
     if (this.#deletions.isPending(key)) return this.#getAfterDeleting(key, variantOf, deadline)
-    if (!this.#calls.allows('get')) return NOTHING.givenUp
+    if (!this.#calls.breakers.get.allows()) return NOTHING.givenUp
     const get = () =>
       mapMaybe(this.#store.get(key, variantOf), lookup => this.#readable(checkedLookup(lookup, key, variantOf)))
     return this.#calls.run<Lookup>('get', NOTHING, get, undefined, deadline)
@@ -72,7 +72,7 @@ export class StoreGuard {
 
   /** Asks a tier further away. Where that one fails, the nearer ones are asked all the same. */
   deeper(lookup: Lookup, key: CacheKey, variantOf: VariantOf, deadline?: StoreDeadline): Guarded<Lookup> {
-    if (!this.#calls.allows('deeper')) return NOTHING.givenUp
+    if (!this.#calls.breakers.deeper.allows()) return NOTHING.givenUp
     const ask = () =>
       mapMaybe(lookup.deeper?.() ?? NOTHING.failed, found => this.#readable(checkedLookup(found, key, variantOf)))
     return this.#calls.run<Lookup>('deeper', NOTHING, ask, undefined, deadline)
@@ -95,7 +95,7 @@ export class StoreGuard {
 
   /** Tells where the store's order of events stands, for a request that is about to be sent. */
   asOf(lookup: Lookup, deadline?: StoreDeadline): Guarded<Position> {
-    if (!this.#calls.allows('asOf')) return UNKNOWN.givenUp
+    if (!this.#calls.breakers.asOf.allows()) return UNKNOWN.givenUp
     return this.#calls.run('asOf', UNKNOWN, () => lookup.asOf(), undefined, deadline)
   }
 
@@ -117,7 +117,7 @@ export class StoreGuard {
 
   /** undefined: none can be had, and nobody is to wait for one. */
   lease(name: string, ttlMs: number): Guarded<LeaseAnswer | undefined> {
-    if (!this.#calls.allows('lease')) return undefined
+    if (!this.#calls.breakers.lease.allows()) return undefined
     const ask = () => mapMaybe(this.#store.lease?.(name, ttlMs), checkedLease)
     return this.#calls.run<LeaseAnswer | undefined>('lease', NONE, ask, late => {
       if (typeof late === 'object') void this.release(late)
@@ -139,7 +139,11 @@ export class StoreGuard {
   put(entry: Entry, asOf: Position): Guarded<BodyWriter | StoreRefusal> {
     if (asOf === UNKNOWN.failed) return 'store-failed'
     if (asOf === UNKNOWN.givenUp) return 'store-given-up'
-    if (!this.#calls.allows('put') || !this.#calls.allows('write') || !this.#calls.allows('commit')) {
+    if (
+      !this.#calls.breakers.put.allows() ||
+      !this.#calls.breakers.write.allows() ||
+      !this.#calls.breakers.commit.allows()
+    ) {
       return 'store-given-up'
     }
     const options: PutOptions = asOf === undefined ? {} : { asOf }
@@ -162,7 +166,7 @@ export class StoreGuard {
 
   /** `from`: the variant key that the entry is stored under until now, where it moves. */
   update(entry: Entry, asOf: Position, from?: VariantKey): Guarded<boolean> {
-    if (!this.isKnown(asOf) || !this.#calls.allows('update')) return false
+    if (!this.isKnown(asOf) || !this.#calls.breakers.update.allows()) return false
     return this.#calls.run('update', FALSE, () =>
       this.#store.update(entry, asOf === undefined && from === undefined ? {} : { asOf, from })
     )
