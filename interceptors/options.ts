@@ -13,10 +13,10 @@ import {
   refuseUnknown
 } from '../lib/option-checks.ts'
 import type { Policy } from '../lib/rfc9111/types.ts'
-import { givesLeases } from '../stores/leases.ts'
 import { MemoryStore } from '../stores/memory.ts'
+import { givesLeases } from '../stores/shared/leases.ts'
+import { suggestedTimeoutMs } from '../stores/shared/suggested-timeout.ts'
 import type { CacheStore } from '../stores/store.ts'
-import { suggestedTimeoutMs } from '../stores/suggested-timeout.ts'
 import type { CacheOptions } from './cache-options.ts'
 import { partitionBy, type RequestToPartition } from './request/partition.ts'
 import type { StoreOperation } from './store-access/store-calls.ts'

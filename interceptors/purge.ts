@@ -1,7 +1,7 @@
 import { optionError } from '../lib/errors.ts'
 import { sameOriginUri } from '../lib/rfc9111/cache-key.ts'
 import { namedOrigin, originTag } from '../lib/rfc9111/origin.ts'
-import { checkedTag } from '../stores/tags.ts'
+import { checkedTag } from '../stores/shared/tags.ts'
 import type { FlightRegistry } from './single-flight/flight-registry.ts'
 import type { StoreGuard } from './store-access/store-guard.ts'
 

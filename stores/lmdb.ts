@@ -11,10 +11,10 @@ import { DatabaseHandle } from './lmdb/database-handle.ts'
 import { Deletion } from './lmdb/delete.ts'
 import { listStored } from './lmdb/listing.ts'
 import { LmdbLookup } from './lmdb/lookup.ts'
-import { OpenWriters } from './open-writers.ts'
 import { cacheDirectory } from './shared/file-options.ts'
+import { OpenWriters } from './shared/open-writers.ts'
+import { StoreTime } from './shared/store-time.ts'
 import type { BodyWriter, CacheStore, Lookup, PutOptions, UpdateOptions } from './store.ts'
-import { StoreTime } from './store-time.ts'
 
 export interface LmdbStoreOptions {
   /** Where `http-cache.mdb` and the files beside it lie; made, for its owner alone, if it does not exist.

@@ -16,14 +16,14 @@ import { listStored } from './object/listing.ts'
 import { ObjectLookup } from './object/lookup.ts'
 import { RecordReader } from './object/record-reader.ts'
 import { Sweep } from './object/sweep.ts'
-import { OpenWriters } from './open-writers.ts'
 import { BackgroundTasks } from './shared/background-tasks.ts'
 import { closedError } from './shared/closed-error.ts'
 import { digestOf, tagDigestOf } from './shared/entry-names.ts'
 import { KeyedMutex } from './shared/keyed-mutex.ts'
+import { OpenWriters } from './shared/open-writers.ts'
+import { StoreTime } from './shared/store-time.ts'
+import { checkedTag } from './shared/tags.ts'
 import type { BodyWriter, CacheStore, Capabilities, Lookup, PutOptions, UpdateOptions } from './store.ts'
-import { StoreTime } from './store-time.ts'
-import { checkedTag } from './tags.ts'
 
 export type {
   CallOptions,

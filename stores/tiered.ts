@@ -1,6 +1,8 @@
 import { optionError } from '../lib/errors.ts'
 import type { CacheKey, Entry, VariantKey } from '../lib/rfc9111/types.ts'
-import { OpenWriters } from './open-writers.ts'
+import { OpenWriters } from './shared/open-writers.ts'
+import { longestTimeoutMs } from './shared/suggested-timeout.ts'
+import { checkedTag } from './shared/tags.ts'
 import type {
   BodyWriter,
   CacheStore,
@@ -12,8 +14,6 @@ import type {
   PutOptions,
   UpdateOptions
 } from './store.ts'
-import { longestTimeoutMs } from './suggested-timeout.ts'
-import { checkedTag } from './tags.ts'
 import { Copies } from './tiered/copies.ts'
 import { InvalidationHandler } from './tiered/invalidation-handler.ts'
 import { RemovedEntries } from './tiered/removed-entries.ts'

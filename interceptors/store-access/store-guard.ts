@@ -1,5 +1,5 @@
 import type { ByteRange, CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
-import { givesLeases } from '../../stores/leases.ts'
+import { givesLeases } from '../../stores/shared/leases.ts'
 import { isPromise, mapMaybe } from '../../stores/shared/maybe-promise.ts'
 import type {
   Body,

@@ -1,7 +1,7 @@
 import type { BytesSerializer } from '../../serializers/serializer-option.ts'
 import type { BackgroundTasks } from '../shared/background-tasks.ts'
 import type { KeyedMutex } from '../shared/keyed-mutex.ts'
-import type { StoreTime } from '../store-time.ts'
+import type { StoreTime } from '../shared/store-time.ts'
 import type { DeletionLog } from './deletion-log.ts'
 import type { Folders } from './folders.ts'
 import type { Recency } from './recency.ts'

@@ -1,7 +1,7 @@
 import type { CacheKey, Entry } from '../../lib/rfc9111/types.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
 import { digestBytesOf } from '../shared/digest.ts'
-import { checkedTag } from '../tags.ts'
+import { checkedTag } from '../shared/tags.ts'
 import { retireBody } from './body-removal.ts'
 import type { DatabaseSource } from './database.ts'
 import { logClear, logDeletion } from './deletion-log.ts'

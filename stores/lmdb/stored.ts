@@ -1,5 +1,5 @@
 import type { ByteRange, Entry } from '../../lib/rfc9111/types.ts'
-import { sliceBlocks } from '../body-range.ts'
+import { sliceBlocks } from '../shared/body-range.ts'
 import type { ChunkedBody } from '../shared/chunked-body.ts'
 import type { Body, Stored } from '../store.ts'
 import type { RecordHead } from './record-layout.ts'

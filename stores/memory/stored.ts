@@ -1,6 +1,6 @@
 import { isUint8Array } from 'node:util/types'
 import type { ByteRange, Entry } from '../../lib/rfc9111/types.ts'
-import { sliceBlocks } from '../body-range.ts'
+import { sliceBlocks } from '../shared/body-range.ts'
 import type { Body, Lookup, Stored } from '../store.ts'
 
 export class LookupInMemory implements Lookup {

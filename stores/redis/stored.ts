@@ -1,5 +1,5 @@
 import type { ByteRange, Entry } from '../../lib/rfc9111/types.ts'
-import { sliceBlocks } from '../body-range.ts'
+import { sliceBlocks } from '../shared/body-range.ts'
 import type { Body, MaybePromise, Stored } from '../store.ts'
 import { type BodySource, openChunks } from './body-reader.ts'
 

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { Blocks } from '../blocks.ts'
 import type { BodyWriter, MaybePromise } from '../store.ts'
+import { Blocks } from './blocks.ts'
 import { CHECKSUM_BYTES, type ChunkedBody, MAX_INLINE_BYTES } from './chunked-body.ts'
 
 export interface ChunkedBodyOptions<Name> {

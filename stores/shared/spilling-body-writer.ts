@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Entry } from '../../lib/rfc9111/types.ts'
-import { Blocks } from '../blocks.ts'
 import type { BodyWriter, MaybePromise } from '../store.ts'
+import { Blocks } from './blocks.ts'
 
 /** Larger bodies are stored apart; smaller ones are part of the record. Bytes. */
 const MAX_INLINE_BYTES = 65_536

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { removeEntry } from '../remove-entry.ts'
+import { removeEntry } from '../shared/remove-entry.ts'
 import type { Entry } from '../store.ts'
 import { assertSame } from './bodies.ts'
 import { bytesOf } from './bytes.ts'

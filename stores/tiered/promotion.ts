@@ -1,6 +1,6 @@
 import type { ByteRange, Entry } from '../../lib/rfc9111/types.ts'
-import { removeEntry } from '../remove-entry.ts'
 import { attempt, succeeds } from '../shared/attempt.ts'
+import { removeEntry } from '../shared/remove-entry.ts'
 import type { Body, BodyWriter, CacheStore, MaybePromise, Position, Stored } from '../store.ts'
 import type { Copies, Copying } from './copies.ts'
 

@@ -1,9 +1,9 @@
 import { monotonicMs } from '../../lib/event-loop.ts'
 import type { CacheKey, Entry, VariantKey } from '../../lib/rfc9111/types.ts'
-import { givesLeases } from '../leases.ts'
-import { removeEntry } from '../remove-entry.ts'
 import { attempt } from '../shared/attempt.ts'
+import { givesLeases } from '../shared/leases.ts'
 import { mapMaybe } from '../shared/maybe-promise.ts'
+import { removeEntry } from '../shared/remove-entry.ts'
 import type {
   BodyWriter,
   CacheStore,

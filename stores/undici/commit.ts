@@ -1,6 +1,6 @@
 import type { Entry } from '../../lib/rfc9111/types.ts'
+import type { StoreTime } from '../shared/store-time.ts'
 import type { MaybePromise } from '../store.ts'
-import type { StoreTime } from '../store-time.ts'
 import { discard, writeAll } from './body.ts'
 import type { UndiciCacheStore, UndiciKey, UndiciValue } from './contract.ts'
 import { listsKeyOf, responseKeyOf } from './layout.ts'

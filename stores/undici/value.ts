@@ -3,7 +3,7 @@ import { judge } from '../../lib/rfc9111/judgement.ts'
 import type { CacheKey, Entry, Policy, VariantKey } from '../../lib/rfc9111/types.ts'
 import { JsonStringSerializer } from '../../serializers/json-string.ts'
 import { RECORD_VERSION } from '../../serializers/serializer.ts'
-import { keptUntil } from '../store-time.ts'
+import { keptUntil } from '../shared/store-time.ts'
 import type { UndiciResult, UndiciValue } from './contract.ts'
 
 /** The field that holds what undici's contract has no place for: the whole entry but for its variant key, as JSON. */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { Blocks } from '../../stores/blocks.ts'
-import { sliceBlocks } from '../../stores/body-range.ts'
+import { Blocks } from '../../stores/shared/blocks.ts'
+import { sliceBlocks } from '../../stores/shared/body-range.ts'
 
 const bytes = randomBytes(400_000)
 

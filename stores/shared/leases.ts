@@ -1,4 +1,4 @@
-import type { CacheStore } from './store.ts'
+import type { CacheStore } from '../store.ts'
 
 /** Whether `lease` of a store may be called. */
 export function givesLeases(store: CacheStore): boolean {

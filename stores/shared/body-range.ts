@@ -1,4 +1,4 @@
-import type { ByteRange } from '../lib/rfc9111/types.ts'
+import type { ByteRange } from '../../lib/rfc9111/types.ts'
 
 /** The bytes of `range` out of a body held in pieces, as views; undefined where it does not reach that far. */
 export function sliceBlocks(blocks: readonly Uint8Array[], range: ByteRange): readonly Uint8Array[] | undefined {

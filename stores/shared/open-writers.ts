@@ -1,9 +1,9 @@
 import { clearTimeout, setTimeout } from 'node:timers'
-import type { Entry } from '../lib/rfc9111/types.ts'
-import { attempt } from './shared/attempt.ts'
-import { closedError } from './shared/closed-error.ts'
-import { isPromise } from './shared/maybe-promise.ts'
-import type { BodyWriter, MaybePromise } from './store.ts'
+import type { Entry } from '../../lib/rfc9111/types.ts'
+import type { BodyWriter, MaybePromise } from '../store.ts'
+import { attempt } from './attempt.ts'
+import { closedError } from './closed-error.ts'
+import { isPromise } from './maybe-promise.ts'
 
 /** How long a store that is being closed waits for the bodies that are being written. */
 export const CLOSE_TIMEOUT_MS = 5_000

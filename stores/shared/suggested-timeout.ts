@@ -1,5 +1,5 @@
-import { optionError } from '../lib/errors.ts'
-import type { CacheStore } from './store.ts'
+import { optionError } from '../../lib/errors.ts'
+import type { CacheStore } from '../store.ts'
 
 const DEFAULT_MS = 250
 /** No store has a request wait for longer, unless the option says so. */

@@ -1,4 +1,4 @@
-import type { Entry } from '../lib/rfc9111/types.ts'
+import type { Entry } from '../../lib/rfc9111/types.ts'
 
 /** The times of an entry that expiry goes by. */
 type Times = Pick<Entry, 'responseTimeMs' | 'expiresAtMs'>
