@@ -3,8 +3,8 @@ import { framing } from '../../lib/rfc9111/framing.ts'
 import type { Response } from '../../lib/rfc9111/types.ts'
 import type { Reason } from '../outcome/reasons.ts'
 
-/** What a body must amount to for it to be stored: its length in bytes, or undefined where its end speaks for itself.
- * A word: why it cannot be recorded, however storable the response. `isFramed`: the protocol tells its end; `limit`: the
+/** Returns the length that a body must have to be stored, in bytes; undefined where its framing tells its end. Returns a
+ * reason where the body cannot be stored, though the response may be. `isFramed`: the protocol tells the end; `limit`: the
  * largest body that the store takes, in bytes. */
 export function bodyFraming(
   response: Response,

@@ -12,26 +12,26 @@ import { copyRange, type StoredRange } from './stored-range.ts'
 
 export interface BodyRecorderOptions {
   readonly guard: StoreGuard
-  /** With `completeLength` and `segments` where it is known beforehand what is to be stored. */
+  /** With `completeLength` and `segments` where they are known beforehand. */
   readonly entry: Entry
   readonly writer: MaybePromise<BodyWriter | StoreRefusal>
-  /** What is to be stored, or Content-Length said; undefined where the body is framed otherwise. */
+  /** The length of the body, in bytes; undefined where no Content-Length states it. */
   readonly expectedBytes: number | undefined
-  /** How many of the bytes are stored already, in the entry that this one is to replace. */
+  /** How many of the bytes are stored already, in the entry that this one replaces. */
   readonly knownBytes: number
   readonly maxBufferedBytes: number
-  /** Called when the origin may go on after `write` returned false. */
+  /** Called when the origin may continue after `write` returned false. */
   readonly onDrain: () => void
   /** Called once: whether the response is stored, as a whole or as the part that it was to be. */
   readonly onSettled: (stored: boolean) => void
-  /** Whether less than a whole may still take the place of what is stored by now, or what it is to be joined with.
-   * `isCutOff`: it was to be more. */
+  /** Decides whether a part may still replace what is stored by now, or is to be joined with it. `isCutOff`: the response
+   * ended early. */
   readonly mayReplace: (
     lesser: Entry,
     isCutOff: boolean,
     canJoin: (joining: Joining) => boolean
   ) => MaybePromise<boolean | Joining>
-  /** Begins the body of what is joined with what is stored by now. */
+  /** Begins the body of a part that is joined with what is stored by now. */
   readonly putJoined: (entry: Entry) => MaybePromise<BodyWriter | StoreRefusal>
 }
 

@@ -7,7 +7,7 @@ import { mapMaybe } from '../../stores/shared/maybe-promise.ts'
 import type { MaybePromise, Position, Stored } from '../../stores/store.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 
-/** What parts, and responses to HEAD, are stored for. */
+/** The request that a part, or a response to HEAD, is stored for. */
 export interface ReplacementOptions {
   readonly guard: StoreGuard
   readonly policy: Policy
@@ -15,15 +15,15 @@ export interface ReplacementOptions {
   readonly asOf: Position
 }
 
-/** What a part is joined with: those bytes of the stored body that come before, and after, its own. */
+/** What a part is joined with: the bytes of the stored body before and after its own. */
 export interface Joining extends Pick<Union, 'before' | 'after'> {
   readonly stored: Stored
-  /** Of both. */
+  /** The entry of both together. */
   readonly entry: Entry
 }
 
-/** Whether a part, or a response to HEAD, may take the place of what is stored by now for its request, or what it is to be
- * joined with. Where it may not, what is stored is brought up to date with it. */
+/** Decides, before the commit, whether a part or a response to HEAD may replace what is stored for its request by now, or is
+ * to be joined with it. Where neither is so, it updates the fields of what is stored. */
 export function mayReplace(
   { guard, policy, request, asOf }: ReplacementOptions,
   lesser: Entry,

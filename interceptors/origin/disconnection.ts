@@ -1,4 +1,4 @@
-/** undici's own refusals, and what the caller did itself, say nothing of the origin. */
+/** Errors by which undici refuses a request, and those that the caller causes, tell nothing about the origin. */
 const NOT_DISCONNECTIONS = new Set([
   'UND_ERR_ABORTED',
   'UND_ERR_CLOSED',
@@ -10,7 +10,7 @@ const NOT_DISCONNECTIONS = new Set([
 
 const ERROR_STATUSES = new Set([500, 502, 503, 504])
 
-/** Whether the origin could not be reached, or said so: undici's responseError turns statuses into errors. */
+/** Whether an error means that the origin could not be reached. undici's responseError turns statuses into errors. */
 export function isDisconnection(error: Error & { code?: string; statusCode?: unknown }): boolean {
   if (typeof error.statusCode === 'number') return ERROR_STATUSES.has(error.statusCode)
   return error.name !== 'AbortError' && !NOT_DISCONNECTIONS.has(error.code ?? '')

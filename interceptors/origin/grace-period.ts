@@ -1,24 +1,24 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { monotonicMs } from '../../lib/event-loop.ts'
 
-/** How long those who are late hold up others, all in all; and how long all may be paused before the store goes on. */
+/** How long late subscribers hold up the others, in total; and how long all may be paused before the store continues. */
 const GRACE_PERIOD_MS = 1000
 
-/** The time for which others, or the store, wait for readers who are paused. */
+/** The time for which other subscribers, or the store, wait for paused ones. */
 export class GracePeriod {
-  /** For those who are late, all in all. */
+  /** What is left for late subscribers, in total. */
   #leftMs = GRACE_PERIOD_MS
   #timer: NodeJS.Timeout | undefined
-  /** Since when those who are late are waited for; undefined: they are not. */
+  /** Since when late subscribers are waited for; undefined: they are not. */
   #waitsSinceMs: number | undefined
   readonly #owner: { timeOver(): void }
 
-  /** `owner` is told when somebody has waited for long enough. */
+  /** `owner` is told when the time is over. */
   constructor(owner: { timeOver(): void }) {
     this.#owner = owner
   }
 
-  /** Whether nobody waits any more for those who are late. */
+  /** Whether late subscribers are no longer waited for. */
   get isSpent(): boolean {
     return this.#leftMs <= 0
   }
@@ -27,10 +27,10 @@ export class GracePeriod {
     this.#leftMs = 0
   }
 
-  /** Has somebody wait, or nobody: for those who are late, or for anybody to read on. */
+  /** Starts or stops the wait: for late subscribers, or for any subscriber to read on. */
   wait(isWaiting: boolean, isForLate: boolean, isForReaders: boolean): void {
     if (isWaiting !== (this.#timer !== undefined)) this.#switch(isWaiting, isForLate)
-    // A connection that is paused keeps no process alive for those who read.
+    // A paused connection does not keep the process alive for its readers.
     if (isForReaders) this.#timer?.ref()
     else this.#timer?.unref()
   }

@@ -2,30 +2,30 @@ import type { Buffer } from 'node:buffer'
 import { createHash, type Hash } from 'node:crypto'
 import { firstLink, type Link, linkAfter } from './subscriber.ts'
 
-/** What one that has fallen behind goes on with. */
+/** What a slow subscriber goes on with. */
 export interface SharedPrefix {
-  /** To be delivered before the rest: bytes that others have as well. */
+  /** Bytes to deliver before the rest; subscribers share them. */
   readonly chunks: readonly Uint8Array[]
   /** How many bytes there are before the rest. */
   readonly byteLength: number
-  /** The SHA-256 of those, to be copied before it is gone on with; undefined: not known. */
+  /** The SHA-256 of those bytes, to be copied before it is continued; undefined: not known. */
   readonly hash: Hash | undefined
 }
 
-/** So much of a response's beginning is kept for those who come later. */
+/** How much of a body's beginning is kept for later subscribers. */
 const MAX_PREFIX_BYTES = 65_536
 
 export const NOTHING: SharedPrefix = { chunks: [], byteLength: 0, hash: undefined }
 
-/** What has come of a body that several read: one list of chunks, kept as long as one of them has its place in it, and the
- * hash of all that was before. */
+/** The body that subscribers share: one list of chunks, each kept while a subscriber has its place before it, and the hash of
+ * everything that was received. */
 export class SharedBody {
-  /** What the chunks come after that are kept for those who come later. */
+  /** The place before the chunks that are kept for later subscribers. */
   #first: Link | undefined
   #last = firstLink()
   #receivedBytes = 0
   #hash: Hash | undefined
-  /** The last copy that was made of it. */
+  /** The last copy of the hash. */
   #hashed: Pick<SharedPrefix, 'byteLength' | 'hash'> = NOTHING
 
   get receivedBytes(): number {
@@ -40,7 +40,7 @@ export class SharedBody {
     return this.#last
   }
 
-  /** Whether a hash of what has come can be had. */
+  /** Whether the hash of the bytes received so far is known. */
   get isKnown(): boolean {
     return this.#hash !== undefined || this.#first !== undefined
   }
@@ -53,7 +53,7 @@ export class SharedBody {
     this.#first = undefined
   }
 
-  /** Counts what comes. `isShared`: its hash may be asked for when the beginning is no longer kept. */
+  /** Counts a chunk. `isShared`: the hash may be asked for after the beginning has been dropped. */
   count(chunk: Buffer, isShared: boolean): void {
     this.#receivedBytes += chunk.byteLength
     if (this.#receivedBytes > MAX_PREFIX_BYTES && this.#first !== undefined) {
@@ -63,12 +63,12 @@ export class SharedBody {
     this.#hash?.update(chunk)
   }
 
-  /** Keeps a copy of what has been counted. */
+  /** Keeps a copy of a chunk that has been counted. */
   append(chunk: Buffer): void {
     this.#last = linkAfter(this.#last, new Uint8Array(chunk))
   }
 
-  /** For one that has stopped there; `known` has what is kept for others, by their place. */
+  /** Returns what follows a subscriber's place; `known` has what is kept for others, by their places. */
   prefixAfter(link: Link, known: Map<Link, readonly Uint8Array[]>): SharedPrefix {
     const chunks = known.get(link) ?? chunksAfter(link)
     known.set(link, chunks)

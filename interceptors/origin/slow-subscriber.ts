@@ -6,23 +6,23 @@ import type { DownstreamHandler, ResponseHead, ResponseSource } from '../undici/
 import type { SharedPrefix } from './shared-body.ts'
 
 export interface SlowSubscriberEvents {
-  /** It has paused or resumed. */
+  /** The subscriber has paused or resumed. */
   changedPace(subscriber: SlowSubscriber): void
-  /** It has got all that was kept for it, and takes more. */
+  /** Everything that was kept for the subscriber has been delivered, and it takes more. */
   wantsRest(subscriber: SlowSubscriber): void
-  /** It has waited for the rest as long as it was to. */
+  /** The wait for the rest is over. */
   waitedInVain(subscriber: SlowSubscriber): void
   leftBehind(subscriber: SlowSubscriber): void
 }
 
-/** One who has fallen too far behind the others. It gets what was kept for it when it reads on, and then waits until the rest
- * can be had in another way. */
+/** A subscriber that has fallen too far behind the others. When it reads on, it is delivered what was kept for it, and then
+ * waits until the rest is available in another way. */
 export class SlowSubscriber implements ResponseSource {
   readonly client: DownstreamHandler
   readonly own: StandaloneRequest
   /** How many bytes come before the rest. */
   readonly offset: number
-  /** The SHA-256 of those, where it is known. */
+  /** The SHA-256 of those bytes, where it is known. */
   readonly hash: Hash | undefined
   #chunks: readonly Uint8Array[]
   #index = 0
@@ -42,7 +42,7 @@ export class SlowSubscriber implements ResponseSource {
     client.attach(this)
   }
 
-  /** Whether it has nothing to read before the rest. */
+  /** Whether nothing is left to deliver before the rest. */
   get isWaiting(): boolean {
     return this.#isWaiting && !this.#isReleased && !this.client.paused
   }
@@ -73,7 +73,7 @@ export class SlowSubscriber implements ResponseSource {
     this.client.end(trailers)
   }
 
-  /** It gets nothing more from here, and waits no longer. */
+  /** Ends the wait; nothing more is delivered from here. */
   release(): void {
     clearTimeout(this.#timer)
     this.#chunks = []

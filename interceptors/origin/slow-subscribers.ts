@@ -10,21 +10,21 @@ import { SlowSubscriber, type SlowSubscriberEvents } from './slow-subscriber.ts'
 
 export interface SlowSubscribersOptions {
   readonly services: Pick<OriginServices, 'bodies' | 'settings'>
-  /** The response as each of them has got its header section. */
+  /** The response whose header section was delivered to each. */
   readonly entry: Entry
-  /** As what it is being stored; undefined: it is not. */
+  /** The entry that is being stored; undefined: none is. */
   readonly recorded: Entry | undefined
-  /** It has become another matter whether any of them waits for the response. */
+  /** Called when the first of them waits for the response, or the last no longer does. */
   changed(): void
 }
 
-/** Those who have fallen behind the others. Each gets the rest when it reads on: from the store, once that has it, and else
- * from the origin. */
+/** The subscribers that have fallen behind. Each reads the rest when it reads on: from the store, once that has the response,
+ * otherwise from the origin. */
 export class SlowSubscribers implements SlowSubscriberEvents {
   readonly #options: SlowSubscribersOptions
-  /** Until it is known whether the response is stored. */
+  /** Those that wait until it is known whether the response is stored. */
   readonly #waiting = new Set<SlowSubscriber>()
-  /** How many of those are not paused. */
+  /** How many of them are not paused. */
   #reading = 0
   #place: 'store' | 'origin' | undefined
   #byteLength: number | undefined
@@ -35,7 +35,7 @@ export class SlowSubscribers implements SlowSubscriberEvents {
     if (options.recorded === undefined) this.#place = 'origin'
   }
 
-  /** Whether the response goes on for any of them. */
+  /** Whether the response is still received for any of them. */
   get areWaiting(): boolean {
     return this.#waiting.size > 0
   }
@@ -44,19 +44,19 @@ export class SlowSubscribers implements SlowSubscriberEvents {
     return this.#reading > 0
   }
 
-  /** Takes over one that is paused. */
+  /** Takes over a subscriber that is paused. */
   add(client: DownstreamHandler, own: StandaloneRequest, prefix: SharedPrefix): void {
     const subscriber = new SlowSubscriber(client, own, prefix, this)
     if (this.#place === undefined) this.#waiting.add(subscriber)
   }
 
-  /** All has come. */
+  /** The response is complete. */
   complete(byteLength: number, trailers: FieldLines): void {
     this.#byteLength = byteLength
     this.#trailers = trailers
   }
 
-  /** It is known where the rest can be had; later calls change nothing. */
+  /** Tells where the rest is read from. Later calls change nothing. */
   settle(place: 'store' | 'origin'): void {
     if (this.#place !== undefined) return
     this.#place = place

@@ -17,17 +17,17 @@ export interface StoreWriteOptions {
   readonly plan: ForwardPlan
   readonly request: Request
   readonly entry: Entry
-  /** What of a stored body comes before and after the origin's bytes. */
+  /** The ranges of a stored body before and after the origin's bytes. */
   readonly join: Join | undefined
-  /** What is to be stored, or Content-Length said; undefined where the body is framed otherwise. */
+  /** The length of the body, in bytes; undefined where no Content-Length states it. */
   readonly expectedBytes: number | undefined
-  /** The origin may go on after `write` returned false. */
+  /** Called when the origin may continue after `write` returned false. */
   onDrain(): void
   /** Called once. */
   onSettled(stored: boolean): void
 }
 
-/** One response on its way into the store: joined with what is stored, and in its order among those for the same key. */
+/** Writes one response to the store: joined with what is stored, and in order with other responses for the same key. */
 export class StoreWrite {
   readonly request: Request
   readonly entry: Entry
@@ -35,7 +35,7 @@ export class StoreWrite {
   readonly #recorder: BodyRecorder
   readonly #join: Join | undefined
   readonly #joined: Stored | undefined
-  /** Settles when it is known what becomes of responses for the same key that were complete before this one. */
+  /** Settles when it is known whether responses for the same key that were complete earlier are stored. */
   #othersStored: Promise<void> | undefined
 
   private constructor(options: StoreWriteOptions, writer: MaybePromise<BodyWriter | StoreRefusal>) {
@@ -64,7 +64,7 @@ export class StoreWrite {
     if (this.#joined !== undefined && join?.before !== undefined) this.#recorder.copy(this.#joined, join.before)
   }
 
-  /** A word: why not. */
+  /** Returns the reason where the response cannot be stored. */
   static beginOrReason(options: StoreWriteOptions): StoreWrite | Reason {
     const { services, plan, request, entry, join } = options
     if (join !== undefined && storedOf(plan, join.with) === undefined) return 'body-vanished'
@@ -78,26 +78,26 @@ export class StoreWrite {
     return this.#recorder.write(chunk)
   }
 
-  /** All has come. */
+  /** Ends a complete response. */
   finish(trailers: FieldLines): void {
     const after = this.#join?.after
     if (this.#joined !== undefined && after !== undefined) this.#recorder.copy(this.#joined, after)
     this.#conclude(() => this.#recorder.finish(trailers))
   }
 
-  /** Nothing more comes: what has come is stored if it may be. */
+  /** Ends an incomplete response: what was received is stored as a part if it may be. */
   interrupt(): void {
     if (this.request.method === 'GET') this.#conclude(() => this.#recorder.cutOff())
     else this.#recorder.abort()
   }
 
-  /** Nothing of it is to be stored. */
+  /** Removes what was written. */
   forget(): void {
     this.#recorder.abort()
   }
 
-  /** Who asks for the same right after looks again once the store has done its work; what is less than a whole waits for
-   * what has come before it. */
+  /** Ends the write. Later requests for the key look again once it has settled; a part waits for responses that were complete
+   * earlier. */
   #conclude(end: () => void): void {
     const { flights, pendingWrites, settings } = this.#services
     const { key } = this.request

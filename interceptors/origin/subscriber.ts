@@ -2,15 +2,15 @@ import { Buffer } from 'node:buffer'
 import type { StandaloneRequest } from '../request/request-context.ts'
 import type { DownstreamHandler, ResponseSource } from '../undici/downstream-handler.ts'
 
-/** A chunk that several get, in the order in which they came. */
+/** A chunk of a body, linked with the next one. */
 export interface Link {
   readonly bytes: Uint8Array
-  /** How many chunks and bytes have come up to its end. */
+  /** The weight of all chunks up to the end of this one. */
   readonly weight: number
   next: Link | undefined
 }
 
-/** What a chunk takes up beside its bytes. */
+/** The weight of a chunk beside its bytes. */
 const CHUNK_WEIGHT = 128
 
 export const NO_BYTES = new Uint8Array(0)
@@ -25,24 +25,24 @@ export function linkAfter(link: Link, bytes: Uint8Array): Link {
   return next
 }
 
-/** Those whom a member belongs to. */
+/** Whoever a subscriber reports to. */
 export interface SubscriberEvents {
   paused(subscriber: Subscriber): void
   resumed(subscriber: Subscriber): void
   left(subscriber: Subscriber, reason: Error): void
 }
 
-/** One of those who get a response as it comes. */
+/** A client that is delivered a response while it is received. */
 export class Subscriber implements ResponseSource {
   readonly client: DownstreamHandler
-  /** undefined: that of the exchange. */
+  /** undefined: the request of the exchange. */
   readonly own: StandaloneRequest | undefined
-  /** The last chunk that it has got. */
+  /** The last chunk that was delivered. */
   cursor: Link
   deliveredBytes = 0
-  /** Whether it is in one of the lists of those who are served by and by. */
+  /** Whether it is in a list of the delivery queue. */
   isListed = false
-  /** It gets nothing more from here. */
+  /** Nothing more is delivered from here. */
   isGone = false
   isServed = false
   readonly #events: SubscriberEvents
@@ -71,7 +71,7 @@ export class Subscriber implements ResponseSource {
     return !this.client.paused && !this.client.isFinished && !this.isGone
   }
 
-  /** Delivers copies of what there is, as long as it takes more. True: it has all that there is, and takes more. */
+  /** Delivers copies of the chunks that are there, while the client takes them. True: all are delivered, and it takes more. */
   serve(): boolean {
     while (this.takesMore) {
       const { next } = this.cursor

@@ -6,13 +6,13 @@ import { damageIn, heldChunks, isDamage, release } from '../store-access/body-ch
 import { isLate, type StoreDeadline } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 
-/** Larger pieces are handed out in steps of this size, so many of them in a turn of the event loop. */
+/** The size in which larger pieces are delivered, and how many of them in one turn of the event loop. */
 const STEP_BYTES = 65_536
 const STEPS_PER_TURN = 16
 
-/** Reads a range of a stored body, piece by piece; the pieces are the store's own. Throws where the bytes cannot be had, a
- * CacheError with ERR_CACHE_BODY where they are gone or not what was stored: the guard has been told, and what is damaged is
- * deleted. */
+/** Reads a range of a stored body, piece by piece; the pieces belong to the store. Throws where the bytes cannot be read: a
+ * CacheError with ERR_CACHE_BODY where they are missing or not what was stored. The guard has been told, and a damaged entry
+ * is removed. */
 export async function* storedChunks(
   guard: StoreGuard,
   stored: Stored,
@@ -31,7 +31,7 @@ export async function* storedChunks(
   }
 }
 
-/** What comes is of the length that was asked for. */
+/** Checks that the pieces have the length of the range. */
 async function* readPieces(
   guard: StoreGuard,
   { entry }: Stored,
@@ -55,7 +55,7 @@ async function* readPieces(
     }
   } catch (error) {
     if (isDamage(error)) void guard.remove(entry)
-    // Only its end is late.
+    // All bytes are there; only the end of the stream is late.
     else if (isLate(error) && remainingBytes === 0) return
     throw error
   } finally {

@@ -6,15 +6,15 @@ import type { StoreDeadline } from '../store-access/store-deadline.ts'
 import type { StoreGuard } from '../store-access/store-guard.ts'
 import { storedChunks } from './body-chunks.ts'
 
-/** Where stored bytes go before those of the origin do. */
+/** The destination of stored bytes that precede those of the origin. */
 export interface Destination {
   readonly isOver: boolean
   pass(chunk: Buffer): void
-  /** Settles when it wants more; undefined: it does. */
+  /** Settles when it takes more; undefined: it does already. */
   whenFree(): Promise<void> | undefined
 }
 
-/** Stored bytes that are delivered before the rest of them comes from the origin; the first have been read. */
+/** The stored beginning of a body whose rest comes from the origin; its first piece has been read. */
 export class BodyPrefix {
   readonly #chunks: AsyncGenerator<Uint8Array, void, undefined>
   #next: IteratorResult<Uint8Array, void>
@@ -30,7 +30,7 @@ export class BodyPrefix {
     this.#remainingBytes = byteLength
   }
 
-  /** undefined where the bytes cannot be had; the guard has been told. */
+  /** Resolves to undefined where the bytes cannot be read; the guard has been told. */
   static async open(
     guard: StoreGuard,
     stored: Stored,
@@ -45,8 +45,8 @@ export class BodyPrefix {
     }
   }
 
-  /** Passes copies on, as fast as they are wanted. False: the store has lost the rest. Throws where what it gave was not
-   * what was stored. */
+  /** Passes copies on, as fast as the destination takes them. False: the store has lost the rest. Throws where the bytes are
+   * not those that were stored. */
   async play(destination: Destination): Promise<boolean> {
     while (!this.#next.done && !destination.isOver) {
       this.#remainingBytes -= this.#next.value.byteLength
@@ -62,7 +62,7 @@ export class BodyPrefix {
     return true
   }
 
-  /** Lets go of what is held open. */
+  /** Releases the stored body. */
   close(): void {
     void this.#chunks.return()
   }

@@ -5,23 +5,23 @@ import { damageIn, isDamage, release } from '../store-access/body-checks.ts'
 import { isLate } from '../store-access/store-deadline.ts'
 import type { DownstreamHandler, ResponseHead, ResponseSource } from '../undici/downstream-handler.ts'
 
-/** Larger pieces are handed out, and copied where they have to be, in steps of this size. */
+/** The size in which larger pieces are delivered, and copied where they have to be. */
 const STEP_BYTES = 65_536
-/** So much is handed out at a time, to a client that never pauses; then everything else has its turn. */
+/** How many bytes are delivered in one turn of the event loop to a client that never pauses. */
 const MAX_TURN_BYTES = 4_194_304
 
 /** Reads the next piece of a body that comes in pieces. */
 export type ReadNext = (iterator: AsyncIterator<Uint8Array>) => Promise<IteratorResult<Uint8Array>>
 
-/** Told that a body is of no use; the error, where nobody has been told of it yet. */
+/** Called with a damaged body; the error, where it has not been reported. */
 export type OnDamage = (unreported?: Error) => void
 
-/** Told that nothing more comes of a body of which so many bytes have been delivered, which may be wrong where that is
- * doubtful; has the client's response end. */
+/** Called where the store has lost the rest of a body, with the number of bytes delivered, which may be wrong where that is
+ * doubtful; ends the client's response. */
 export type OnLost = (deliveredBytes: number, error: Error, isDoubtful: boolean) => void
 
-/** Plays a stored body into a client: copies, unless the bytes are nobody else's, so that nobody's mutation reaches what is
- * stored; at once as long as the client takes it, further when it resumes. */
+/** Delivers a stored body to a client: as copies, unless the bytes belong to the client alone, so that nobody's mutation
+ * reaches what is stored; synchronously while the client takes it, and again when it resumes. */
 export abstract class BodyReplay implements ResponseSource {
   protected readonly client: DownstreamHandler
   readonly #trailers: ResponseHead
@@ -30,7 +30,7 @@ export abstract class BodyReplay implements ResponseSource {
   #begun = false
   #playing = false
 
-  /** `isOwn`: the bytes are the client's to keep and to change. */
+  /** `isOwn`: the client may keep and change the bytes. */
   constructor(client: DownstreamHandler, trailers: ResponseHead, isOwn: boolean) {
     this.client = client
     this.#trailers = trailers
@@ -39,7 +39,7 @@ export abstract class BodyReplay implements ResponseSource {
 
   pause(): void {}
 
-  /** Before the header section has been taken there is nothing to resume. */
+  /** Does nothing before the header section has been delivered. */
   resume(): void {
     if (this.#begun) this.play()
   }
@@ -50,7 +50,7 @@ export abstract class BodyReplay implements ResponseSource {
     this.client.fail(reason)
   }
 
-  /** Goes on until the body has ended or the client has paused. A handler that throws ends its own response. */
+  /** Delivers until the body has ended or the client has paused. A handler that throws ends its own response. */
   play(): void {
     this.#begun = true
     if (this.#playing || this.stopped) return
@@ -77,7 +77,7 @@ export abstract class BodyReplay implements ResponseSource {
   protected abstract dispose(): void
 }
 
-/** Plays a body that is there already. */
+/** Delivers a body that is in memory. */
 export class HeldBodyReplay extends BodyReplay {
   readonly #chunks: readonly Uint8Array[]
   #index = 0
@@ -114,7 +114,7 @@ export class HeldBodyReplay extends BodyReplay {
   protected dispose(): void {}
 }
 
-/** Plays a body as the store reads it; `first` has been read already. */
+/** Delivers a body while the store reads it; `first` has been read already. */
 export class ReadBodyReplay extends BodyReplay {
   readonly #iterator: AsyncIterator<Uint8Array>
   readonly #readNext: ReadNext
@@ -137,7 +137,7 @@ export class ReadBodyReplay extends BodyReplay {
       onDamage: OnDamage
       onLost: OnLost
       isOwn: boolean
-      /** Takes what is delivered, so that it need not be trusted; undefined: nobody could compare it. */
+      /** The hash of the bytes that are delivered, to compare them later; undefined: they cannot be compared. */
       hash: Hash | undefined
     }
   ) {
@@ -192,7 +192,7 @@ export class ReadBodyReplay extends BodyReplay {
   #fail(error: Error): void {
     const isAllDelivered = this.#remainingBytes === 0
     if (isDamage(error)) this.#onDamage()
-    // Only its end is late; else it was wrong.
+    // All bytes are there, and only the end is late; otherwise the body was damaged.
     if (!isAllDelivered || !isLate(error)) return this.#lose(error, isAllDelivered)
     this.dispose()
     this.#next = { done: true, value: undefined }
@@ -207,7 +207,7 @@ export class ReadBodyReplay extends BodyReplay {
   }
 }
 
-/** The same bytes. */
+/** The same bytes, as a Buffer. */
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

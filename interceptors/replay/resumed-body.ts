@@ -14,32 +14,32 @@ import type { OriginHandler } from '../undici/origin-handler.ts'
 import { withQueuedAbort } from '../undici/queued-abort.ts'
 import { soon } from '../undici/soon.ts'
 
-/** What the request for the rest has in place of what the client sent: the client's own conditions are decided. */
+/** Fields that the request for the rest replaces. The client's own conditions have been evaluated. */
 const REPLACED = ['range', 'if-range', 'if-none-match', 'if-modified-since']
 
 const NO_LINES: FieldLines = []
 
-/** An origin may give it piece by piece, but not in any number of pieces. */
+/** How many requests an origin may need to send the rest. */
 const MAX_REQUESTS = 1000
 
-/** One who has got the beginning of what it asked for. */
+/** A client that has been delivered the beginning of its response. */
 export interface Reader {
   readonly client: DownstreamHandler
-  /** The first byte of the representation that it lacks. */
+  /** The first missing byte of the representation. */
   readonly offset: number
-  /** Where the range that it asked for ends; undefined: with the representation. */
+  /** Where the requested range ends; undefined: with the representation. */
   readonly end?: number | undefined
-  /** What ends the content; undefined: what comes with the rest. */
+  /** The trailers; undefined: those that come with the rest. */
   readonly trailers?: FieldLines | undefined
-  /** The SHA-256 of the bytes before `offset`: a response that begins with the same may be gone on with. */
+  /** The SHA-256 of the bytes before `offset`: a response that begins with the same bytes may be continued with. */
   readonly hash?: Hash | undefined
-  /** Those may be wrong: nothing but such a response is gone on with. */
+  /** The delivered bytes may be wrong: only a response that begins with them is continued with. */
   readonly isDoubtful?: boolean
 }
 
-/** Gets the rest of a response from the origin: by Range and If-Range, and where that is not possible, and what was
- * delivered is known by its digest, by a request for the whole, which has to begin in the same way. An origin may send less
- * than it is asked for, and is asked again; or the whole of the same version, of which what is not wanted is passed over.
+/** Requests the rest of a response from the origin: by Range and If-Range. Where that is not possible and the digest of the
+ * delivered bytes is known, it requests the whole, which has to begin with the same bytes. An origin may send less than it is
+ * asked for, and is asked again; or the whole of the same version, of which the bytes before the rest are skipped.
  * RFC 9110 §14.2, §13.1.5, §15.3.7 */
 export class ResumedBody implements OriginEvents {
   readonly #client: DownstreamHandler
@@ -49,25 +49,25 @@ export class ResumedBody implements OriginEvents {
   readonly #rangeEnd: number | undefined
   readonly #trailers: FieldLines | undefined
   readonly #given: Pick<Reader, 'offset' | 'hash' | 'isDoubtful'>
-  /** Whether all of it is asked for, of whatever version. */
+  /** Whether the whole is requested, of whatever version. */
   #isForWhole: boolean
-  /** Of the bytes that are passed over, where they are to be those that were delivered. */
+  /** The hash of the skipped bytes, where they have to equal the delivered ones. */
   #hash: Hash | undefined
   #handler: OriginHandler | undefined
-  /** The next byte of the representation that the client gets. */
+  /** The next byte of the representation to deliver. */
   #offset: number
-  /** Of the representation; undefined: not known yet. */
+  /** The length of the representation; undefined: not known yet. */
   #completeLength: number | undefined
-  /** Bytes that come before those that the client lacks. */
+  /** How many bytes to skip before the rest. */
   #skippedBytes = 0
-  /** Of a 206, bytes that are to come; undefined of a 200, which knows its own end. */
+  /** How many bytes of a 206 are still to come; undefined for a 200, whose framing tells its end. */
   #remainingBytes: number | undefined
-  /** So many have been sent. */
+  /** How many requests have been sent. */
   #requests = 0
-  /** The requests that redirects below the cache have led through. */
+  /** The URLs that a redirect followed below the cache has led to. */
   #history: readonly unknown[] = []
 
-  /** The request of `ask`, with those fields, is sent for the rest. */
+  /** The request of `context`, with these fields, is sent for the rest. */
   constructor(reader: Reader, entry: Entry, context: RequestContext, fields: Fields) {
     const { client, offset, end, trailers } = reader
     this.#client = client
@@ -94,11 +94,11 @@ export class ResumedBody implements OriginEvents {
     const added = [['range', range] as const, ['if-range', validator ?? ''] as const]
     const { next, opts } = this.#context
     const headers = withFields(this.#fields, REPLACED, this.#isForWhole ? [] : added)
-    // It may be a callback of a response that has brought this about.
+    // This may run within a callback of a response.
     soon(() => {
       if (handler.isOver) return
       try {
-        // The client has been started: it aborts by its source.
+        // The client has been started: it aborts through its source.
         const own = withQueuedAbort({ ...opts, headers } as DispatchOptions, undefined, handler)
         next(own, asDispatchHandler(handler))
       } catch (error) {
@@ -120,7 +120,7 @@ export class ResumedBody implements OriginEvents {
     const { requestTimeMs, responseTimeMs } = this.#entry
     const response = { statusCode, statusText, lines, requestTimeMs, responseTimeMs }
     const isTaken = statusCode === 206 && !this.#isForWhole ? this.#takesPart(lines) : this.#takesWhole(response)
-    // What a redirect below the cache led to is of another URL.
+    // A redirect followed below the cache has led to another URL.
     if (isTaken && this.#history.length <= 1) return
     if (this.#isForWhole || !this.#canCompare) {
       this.#handler?.abort(lost(`the origin answered ${statusCode}, of something else`))
@@ -169,18 +169,18 @@ export class ResumedBody implements OriginEvents {
     this.#client.fail(error)
   }
 
-  /** Where what the client wants ends; Infinity: not known yet. */
+  /** Where the requested bytes end; Infinity: not known yet. */
   get #end(): number {
     return this.#rangeEnd ?? this.#completeLength ?? Infinity
   }
 
-  /** Whether a response of whatever version can be told to begin with what was delivered. */
+  /** Whether the beginning of a response of any version can be compared with the delivered bytes. */
   get #canCompare(): boolean {
     const { offset, hash } = this.#given
     return this.#rangeEnd === undefined && this.#offset === offset && (offset === 0 || hash !== undefined)
   }
 
-  /** Once all that was delivered has been passed over. */
+  /** Called once all delivered bytes have been skipped. */
   #isTheSame(): boolean {
     const hash = this.#hash
     this.#hash = undefined
@@ -219,7 +219,7 @@ export class ResumedBody implements OriginEvents {
     return true
   }
 
-  /** Whether nothing that the client was told contradicts it. Where nothing can be compared, an entity tag tells. */
+  /** Whether the response agrees with the delivered header section. Where no bytes can be compared, the entity tag decides. */
   #isOfOneKind({ lines }: Response): boolean {
     const [told, came] = [fieldsOf(this.#entry.lines), fieldsOf(lines)]
     if (combinedValue(told, 'content-type') !== combinedValue(came, 'content-type')) return false
@@ -227,7 +227,7 @@ export class ResumedBody implements OriginEvents {
   }
 }
 
-/** A date does not tell what is compressed from what is not. */
+/** Whether a date is enough of a validator: it does not tell compressed content from other content. */
 function isOfOneCoding(stored: FieldLines, came: FieldLines): boolean {
   return combinedValue(fieldsOf(stored), 'content-encoding') === combinedValue(fieldsOf(came), 'content-encoding')
 }

@@ -18,11 +18,11 @@ import { type Reader, ResumedBody } from './resumed-body.ts'
 
 const NO_CHUNKS: readonly Uint8Array[] = []
 
-/** What of a stored body is wanted. */
+/** The entry, and the range of its body, that an answer needs. */
 type Content = Pick<Answer, 'entry' | 'body'>
 
-/** A stored body, opened so far that nothing but damage can keep it from being served. If that comes, the rest is asked
- * for by the request, as it stands; undefined: there is none to go by. */
+/** A stored body that has been opened and, where it is read in pieces, whose first piece has been read. If the store loses the
+ * rest, that is requested from the origin by `request`; undefined: it cannot be. */
 export type OpenBody = (
   client: DownstreamHandler,
   trailers: FieldLines,
@@ -31,14 +31,14 @@ export type OpenBody = (
   readingOn?: ReadingOn
 ) => BodyReplay
 
-/** One who has got the beginning of the response elsewhere. */
+/** How a client goes on that has been delivered the beginning from elsewhere. */
 interface ReadingOn {
-  /** Of what it has got, if it is known; goes on with what it gets. */
+  /** The hash of the delivered bytes, where it is known; it is continued with what follows. */
   readonly hash: Hash | undefined
   readonly onLost: OnLost
 }
 
-/** Opens the bodies of what is stored. */
+/** Opens stored bodies. */
 export class StoredBodies {
   readonly #guard: StoreGuard
 
@@ -46,7 +46,7 @@ export class StoredBodies {
     this.#guard = guard
   }
 
-  /** Opens an answer's body and reads its first piece; undefined where it cannot be had, by `deadline`. */
+  /** Opens an answer's body and reads its first piece, by `deadline`; undefined where it cannot be read. */
   open(
     answer: Content,
     stored: Stored | undefined,
@@ -63,8 +63,8 @@ export class StoredBodies {
       : this.#begin(body, answer, isOwn, deadline)
   }
 
-  /** Gives one who has got the beginning of a response the rest of it, and calls `goOn` with what it has then if the store
-   * loses it. False: the store does not have it. */
+  /** Delivers the rest of a response whose beginning the client has. Calls `goOn` with what has been delivered if the store loses
+   * the rest. False: the store does not have the response. */
   async readOn(
     { client, offset, hash }: Reader,
     { id, key }: Entry,
@@ -146,12 +146,12 @@ export class StoredBodies {
   }
 }
 
-/** Whether the origin may be asked for the rest of what is stored, and can tell whether it has the same version. */
+/** Whether the origin may be asked for the rest of a stored response, and can tell whether it has the same version. */
 function hasRest(entry: Entry, { fields }: Request): boolean {
   return entry.statusCode === 200 && strongValidator(entry) !== undefined && !requestDirectives(fields).onlyIfCached
 }
 
-/** How many bytes of content the answer has. */
+/** The length of an answer's content, in bytes. */
 export function contentLength({ body, entry }: Content): number {
   if (body === 'none') return 0
   return body === 'whole' ? storedBytes(entry) : body.end - body.start

@@ -3,34 +3,33 @@ import { monotonicMs, soon } from '../../lib/event-loop.ts'
 const MAX_HITS = 128
 const MAX_BYTES = 4_194_304
 const MAX_MS = 1
-/** So many cost no look at the clock, and no turn of their own. */
+/** How many answers are given without a look at the clock. */
 const UNTIMED_HITS = 16
 const HITS_PER_LOOK = 8
 
-/** Bounds what is answered within one turn of the event loop: hits that are answered at once, each asking for the next,
- * would otherwise keep timers and sockets waiting for ever. */
+/** Bounds what is answered within one turn of the event loop. Otherwise clients that send their next request as soon as a hit
+ * is answered would keep timers and sockets waiting for ever. */
 export class TickBudget {
   #hits = 0
   #bytes = 0
   #startedAtMs = 0
   #isSpent = false
-  /** Whether a turn is due in which counting begins anew. */
+  /** Whether a turn has been scheduled in which counting begins anew. */
   #isDue = false
   readonly #waiting: { readonly bytes: number; readonly answer: () => void }[] = []
 
-  /** Whether one more answer of that many bytes fits into this turn, and nobody was there before; else it is to be
-   * deferred. */
+  /** Whether one more answer of that many bytes fits into this turn, and none is deferred; otherwise it has to be deferred. */
   take(bytes: number): boolean {
     if (this.#isSpent || this.#waiting.length > 0) return false
     this.#spend(bytes)
     return true
   }
 
-  /** Gives the answer in a later turn, after those that wait already. */
+  /** Gives the answer in a later turn, after those that are deferred already. */
   defer(bytes: number, answer: () => void): void {
     this.#waiting.push({ bytes, answer })
     this.#arrangeTurn()
-    // Should the turn that is due be lost.
+    // In case the scheduled turn is lost.
     soon(this.#turn)
   }
 
@@ -58,7 +57,7 @@ export class TickBudget {
     this.#bytes = 0
     this.#isSpent = false
     this.#isDue = false
-    // Arranged first, should an answer throw.
+    // Scheduled first, in case an answer throws.
     if (this.#waiting.length > 0) this.#arrangeTurn()
     while (!this.#isSpent) {
       const next = this.#waiting.shift()
