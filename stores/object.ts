@@ -68,7 +68,7 @@ const IN_MEMORY_BYTES = 8_388_608
  * removed. Nothing of a request's credentials is written: a variant key is kept as a digest, which `entries()` gives in its
  * place.
  *
- * DeletionLog win, without clocks and locks. Within a process this is exact: once `delete`, `deleteByTag` or `clear` has
+ * Deletions win, without clocks and locks. Within a process this is exact: once `delete`, `deleteByTag` or `clear` has
  * resolved, nothing is found that was asked for before. Among processes it holds for what is being stored, too: `commit`
  * looks for deletions before it makes a response visible, and once more after that, and takes it back. In between, which
  * takes two requests to the storage, other processes may find it; where its process ends in between, until the next

@@ -20,7 +20,7 @@ export interface KnownRecord {
   readonly recordChecksum: number
 }
 
-/** RecordReader that were decoded before. A file is read for each lookup all the same; where its bytes turn out to be the same,
+/** Records that were decoded before. A file is read for each lookup all the same; where its bytes turn out to be the same,
  * they need not be decoded again, and what was made of the entry is still of use. */
 export class KnownRecords {
   readonly #known = new LRUCache<string, KnownRecord>({

@@ -19,7 +19,7 @@ const LATE_MS = 1000
 const TOLERANCE = 1.25
 const SHARE = 16
 const LEAST_BYTES = 4_194_304
-/** DeletionLog after which a sweep has another log begin. */
+/** Deletions after which a sweep has another log begin. */
 const MAX_LINES = 1024
 
 /** Says when to sweep: once an hour, and as soon as there is too much. In the background it goes on only as long as

@@ -21,7 +21,7 @@ interface Mark {
  * listing.
  *
  * Within a process their order is that in which it came to see them: a response is overtaken by every mark that was not seen
- * when it was asked for, and that is exact, without a clock. RecordReader are compared by ordinals, in passing, for the sake of
+ * when it was asked for, and that is exact, without a clock. Records are compared by ordinals, in passing, for the sake of
  * what a process has left behind that came to a sudden end. */
 export class DeletionMarks {
   readonly #calls: DriverCalls

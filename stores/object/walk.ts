@@ -14,7 +14,7 @@ export interface KeyGroup {
   readonly isDeleted: boolean
 }
 
-/** DriverCalls `visit` for every key of which there is anything, several at a time; rejects with what the first has failed with,
+/** Calls `visit` for every key of which there is anything, several at a time; rejects with what the first has failed with,
  * once the others are done. */
 export async function walkKeys(calls: DriverCalls, visit: (group: KeyGroup) => Promise<void>): Promise<void> {
   const running = new Set<Promise<void>>()
