@@ -245,7 +245,11 @@ describe('a lookup', () => {
   async function readsOf(store: FileStore, calls: string[], accept?: string): Promise<string[]> {
     // The folders have been looked at in this second, the log not in this moment.
     await get(store, KEY, accept)
-    await new Promise(resolve => setTimeout(resolve, 5))
+    // What has been deleted before may still be removed.
+    for (let seen = -1; seen !== calls.length; ) {
+      seen = calls.length
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
     calls.length = 0
     const stored = (await get(store, KEY, accept)).stored[0]
     assert.ok(stored)
