@@ -11,21 +11,32 @@ const SLICE = 32
 
 type Body = ChunkedBody<Uint8Array>
 
-/** Counts the chunks so far of a body that is being written. It is removed unless more of it, or its record, comes. */
-export function growPendingBody(batch: Batch, { name, byteLength }: Body): void {
-  const before = occupiedByBody(removalOf(batch.tables, name)?.byteLength ?? 0)
-  const added = occupiedByBody(byteLength) - before
+/** Counts another chunk of a body that is being written, which then has `byteLength` bytes. It is removed unless a further
+ * chunk, or its record, is written. False: no chunk came for so long that it is being removed, or is gone. */
+export function growPendingBody(batch: Batch, { name, byteLength }: Body, chunkBytes: number): boolean {
+  const before = byteLength - chunkBytes
+  if (before > 0 && !isPending(batch, { name, byteLength: before })) return false
+  const added = occupiedByBody(byteLength) - occupiedByBody(before)
   batch.counters.usedBytes += added
   batch.counters.unreferencedBytes += added
   void batch.tables.bodyRemovals.put(name, encodePair(name, Date.now() + PENDING_MS, byteLength))
+  return true
 }
 
-/** Keeps a body that was being written: its record is being stored. False: it took so long that it is gone. */
-export function keepBody(batch: Batch, { name, byteLength }: Body): boolean {
-  if (removalOf(batch.tables, name)?.byteLength !== byteLength) return false
+/** Keeps a body that was being written: its record is being stored. False: it took so long that it is being removed, or is
+ * gone. */
+export function keepBody(batch: Batch, body: Body): boolean {
+  const { name, byteLength } = body
+  if (!isPending(batch, body)) return false
   batch.counters.unreferencedBytes -= occupiedByBody(byteLength)
   void batch.tables.bodyRemovals.remove(name)
   return true
+}
+
+/** Whether all of these bytes are there, and none of them is being removed. */
+function isPending({ tables }: Batch, { name, byteLength }: Body): boolean {
+  const removal = removalOf(tables, name)
+  return removal !== undefined && removal.byteLength === byteLength && removal.removeAtMs > Date.now()
 }
 
 /** Has a stored body removed once nobody reads it any more. */

@@ -47,11 +47,11 @@ export class LmdbBodyWriter extends ChunkedBodyWriter<Uint8Array> {
   protected writeChunk(index: number, chunk: Buffer): Promise<unknown> {
     const name = chunkNameOf(this.#name, index)
     sealChunk(chunk, name)
-    this.#writtenBytes += chunk.byteLength - CHECKSUM_BYTES
+    const chunkBytes = chunk.byteLength - CHECKSUM_BYTES
+    this.#writtenBytes += chunkBytes
     const body = { name: this.#name, byteLength: this.#writtenBytes }
     return this.#writer.database.write(batch => {
-      void batch.tables.bodies.put(name, chunk)
-      growPendingBody(batch, body)
+      if (growPendingBody(batch, body, chunkBytes)) void batch.tables.bodies.put(name, chunk)
     }, 'storing')
   }
 

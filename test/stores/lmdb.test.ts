@@ -269,3 +269,28 @@ function collectGarbage(): void {
   setFlagsFromString('--expose-gc')
   for (let i = 0; i < 3; i++) runInNewContext('gc')()
 }
+
+for (const [how, sizes] of [
+  ['goes on', [400_000, 400_000]],
+  ['is complete', [800_000, 0]]
+] as const) {
+  it(`does not store a body whose beginning was removed, as nothing came for a quarter of an hour, and then it ${how}`, async context => {
+    const target = opened(context)
+    const realNow = Date.now
+    context.after(() => {
+      Date.now = realNow
+    })
+    const [before, after] = sizes
+    const body = noise(before + after)
+    const entry = entryOf(KEY, { completeLength: body.byteLength, segments: [{ start: 0, end: body.byteLength }] })
+    const writer = await target.put(entry)
+    assert.ok(writer)
+    for (let i = 0; i < before; i += 100_000) await writer.write(body.subarray(i, i + 100_000))
+    await new Promise(resolve => setTimeout(resolve, 100))
+    Date.now = () => realNow() + 1_000_000
+    await target.sweep()
+    if (after > 0) await writer.write(body.subarray(before))
+    assert.equal(await writer.commit(entry), false)
+    assert.equal(await find(target, KEY), undefined)
+  })
+}
