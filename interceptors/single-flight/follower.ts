@@ -44,7 +44,7 @@ export class Follower implements Waiter, ResponseSource {
     this.#leave = flight.wait(this)
   }
 
-  // Passenger
+  // Waiter
 
   streaming(stream: Stream): boolean {
     if (this.#isDone) return true
